@@ -1,0 +1,5 @@
+"""Placeholder until the command lands."""
+
+
+def command() -> None:
+    """Not there yet."""

@@ -1,0 +1,90 @@
+"""TOML -> frozen dataclass. An unknown key is refused and the nearest known one named."""
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from caloforge.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True)
+def strict_dataclass(cls: type[T]) -> type[T]:
+    """Make a frozen, validated dataclass that knows its keys and refuses all others."""
+    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    return pydantic_dataclass(frozen=True, config=config)(cls)
+
+
+def load(cls: type[T], source: Path | Mapping[str, Any]) -> T:
+    """Build a configuration from a TOML file or a mapping.
+
+    Parameters
+    ----------
+    cls
+        A class made by `strict_dataclass`.
+    source
+        Path of a TOML file, or its content.
+
+    Raises
+    ------
+    ConfigError
+        The file can't be read, is not TOML, has an unknown key or a value of the wrong kind.
+    """
+    where, content = _read(source)
+    try:
+        return TypeAdapter(cls).validate_python(dict(content))
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_first_fault(error, cls)}") from None
+
+
+def to_dict(config: object) -> dict[str, Any]:
+    """Turn a configuration into plain values: the inverse of `load` with a mapping."""
+    plain: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
+    return plain
+
+
+def _read(source: Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    if not isinstance(source, Path):
+        return "configuration", source
+    try:
+        return str(source), tomllib.loads(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{source} can't be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source} is not a TOML file: {error}.") from None
+
+
+def _first_fault(error: ValidationError, cls: type) -> str:
+    """One sentence about the first thing that is wrong."""
+    fault = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"unknown key '{key}'. {_suggestion(str(fault['loc'][-1]), cls, fault['loc'])}"
+    if fault["type"] in ("missing", "missing_argument"):
+        return f"the key '{key}' is missing."
+    message = fault["msg"].removeprefix("Value error, ")
+    at = f"'{key}': " if key else ""
+    return f"{at}{message}" + ("" if message.endswith(".") else f" (found {fault['input']!r}).")
+
+
+def _suggestion(key: str, cls: type, location: tuple[int | str, ...]) -> str:
+    known = _known_keys(cls, location[:-1])
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(known)}."
+
+
+def _known_keys(cls: Any, location: tuple[int | str, ...]) -> list[str]:
+    """Follow a location through nested dataclasses to the keys that are known there."""
+    for part in location:
+        if isinstance(part, str) and dataclasses.is_dataclass(cls):
+            cls = next((f.type for f in dataclasses.fields(cls) if f.name == part), cls)
+        while not dataclasses.is_dataclass(cls) and getattr(cls, "__args__", None):
+            cls = next((arg for arg in cls.__args__ if arg is not Ellipsis), None)
+    return [f.name for f in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []

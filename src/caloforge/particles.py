@@ -1,0 +1,56 @@
+"""Names of incident particles, by the PDG's tables."""
+
+from particle import InvalidParticle, Particle, ParticleNotFound
+
+from caloforge.errors import InputError
+
+# How physicists type the particles that test beams and simulations are made of.
+_NAMES: dict[str, int] = {
+    "e-": 11,
+    "electron": 11,
+    "e+": -11,
+    "positron": -11,
+    "mu-": 13,
+    "mu+": -13,
+    "gamma": 22,
+    "photon": 22,
+    "pi0": 111,
+    "pi+": 211,
+    "pi-": -211,
+    "kaon0L": 130,
+    "kaon0S": 310,
+    "kaon+": 321,
+    "kaon-": -321,
+    "proton": 2212,
+    "anti_proton": -2212,
+    "neutron": 2112,
+}
+
+
+def parse_particle(text: str) -> int:
+    """Turn a particle's name (``e+``, ``gamma``, ``pi+``) or PDG id (``-11``) into its PDG id.
+
+    Raises
+    ------
+    InputError
+        No particle has this name or id.
+    """
+    if text in _NAMES:
+        return _NAMES[text]
+    try:
+        return int(Particle.from_pdgid(int(text)).pdgid)
+    except (ValueError, InvalidParticle, ParticleNotFound):
+        raise InputError(
+            f"'{text}' is no known particle. Give a PDG id or one of: {', '.join(_NAMES)}."
+        ) from None
+
+
+def particle_name(pdg: int) -> str:
+    """Return the plain name of a particle, as Geant4 and `parse_particle` know it."""
+    for name, known in _NAMES.items():
+        if known == pdg:
+            return name
+    try:
+        return str(Particle.from_pdgid(pdg).name)
+    except (InvalidParticle, ParticleNotFound):
+        return str(pdg)

@@ -1,0 +1,125 @@
+"""Incident energies: fixed, uniform in a range, a list, or read from a file.
+
+The energy of shower number i depends on the seed and on i alone. So any part of a sample can be made
+anywhere, in any order, and a sample that grows keeps what it had.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from caloforge.errors import InputError
+from caloforge.units import GeV
+
+_DOUBLES_PER_COUNTER = 4  # a Philox counter step yields four 64-bit numbers
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The distribution of incident kinetic energies.
+
+    Attributes
+    ----------
+    text
+        How it was written, with energies in GeV; part of a sample's provenance.
+    values
+        Energies in MeV that are taken in turn; empty for a uniform spectrum.
+    low, high
+        Bounds in MeV.
+    """
+
+    text: str
+    low: float
+    high: float
+    values: tuple[float, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "Spectrum":
+        """Read ``50``, ``1:100``, ``10,50,100`` (GeV), or a file of energies.
+
+        A text file holds one energy in GeV a line; from a file of showers their incident energies are taken.
+
+        Raises
+        ------
+        InputError
+            An energy is not a finite number above 0, or the range is empty.
+        """
+        if Path(text).is_file():
+            return cls._listed(text, _from_file(Path(text)))
+        low, colon, high = text.partition(":")
+        if colon:
+            return cls.uniform(_energy(low), _energy(high))
+        return cls._listed(text, [_energy(part) for part in text.split(",")])
+
+    @classmethod
+    def uniform(cls, low: float, high: float) -> "Spectrum":
+        """Uniform between two energies in MeV."""
+        low, high = check_energy(low), check_energy(high)
+        if not low < high:
+            raise InputError(f"The energy range {low / GeV:g}:{high / GeV:g} GeV is empty: give LOW:HIGH with LOW < HIGH.")
+        return cls(f"{low / GeV:.10g}:{high / GeV:.10g}", low, high)
+
+    @classmethod
+    def listed(cls, energies: npt.ArrayLike) -> "Spectrum":
+        """One energy in MeV, or several that are taken in turn."""
+        values = np.atleast_1d(np.asarray(energies, np.float64)).ravel().tolist()
+        return cls._listed(",".join(f"{value / GeV:.10g}" for value in values), values)
+
+    @classmethod
+    def _listed(cls, text: str, values: list[float]) -> "Spectrum":
+        if not values:
+            raise InputError(f"{text} holds no energy: give at least one, in GeV.")
+        checked = tuple(check_energy(value) for value in values)
+        return cls(text, min(checked), max(checked), checked)
+
+    def sample(self, seed: int, start: int, stop: int) -> npt.NDArray[np.float64]:
+        """Return the energies of showers start to stop, (stop - start,) in MeV.
+
+        All values are float32 numbers, so that no file format changes them.
+        """
+        if self.values:
+            energies = np.asarray(self.values)[np.arange(start, stop) % len(self.values)]
+        else:
+            energies = self.low + (self.high - self.low) * _uniforms(seed, start, stop)
+        return energies.astype(np.float32).astype(np.float64)
+
+
+def check_energy(value: float) -> float:
+    """Return a kinetic energy in MeV, or raise `InputError` unless it is finite and above 0."""
+    if not (math.isfinite(value) and value > 0):
+        raise InputError(f"The energy {value / GeV:g} GeV is not possible: give a finite number above 0, in GeV.")
+    return float(value)
+
+
+def _energy(text: str) -> float:
+    try:
+        return check_energy(float(text) * GeV)
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"'{text}' is no energy. Give GeV as 50 (fixed), 1:100 (uniform), 10,50,100 (in turn) or a file that exists."
+        ) from None
+
+
+def _uniforms(seed: int, start: int, stop: int) -> npt.NDArray[np.float64]:
+    """Numbers start to stop of one counter-based random stream, without making those before."""
+    stream = np.random.Philox(key=seed)
+    stream.advance(start // _DOUBLES_PER_COUNTER)
+    skip = start % _DOUBLES_PER_COUNTER
+    return np.random.Generator(stream).random(skip + stop - start)[skip:]
+
+
+def _from_file(path: Path) -> list[float]:
+    if path.suffix in (".h5", ".hdf5"):
+        from caloforge.showers import ShowerFile
+
+        with ShowerFile(path) as file:
+            return [float(value) for value in file.energy]
+    try:
+        return [_energy(line) for line in path.read_text(encoding="utf-8").split()]
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is no text file of energies: it needs one energy in GeV a line.") from None
