@@ -1,0 +1,453 @@
+"""CaloGAN: Paganini, de Oliveira, Nachman, Phys. Rev. D 97 (2018) 014021, arXiv:1712.10321.
+
+What the paper leaves to its source follows the reference implementation, DOI 10.5281/zenodo.584155.
+Inside the networks energies are in GeV and maps are laid out as (phi rows, eta columns, channels, showers).
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from caloforge.config import strict_dataclass
+from caloforge.geometry import Calorimeter
+from caloforge.models.base import Batch, GenerativeModel
+from caloforge.models.layers import (
+    BatchNorm,
+    Convolution,
+    Images,
+    LocallyConnected,
+    MinibatchDiscrimination,
+    Size,
+    glorot_normal_,
+    he_uniform_,
+    pad,
+    patches,
+    resize,
+    sparsity,
+)
+from caloforge.units import GeV
+
+SLOPE = 0.3  # of the leaky ReLU below zero
+CARRY_OVER_BIAS = -10.0  # at first a layer copies nothing from the one before it
+
+
+@strict_dataclass
+class Config:
+    """CaloGAN as published (Sec. IV); energies in GeV.
+
+    Attributes
+    ----------
+    particles
+        Names of the particles that the labels count.
+    conditioning
+        How the networks learn of the label: not at all, by an auxiliary classifier (AC-GAN) or as an input of
+        the discriminator (conditional GAN). In both of these the noise is multiplied by an embedding of it.
+    attention
+        In-painting from each layer into the next; False is the ablation without it.
+    latent
+        Size of the noise.
+    energy_range
+        Incident energies that training draws uniformly for generated showers.
+    energy_tolerance
+        Deviation of the total energy beyond which the discriminator is told so.
+    lambda_energy, lambda_class
+        Weights of the energy loss (Eq. 3 and 4) and, AC-GAN, of the class loss.
+    label_flip
+        AC-GAN: fraction of the generated showers whose class the discriminator is told wrongly.
+    generator_updates
+        Updates of the generator for each one of the discriminator (which sees a real and a generated batch).
+    precision
+        Arithmetic of the generator's dense products in training; all else is float32.
+    """
+
+    particles: tuple[str, ...] = Field(default=("e+",), min_length=1)
+    conditioning: Literal["none", "acgan", "cgan"] = "none"
+    attention: bool = True
+    latent: int = Field(default=1024, gt=0)
+    energy_range: tuple[float, float] = (1.0, 100.0)
+    energy_tolerance: float = Field(default=5.0, ge=0)
+    lambda_energy: float = Field(default=0.05, ge=0)
+    lambda_class: float = Field(default=0.2, ge=0)
+    label_flip: float = Field(default=0.3, ge=0, le=1)
+    generator_rate: float = Field(default=2e-4, gt=0)
+    discriminator_rate: float = Field(default=2e-5, gt=0)
+    beta_1: float = Field(default=0.5, ge=0, lt=1)
+    beta_2: float = Field(default=0.999, ge=0, lt=1)
+    generator_updates: int = Field(default=2, gt=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        """Refuse what no single field can tell."""
+        low, high = self.energy_range
+        if not 0 < low < high:
+            raise ValueError(f"energy_range must be two ascending energies above 0 (found {low}, {high}).")
+        if len(self.particles) > 1 and self.conditioning == "none":
+            raise ValueError('more than one particle needs conditioning = "acgan" or "cgan".')
+
+
+class Verdict(NamedTuple):
+    """What the discriminator says of N showers.
+
+    Attributes
+    ----------
+    real
+        (N,) logit of being real.
+    total
+        (N,) total energy, GeV.
+    classes
+        (N, classes) logits of the particles, AC-GAN only.
+    """
+
+    real: Tensor
+    total: Tensor
+    classes: Tensor | None
+
+
+class Stream(nn.Module):
+    """A LAGAN-like stream, a function of the size of its layer alone (Fig. 4; LAGAN: arXiv:1701.05927)."""
+
+    def __init__(self, latent: int, size: Size, precision: str) -> None:
+        super().__init__()
+        rows, columns = size
+        self.dense = Images(latent, (rows + 2, columns + 2), 36, precision)
+        self.convolution = Convolution(36, 16, (2, 2), he_uniform_)
+        self.norm = BatchNorm(16)
+        self.first = LocallyConnected((rows + 2, columns + 2), 16, 6, (2, 2), initialise=he_uniform_)
+        self.second = LocallyConnected(
+            (rows + 1, columns + 1), 6, 1, (2, 2), bias=False, initialise=glorot_normal_
+        )
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(N, latent) -> (rows, columns, 1, N): the layer's own hypothesis, GeV before ReLU."""
+        maps = functional.leaky_relu(self.convolution(self.dense(vectors)), SLOPE)
+        maps = functional.leaky_relu(self.first(self.norm(maps)), SLOPE)
+        hypothesis: Tensor = self.second(maps)
+        return hypothesis
+
+
+class Inpainting(nn.Module):
+    """Attention from layer to layer: W * I + (1 - W) * I', W learned a pixel (Sec. IV A)."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        rows, columns = size
+        self.weighting = LocallyConnected((rows + 2, columns + 2), 2, 2, (3, 3))
+        assert self.weighting.bias is not None
+        with torch.no_grad():
+            self.weighting.bias[:, :, 1] = CARRY_OVER_BIAS
+
+    def forward(self, own: Tensor, carried: Tensor) -> Tensor:
+        """Two times (rows, columns, 1, N) -> (rows, columns, 1, N)."""
+        both = torch.cat([own, carried], dim=2)
+        weights = self.weighting(pad(both, 1, 1, 1, 1)).softmax(dim=2)
+        return (both * weights).sum(dim=2, keepdim=True)
+
+
+class Generator(nn.Module):
+    """Noise, energy (GeV) and label to one image a layer (Fig. 4)."""
+
+    def __init__(self, config: Config, shapes: list[Size]) -> None:
+        super().__init__()
+        self.streams = nn.ModuleList(Stream(config.latent, size, config.precision) for size in shapes)
+        self.inpaintings = nn.ModuleList(Inpainting(size) for size in shapes[1:] if config.attention)
+        self.embedding: nn.Embedding | None = None
+        if config.conditioning != "none":
+            self.embedding = nn.Embedding(len(config.particles), config.latent)
+            glorot_normal_(self.embedding.weight, len(config.particles), config.latent)
+
+    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> list[Tensor]:
+        """(N, latent), (N,) GeV, (N,) -> images (rows, columns, 1, N) in GeV."""
+        vectors = self.latent(noise, energy, label)
+        return self.combine([stream(vectors) for stream in self.streams])
+
+    def latent(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
+        """Multiply the noise by the requested energy and, where there is one, the embedding of the class."""
+        if self.embedding is not None:
+            noise = noise * self.embedding(label)
+        return noise * (energy / 100).unsqueeze(1)
+
+    def combine(self, hypotheses: list[Tensor]) -> list[Tensor]:
+        """Paint each layer into the next one and cut off what is below zero."""
+        images = hypotheses[:1]
+        for i, own in enumerate(hypotheses[1:]):
+            if self.inpaintings:
+                own = self.inpaintings[i](own, resize(images[-1], (own.shape[0], own.shape[1])))
+            images.append(own)
+        return [image.relu() for image in images]
+
+
+class LayerFeatures(nn.Module):
+    """What the discriminator sees in one layer (Fig. 5)."""
+
+    def __init__(self, size: Size, inputs: int) -> None:
+        super().__init__()
+        rows, columns = size
+        self.convolution = Convolution(inputs, 64, (2, 2))
+        first = LocallyConnected((rows + 2, columns + 2), 64, 16, (3, 3), stride=(1, 2))
+        second = LocallyConnected((first.size[0] + 2, first.size[1] + 2), 16, 8, (2, 2))
+        third = LocallyConnected((second.size[0] + 2, second.size[1] + 2), 8, 8, (2, 2), stride=(1, 2))
+        self.local = nn.ModuleList([first, second, third])
+        self.norms = nn.ModuleList(BatchNorm(channels) for channels in (16, 8, 8))
+        flat = third.size[0] * third.size[1] * 8
+        self.on_features = MinibatchDiscrimination(flat)
+        self.on_sparsity = MinibatchDiscrimination(1)
+        self.size = flat + 10 + 1 + 10
+
+    def forward(self, image: Tensor, label_maps: Tensor) -> Tensor:
+        """(rows, columns, 1, N) GeV and (classes or none, N) -> (size, N)."""
+        conditions = label_maps.expand(*image.shape[:2], -1, -1)
+        maps = functional.leaky_relu(self.convolution(torch.cat([image, conditions], dim=2)), SLOPE)
+        for local, norm in zip(self.local, self.norms, strict=True):
+            maps = norm(functional.leaky_relu(local(pad(maps, 1, 1, 1, 1)), SLOPE))
+        features, filled = maps.flatten(0, 2), sparsity(image)
+        return torch.cat([features, self.on_features(features), filled, self.on_sparsity(filled)])
+
+
+class Discriminator(nn.Module):
+    """Images and requested energy (GeV) to a verdict (Fig. 5).
+
+    In the conditional GAN the label is laid as one-hot maps beside each image.
+    """
+
+    def __init__(self, config: Config, shapes: list[Size]) -> None:
+        super().__init__()
+        classes = len(config.particles)
+        self.tolerance = config.energy_tolerance
+        self.conditions = classes if config.conditioning == "cgan" else 0
+        self.layers = nn.ModuleList(LayerFeatures(size, 1 + self.conditions) for size in shapes)
+        self.on_energies = MinibatchDiscrimination(len(shapes))
+        width = sum(layer.size for layer in self.layers) + len(shapes) + 3 + 10
+        self.real = nn.Linear(width, 1)
+        self.classes = nn.Linear(width, classes) if config.conditioning == "acgan" else None
+        for head in filter(None, (self.real, self.classes)):
+            nn.init.xavier_uniform_(head.weight)
+            nn.init.zeros_(head.bias)
+
+    def forward(self, images: list[Tensor], energy: Tensor, label: Tensor) -> Verdict:
+        """Images (rows, columns, 1, N) and energy (N,) in GeV, label (N,)."""
+        one_hot = (
+            functional.one_hot(label, self.conditions).T
+            if self.conditions
+            else label.new_empty(0, len(label))
+        )
+        label_maps = one_hot.to(energy.dtype)
+        seen = [layer(image, label_maps) for layer, image in zip(self.layers, images, strict=True)]
+        energies = torch.stack([image.sum(dim=(0, 1, 2)) for image in images])
+        total = energies.sum(dim=0)
+        features = torch.cat([*seen, *self._energy_features(energies, total, energy)]).T
+        classes = None if self.classes is None else self.classes(features)
+        return Verdict(self.real(features).squeeze(1), total, classes)
+
+    def _energy_features(self, energies: Tensor, total: Tensor, energy: Tensor) -> list[Tensor]:
+        deviation = (total - energy).abs()
+        beyond = 10 * (deviation > self.tolerance).to(deviation.dtype)
+        rows = [total / 100, deviation, beyond]
+        return [energies / 10, *(row.unsqueeze(0) for row in rows), self.on_energies(energies)]
+
+
+class CaloGAN(GenerativeModel):
+    """CaloGAN: a generative adversarial network for longitudinally segmented calorimeters.
+
+    The number and sizes of the layers come from the geometry; sizes of neighbouring layers must divide each
+    other where attention is on.
+    """
+
+    Config = Config
+
+    def __init__(self, config: Config, geometry: Calorimeter) -> None:
+        super().__init__(config, geometry)
+        self.config: Config = config
+        self.shapes: list[Size] = [(int(rows), int(columns)) for rows, columns in geometry.shapes]
+        self.noise_size = config.latent
+        self.generator = Generator(config, self.shapes)
+        self.discriminator = Discriminator(config, self.shapes)
+
+    @property
+    def sampled(self) -> nn.Module:
+        """The generator."""
+        return self.generator
+
+    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
+        """Turn noise (N, noise_size), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
+        return _cells(self.generator(noise, energy / GeV, label))
+
+    def sampler(self) -> nn.Module:
+        """Return a copy for generation, with folded linear algebra."""
+        return Sampler(self.generator)
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return Adam for each network, "generator" and "discriminator" (Sec. IV C)."""
+        betas = (self.config.beta_1, self.config.beta_2)
+        rates = {"generator": self.config.generator_rate, "discriminator": self.config.discriminator_rate}
+        return {
+            name: torch.optim.Adam(self.get_submodule(name).parameters(), lr=rate, betas=betas, fused=True)
+            for name, rate in rates.items()
+        }
+
+    def training_step(self, batch: Batch, optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
+        """Update the discriminator on real showers, then on generated ones, then the generator twice.
+
+        A batch is all real or all generated, since batch normalisation and minibatch discrimination look at
+        the batch as a whole. Each update draws fresh noise, energies and labels.
+        """
+        scalars = self._learn_to_discriminate(batch, optimizers["discriminator"])
+        updates = [
+            self._learn_to_generate(len(batch.energy), optimizers["generator"])
+            for _ in range(self.config.generator_updates)
+        ]
+        for name in updates[0]:
+            scalars[f"generator/{name}"] = torch.stack([update[name] for update in updates]).mean()
+        return scalars
+
+    def _learn_to_discriminate(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+        """Two updates: all real, then all generated, by the generator in evaluation mode."""
+        energy, label = batch.energy / GeV, batch.label
+        real = self._update_discriminator(
+            self._images(batch.cells), energy, label, label, real=True, optimizer=optimizer
+        )
+        noise, energy, label = self._requests(len(energy))
+        self.generator.eval()
+        with torch.no_grad():
+            images = self.generator(noise, energy, label)
+        self.generator.train()
+        fake = self._update_discriminator(
+            images, energy, label, self._flip(label), real=False, optimizer=optimizer
+        )
+        return {
+            f"discriminator/{kind}_{name}": value
+            for kind, losses in (("real", real), ("fake", fake))
+            for name, value in losses.items()
+        }
+
+    def _update_discriminator(
+        self,
+        images: list[Tensor],
+        energy: Tensor,
+        label: Tensor,
+        told: Tensor,
+        *,
+        real: bool,
+        optimizer: torch.optim.Optimizer,
+    ) -> dict[str, Tensor]:
+        return self._update(self.discriminator(images, energy, label), energy, told, real, optimizer)
+
+    def _learn_to_generate(self, n: int, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+        """One update on showers that the discriminator, in training mode, should take for real."""
+        noise, energy, label = self._requests(n)
+        with _frozen(self.discriminator):
+            verdict = self.discriminator(self.generator(noise, energy, label), energy, label)
+            return self._update(verdict, energy, label, True, optimizer)
+
+    def _update(
+        self, verdict: Verdict, energy: Tensor, label: Tensor, real: bool, optimizer: torch.optim.Optimizer
+    ) -> dict[str, Tensor]:
+        """Descend on Eq. 3 (generator) or 4 (discriminator); the adversarial part is Eq. 1 as cross-entropy.
+
+        The energy loss is the same for any discriminator: there it enters the value, not the gradient.
+        """
+        target = torch.full_like(verdict.real, float(real))
+        losses = {
+            "adversarial": functional.binary_cross_entropy_with_logits(verdict.real, target),
+            "energy": (verdict.total - energy).abs().mean(),
+        }
+        loss = losses["adversarial"] + self.config.lambda_energy * losses["energy"]
+        if verdict.classes is not None:
+            losses["class"] = functional.cross_entropy(verdict.classes, label)
+            loss = loss + self.config.lambda_class * losses["class"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return {name: value.detach() for name, value in losses.items()}
+
+    def _requests(self, n: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw noise, energy (GeV) and label of showers to generate."""
+        low, high = self.config.energy_range
+        noise = torch.randn(n, self.noise_size)
+        energy = low + (high - low) * torch.rand(n)
+        return noise, energy, torch.randint(len(self.config.particles), (n,))
+
+    def _flip(self, label: Tensor) -> Tensor:
+        """Tell the class of some showers wrongly, so that the auxiliary classifier stays unsure."""
+        classes = len(self.config.particles)
+        if self.config.conditioning != "acgan" or classes == 1:
+            return label
+        other = (label + torch.randint(1, classes, label.shape)) % classes
+        return torch.where(torch.rand(label.shape) < self.config.label_flip, other, label)
+
+    def _images(self, cells: Tensor) -> list[Tensor]:
+        """(N, n_cells) MeV -> images (rows, columns, 1, N) GeV."""
+        parts = (cells / GeV).T.contiguous().split([rows * columns for rows, columns in self.shapes])
+        return [part.reshape(*size, 1, -1) for part, size in zip(parts, self.shapes, strict=True)]
+
+
+class FoldedStream(nn.Module):
+    """A trained `Stream` with fewer operations, equal to it up to rounding.
+
+    Everything before the first activation is linear and becomes one dense matrix, 2.25 times smaller than the
+    dense layer alone; batch normalisation moves into the locally connected layer behind it.
+    """
+
+    matrix: Tensor
+    offset: Tensor
+    first: Tensor
+    bias: Tensor
+    second: Tensor
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__()
+        dense, convolution = stream.dense, stream.convolution
+        columns = convolution.linear(dense.weight.unflatten(0, dense.shape))
+        offset = convolution(dense.bias.unflatten(0, dense.shape))
+        assert stream.first.bias is not None
+        scale, shift = (each.repeat(4).unsqueeze(1) for each in stream.norm.affine_map())
+        self.shape = tuple(offset.shape[:3])
+        self.register_buffer("matrix", columns.flatten(0, 2).T.contiguous())
+        self.register_buffer("offset", offset.flatten())
+        self.register_buffer("first", stream.first.weight * scale.squeeze(1))
+        self.register_buffer("bias", stream.first.bias + stream.first.weight @ shift)
+        self.register_buffer("second", stream.second.weight)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(N, latent) -> (rows, columns, 1, N)."""
+        maps = functional.leaky_relu(vectors @ self.matrix + self.offset, SLOPE).T.unflatten(0, self.shape)
+        maps = functional.leaky_relu(self.first @ patches(maps, (2, 2)) + self.bias, SLOPE)
+        return self.second @ patches(maps, (2, 2))
+
+
+class Sampler(nn.Module):
+    """The generator of a trained CaloGAN for inference, with the signature of `CaloGAN.forward`."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        with torch.no_grad():
+            self.generator = copy.deepcopy(generator)
+            self.generator.streams = nn.ModuleList(FoldedStream(stream) for stream in self.generator.streams)
+        self.requires_grad_(False).eval()
+
+    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
+        """Turn noise (N, noise_size), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
+        return _cells(self.generator(noise, energy / GeV, label))
+
+
+def _cells(images: list[Tensor]) -> Tensor:
+    """Images (rows, columns, 1, N) GeV -> (N, n_cells) MeV."""
+    return torch.cat([image.flatten(0, 2) for image in images]).T * GeV
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Let gradients pass through a module without any for its own parameters."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)
+
+
+ENTRY = CaloGAN
