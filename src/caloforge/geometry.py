@@ -401,6 +401,6 @@ def _check_same_matter(fine: Calorimeter, coarse: Calorimeter) -> None:
         )
     if set(fine.visible) != set(coarse.visible):
         raise GeometryError(
-            f"The cells of {fine.name} hold the deposits in {' + '.join(fine.visible)}, those of {coarse.name} "
-            f"in {' + '.join(coarse.visible)}; rebinning can't turn one into the other."
+            f"The cells of {fine.name} hold the deposits in {' + '.join(fine.visible)}, those of "
+            f"{coarse.name} in {' + '.join(coarse.visible)}; rebinning can't turn one into the other."
         )
