@@ -1,0 +1,143 @@
+"""Checkpoints: safetensors for the numbers, JSON for everything that rebuilds the model.
+
+The JSON names its tensor file and that file's sha256, and is renamed into place last: it is the commit.
+Killed at any moment, a folder holds the checkpoint before or the one after, whole.
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from caloforge import catalog, config
+from caloforge.atomic import written_aside
+from caloforge.errors import CheckpointError
+from caloforge.geometry import Calorimeter
+from caloforge.models.base import GenerativeModel
+
+_RECORD = "checkpoint.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint read from disk.
+
+    Attributes
+    ----------
+    record
+        The JSON: model, config, geometry, training, step, versions, sha256.
+    tensors
+        All numbers by name: ``model.*``, ``average.*`` and ``optimizer.*``.
+    """
+
+    record: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
+
+    def group(self, prefix: str) -> dict[str, torch.Tensor]:
+        """Return the tensors under one prefix, without it."""
+        start = f"{prefix}."
+        return {name[len(start) :]: value for name, value in self.tensors.items() if name.startswith(start)}
+
+    def build_model(self) -> GenerativeModel:
+        """Rebuild the model with its trained parameters (averaged ones, where training kept an average)."""
+        entry = catalog.load("models", self.record["model"])
+        geometry = Calorimeter.from_dict(self.record["geometry"])
+        model: GenerativeModel = entry(config.load(entry.Config, self.record["config"]), geometry)
+        model.load_state_dict(self.group("model"))
+        model.sampled.load_state_dict(self.group("average") or model.sampled.state_dict())
+        return model
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide a training's result."""
+    packages = ("caloforge", "torch", "numpy")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def save(folder: Path, record: Mapping[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    """Write a checkpoint into a folder and remove the one before it.
+
+    Parameters
+    ----------
+    folder
+        Where the checkpoint lives; made if it is missing.
+    record
+        JSON-able; has ``step``, and what `Checkpoint.build_model` needs: ``model``, ``config``, ``geometry``.
+    tensors
+        Numbers by name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{record['step']:08d}.safetensors"
+    with written_aside(path) as aside:
+        safetensors.torch.save_file({name: value.contiguous() for name, value in tensors.items()}, aside)
+    whole = {**record, "tensors": path.name, "sha256": sha256(path), "versions": versions()}
+    with written_aside(folder / _RECORD) as aside:
+        aside.write_text(json.dumps(whole, indent=1), encoding="utf-8")
+    for old in folder.glob("step-*.safetensors"):
+        if old != path:
+            old.unlink()
+
+
+def load(folder: Path) -> Checkpoint:
+    """Read a checkpoint and verify its checksum.
+
+    Raises
+    ------
+    CheckpointError
+        There is none, or its tensor file is missing or altered.
+    """
+    try:
+        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        path = folder / record["tensors"]
+        if sha256(path) != record["sha256"]:
+            raise CheckpointError(
+                f"{path} is not the file that its checkpoint describes (sha256 differs): it was altered or cut. "
+                "Restore it, or train again in an empty folder."
+            )
+        return Checkpoint(record, safetensors.torch.load_file(path))
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{folder} holds no whole checkpoint ({Path(error.filename).name} is missing): "
+            "give the folder that 'caloforge train' wrote to."
+        ) from None
+    except (json.JSONDecodeError, KeyError, UnicodeDecodeError):
+        raise CheckpointError(f"{folder / _RECORD} is not a checkpoint record of caloforge, or was altered.") from None
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Return a checkpoint's JSON alone, without its numbers; None where there is no checkpoint."""
+    path = folder / _RECORD
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def optimizer_tensors(optimizers: Mapping[str, torch.optim.Optimizer]) -> dict[str, torch.Tensor]:
+    """Return the state of all optimizers as flat, named tensors."""
+    return {
+        f"optimizer.{name}.{index}.{key}": torch.as_tensor(value)
+        for name, optimizer in optimizers.items()
+        for index, state in optimizer.state_dict()["state"].items()
+        for key, value in state.items()
+    }
+
+
+def restore_optimizers(optimizers: Mapping[str, torch.optim.Optimizer], checkpoint: Checkpoint) -> None:
+    """Put the state of `optimizer_tensors` back into optimizers of the same kind."""
+    for name, optimizer in optimizers.items():
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in checkpoint.group(f"optimizer.{name}").items():
+            index, _, field = key.partition(".")
+            state.setdefault(int(index), {})[field] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

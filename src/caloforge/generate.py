@@ -1,0 +1,232 @@
+"""Generate showers with a trained model, in memory or into a file of any size.
+
+Showers are made in blocks of fixed size, each from random numbers of its own: shower number i of a seed is
+the same whatever is asked for around it and however the work is divided.
+"""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from caloforge import __version__
+from caloforge.errors import InputError
+from caloforge.particles import parse_particle, particle_name
+from caloforge.progress import Progress, no_progress
+from caloforge.showers import Showers, ShowerWriter
+from caloforge.spectrum import Spectrum
+from caloforge.trained import TrainedModel
+from caloforge.units import GeV
+
+BLOCK = 128
+"""Showers that are made at once; part of what a seed means."""
+
+Energies = float | tuple[float, float] | npt.ArrayLike | Spectrum
+
+
+class OutsideTrainedRange(UserWarning):
+    """Showers are asked for at energies that the model was not trained on."""
+
+
+@dataclass(frozen=True)
+class Conservation:
+    """Draw showers again until they hold no more energy than the particle brought (CaloGAN paper, Sec. V B).
+
+    Attributes
+    ----------
+    tries
+        Draws a shower may take before the generation gives up.
+    """
+
+    tries: int = 100
+
+
+@dataclass
+class Generator:
+    """A stream of showers of one particle.
+
+    Attributes
+    ----------
+    model
+        The trained model.
+    pdg
+        The particle.
+    spectrum
+        Its incident energies.
+    seed
+        Of energies and showers.
+    conservation
+        None takes showers as they come.
+    rejected
+        Showers that were drawn again so far.
+    """
+
+    model: TrainedModel
+    pdg: int
+    spectrum: Spectrum
+    seed: int = 1
+    conservation: Conservation | None = None
+    rejected: int = 0
+
+    def batches(self, n: int, size: int) -> Iterator[Showers]:
+        """Yield n showers in batches of a size, rounded up to whole blocks; the last may be smaller.
+
+        Raises
+        ------
+        InputError
+            Less than one shower, or less than one a batch, is asked for, or energy conservation is not met.
+        """
+        for what, value in (("number of showers", n), ("batch size", size)):
+            if value < 1:
+                raise InputError(f"The {what} must be at least 1; found {value}.")
+        self._warn_outside()
+        blocks, together = -(-n // BLOCK), -(-size // BLOCK)
+        for first in range(0, blocks, together):
+            made = [self._block(number) for number in range(first, min(first + together, blocks))]
+            yield Showers.concatenate(made)[: n - first * BLOCK]
+
+    def _block(self, number: int) -> Showers:
+        energy = self.spectrum.sample(self.seed, number * BLOCK, (number + 1) * BLOCK)
+        label = np.full(BLOCK, self.model.label(self.pdg))
+        cells = self._draw(number, 0, energy, label)
+        if self.conservation is not None:
+            self._conserve(cells, number, energy, label)
+        return Showers(self.model.geometry, cells, energy, self.pdg, provenance=self.provenance)
+
+    def _draw(
+        self, number: int, attempt: int, energy: npt.NDArray[np.float64], label: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        stream = np.random.Generator(np.random.SFC64([self.seed, number, attempt]))
+        noise = stream.standard_normal((BLOCK, self.model.noise_size), dtype=np.float32)
+        return self.model(noise, energy, label)
+
+    def _conserve(
+        self,
+        cells: npt.NDArray[np.float32],
+        number: int,
+        energy: npt.NDArray[np.float64],
+        label: npt.NDArray[np.int64],
+    ) -> None:
+        """Replace, in place, showers with more energy than came in by ones drawn again."""
+        assert self.conservation is not None
+        for attempt in range(1, self.conservation.tries + 1):
+            over = cells.sum(axis=1, dtype=np.float64) > energy
+            if not over.any():
+                return
+            self.rejected += int(over.sum())
+            cells[over] = self._draw(number, attempt, energy, label)[over]
+        over = cells.sum(axis=1, dtype=np.float64) > energy
+        if over.any():
+            raise InputError(
+                f"After {self.conservation.tries} draws {over.sum()} of {BLOCK} showers still hold more than their incident "
+                f"energy (the lowest is {energy[over].min() / GeV:.3g} GeV): allow more tries, choose higher energies, "
+                "or do without energy conservation."
+            )
+
+    def _warn_outside(self) -> None:
+        low, high = self.model.energy_range
+        if self.spectrum.low < low or self.spectrum.high > high:
+            warnings.warn(
+                f"{self.model.name} was trained from {low / GeV:g} to {high / GeV:g} GeV; showers at "
+                f"{self.spectrum.text} GeV reach beyond, and nobody has compared those with Geant4.",
+                OutsideTrainedRange,
+                stacklevel=3,
+            )
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """How the showers were made."""
+        return {
+            "made_by": f"caloforge {__version__} generate",
+            "model": self.model.name,
+            "weights_sha256": self.model.record["sha256"],
+            "particle": particle_name(self.pdg),
+            "energy_GeV": self.spectrum.text,
+            "seed": self.seed,
+            "conserve_energy": self.conservation is not None,
+        }
+
+
+def generate(
+    particle: str,
+    energy: Energies,
+    n: int = 1,
+    *,
+    seed: int = 1,
+    model: str | Path | None = None,
+    geometry: str = "calogan",
+    conserve_energy: bool = False,
+    threads: int | None = None,
+) -> Showers:
+    """Generate showers in memory.
+
+    Parameters
+    ----------
+    particle
+        Name or PDG id, such as ``"gamma"``.
+    energy
+        Incident kinetic energy in MeV: a number, a pair (uniform between both), an array (taken in turn).
+    n
+        Number of showers.
+    seed
+        The same seed gives the same showers.
+    model
+        Name of shipped weights or path of a record; by default those for the particle and geometry.
+    geometry
+        Name of the calorimeter.
+    conserve_energy
+        Draw again until no shower holds more energy than came in.
+    threads
+        CPU threads.
+
+    Raises
+    ------
+    InputError, CatalogError, CheckpointError
+        The request is not possible, nobody trained such a model, or its weights were altered.
+    """
+    pdg = parse_particle(particle)
+    trained = TrainedModel.load(model, threads) if model else TrainedModel.find(pdg, geometry, threads)
+    conservation = Conservation() if conserve_energy else None
+    (showers,) = Generator(trained, pdg, _spectrum(energy), seed, conservation).batches(n, max(n, 1))
+    return showers
+
+
+def generate_file(generator: Generator, n: int, path: Path, *, batch: int = 1024, progress: Progress = no_progress) -> None:
+    """Generate showers into a file, batch by batch; the file appears when it is whole.
+
+    Parameters
+    ----------
+    generator
+        The stream to draw from.
+    n
+        Number of showers.
+    path
+        File to write.
+    batch
+        Showers between writes; decides memory, not the result.
+    progress
+        Called with (showers written, n).
+
+    Raises
+    ------
+    InputError, OSError
+        The request is not possible, or the file can't be written.
+    """
+    done = 0
+    with ShowerWriter(path, generator.model.geometry, generator.provenance) as writer:
+        for showers in generator.batches(n, batch):
+            writer.write(showers)
+            done += len(showers)
+            progress(done, n)
+
+
+def _spectrum(energy: Energies) -> Spectrum:
+    if isinstance(energy, Spectrum):
+        return energy
+    if isinstance(energy, tuple) and len(energy) == 2:
+        return Spectrum.uniform(*energy)
+    return Spectrum.listed(energy)

@@ -1,0 +1,1 @@
+"""Two samples -> a number: one file a metric."""

@@ -1,0 +1,1 @@
+"""The training stage: any model of the catalogue, on any showers that fit its read-out."""

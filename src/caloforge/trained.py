@@ -1,0 +1,137 @@
+"""Trained models that generate without torch: an ONNX graph and the JSON record that describes it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from caloforge import catalog
+from caloforge.errors import CatalogError, CheckpointError
+from caloforge.geometry import Calorimeter
+from caloforge.particles import particle_name
+from caloforge.units import GeV
+
+Cells = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A generator of showers, ready to run on onnxruntime.
+
+    Attributes
+    ----------
+    name
+        Name of the weights in the catalogue, or of the user's own record.
+    record
+        The JSON: model, particles, energy range, geometry, noise size, sha256 of the graph, training.
+    graph
+        Path of the ONNX file.
+    threads
+        Threads of a generation; None leaves the choice to onnxruntime.
+    """
+
+    name: str
+    record: Mapping[str, Any]
+    graph: Path
+    threads: int | None = None
+
+    @classmethod
+    def load(cls, name_or_path: str | Path, threads: int | None = None) -> "TrainedModel":
+        """Load weights of the catalogue by name, or those whose JSON record lies at a path.
+
+        Raises
+        ------
+        CatalogError
+            The catalogue has no such weights.
+        CheckpointError
+            The record or the graph is missing or was altered.
+        """
+        own = Path(name_or_path)
+        path = own if own.suffix == ".json" else catalog.load("weights", str(name_or_path))
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            graph = path.with_name(record["graph"])
+            digest = hashlib.sha256(graph.read_bytes()).hexdigest()
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{error.filename} is missing: install caloforge, or export the model, again.") from None
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError):
+            raise CheckpointError(f"{path} is no record of a trained model: give the .json that 'caloforge export' wrote.") from None
+        if digest != record["sha256"]:
+            raise CheckpointError(
+                f"{graph} is not the file that its record describes (sha256 differs): it was altered or cut. "
+                "Install caloforge, or export the model, again."
+            )
+        return cls(path.stem, record, graph, threads)
+
+    @classmethod
+    def find(cls, pdg: int, geometry: str, threads: int | None = None) -> "TrainedModel":
+        """Load the shipped weights for a particle in a calorimeter.
+
+        Raises
+        ------
+        CatalogError
+            None were trained for these; the message says which were, and the commands that make one.
+        """
+        records = {
+            name: json.loads(catalog.load("weights", name).read_text(encoding="utf-8"))
+            for name in catalog.names("weights")
+        }
+        for name, record in records.items():
+            if record["geometry"]["name"] == geometry and pdg in record["pdg"]:
+                return cls.load(name, threads)
+        known = sorted(
+            f"{', '.join(map(particle_name, record['pdg']))} in {record['geometry']['name']} ({name})"
+            for name, record in records.items()
+        )
+        raise CatalogError(
+            f"No shipped model was trained for {particle_name(pdg)} in {geometry}. There are: {'; '.join(known)}. "
+            f"To make one: caloforge simulate, caloforge train, caloforge export; then caloforge generate --model FILE.json."
+        )
+
+    @cached_property
+    def geometry(self) -> Calorimeter:
+        """The calorimeter whose cells are generated."""
+        return Calorimeter.from_dict(self.record["geometry"])
+
+    @property
+    def energy_range(self) -> tuple[float, float]:
+        """Incident kinetic energies of the training, in MeV."""
+        low, high = self.record["energy_range_GeV"]
+        return low * GeV, high * GeV
+
+    @property
+    def noise_size(self) -> int:
+        """Random numbers a shower."""
+        return int(self.record["noise_size"])
+
+    def label(self, pdg: int) -> int:
+        """Return the label of a particle; raises `CatalogError` for one that the model does not know."""
+        if pdg not in self.record["pdg"]:
+            known = ", ".join(map(particle_name, self.record["pdg"]))
+            raise CatalogError(f"{self.name} was trained for {known}, not for {particle_name(pdg)}.")
+        return int(self.record["pdg"].index(pdg))
+
+    def __call__(self, noise: Cells, energy: npt.NDArray[np.floating[Any]], label: npt.NDArray[np.int64]) -> Cells:
+        """Turn noise (N, noise_size), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
+        inputs = {"noise": noise, "energy": energy.astype(np.float32), "label": label}
+        session = self._session
+        wanted = {item.name for item in session.get_inputs()}
+        (cells,) = session.run(None, {name: value for name, value in inputs.items() if name in wanted})
+        return np.asarray(cells, np.float32)
+
+    @cached_property
+    def _session(self) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        if self.threads is not None:
+            options.intra_op_num_threads = self.threads
+        # Spinning threads between blocks would take a whole core from whoever shares the machine.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        return onnxruntime.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
