@@ -217,7 +217,7 @@ class ShowerFile:
     @property
     def column_names(self) -> list[str]:
         """Names of the further numbers that each shower has."""
-        return sorted(self._file["columns"])
+        return sorted(name.partition("/")[2] for name in self._datasets if name.startswith("columns/"))
 
     def read(self, start: int = 0, stop: int | None = None) -> Showers:
         """Return showers start to stop, bounded as Python's slices are."""

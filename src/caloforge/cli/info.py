@@ -1,5 +1,97 @@
-"""Placeholder until the command lands."""
+"""``caloforge info``: what is in a file of showers."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from caloforge.cli.common import console, progress_bar
+
+if TYPE_CHECKING:
+    from caloforge.geometry import Calorimeter
+    from caloforge.summary import Sample
 
 
-def command() -> None:
-    """Not there yet."""
+def command(
+    file: Annotated[Path, typer.Argument(help="A file of showers, caloforge's or of a known layout.")],
+) -> None:
+    """Say what is in a file of showers: particles, energies, calorimeter, response, origin.
+
+    [bold]Example[/bold]: caloforge info showers.h5
+    """
+    from caloforge import summary
+    from caloforge.formats import open_any
+    from caloforge.showers import recognise
+
+    samples: dict[int, summary.Sample] = {}
+    with open_any(file) as showers, progress_bar("Reading", unit="showers") as progress:
+        done, total = 0, len(showers)
+        for batch in showers.batches():
+            summary.add(samples, batch)
+            progress(done := done + len(batch), total)
+    layout = f"layout '{recognise(file) or 'caloforge'}'"
+    geometry, provenance = showers.geometry, showers.provenance
+    size = file.stat().st_size
+    title = f"[bold]{escape(str(file))}[/]: {total:,} showers, {size / 1e6:.3g} MB, {layout}"
+    console.print(title, highlight=False)
+    if samples:
+        console.print(_sample_table(samples, geometry))
+    console.print(f"\n{escape(f'{geometry.name}: {geometry.description}')}", highlight=False)
+    console.print(_geometry_table(geometry))
+    if provenance:
+        console.print("\nProvenance")
+        console.print(_provenance_table(provenance))
+
+
+def _sample_table(samples: "dict[int, Sample]", geometry: "Calorimeter") -> Table:
+    from caloforge.particles import particle_name
+    from caloforge.units import GeV
+
+    table = Table()
+    for title in ("particle", "number", "energy / GeV", "mean E_tot/E", "mean cells hit"):
+        table.add_column(title, justify="right")
+    for number in range(len(geometry.layers)):
+        table.add_column(f"E_{number}/E_tot", justify="right")
+    for pdg, sample in sorted(samples.items()):
+        table.add_row(
+            particle_name(pdg) if pdg else "not stated",
+            f"{sample.number:,}",
+            f"{sample.low / GeV:.4g} to {sample.high / GeV:.4g}",
+            f"{sample.response:.4f}",
+            f"{sample.cells_hit:.1f}",
+            *(f"{fraction:.4f}" for fraction in sample.layer_fractions),
+        )
+    return table
+
+
+def _geometry_table(geometry: "Calorimeter") -> Table:
+    table = Table()
+    for title in ("layer", "z / mm", "phi x eta", "cells"):
+        table.add_column(title, justify="right")
+    for number, layer in enumerate(geometry.layers):
+        shape = f"{layer.n_phi} x {layer.n_eta}"
+        table.add_row(str(number), f"{layer.z[0]:g} to {layer.z[1]:g}", shape, f"{layer.n_cells:,}")
+    table.add_section()
+    table.add_row("all", f"0 to {geometry.depth:g}", "", f"{geometry.n_cells:,}")
+    return table
+
+
+def _provenance_table(provenance: Mapping[str, Any]) -> Table:
+    table = Table("key", "value")
+    for key, value in _flat(provenance):
+        table.add_row(escape(key), escape(value))
+    return table
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Walk through nested values: dictionaries and lists of dictionaries become dotted keys."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = {str(number): part for number, part in enumerate(value)}
+    if not isinstance(value, dict):
+        yield key, str(value)
+        return
+    for name, part in value.items():
+        yield from _flat(part, f"{key}.{name}" if key else name)

@@ -1,5 +1,37 @@
-"""Placeholder until the command lands."""
+"""``caloforge rebin``: the same showers on a coarser read-out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from caloforge.cli.common import Output, console, progress_bar
 
 
-def command() -> None:
-    """Not there yet."""
+def command(
+    file: Annotated[Path, typer.Argument(help="File of showers on a fine grid.")],
+    geometry: Annotated[str, typer.Argument(help="Read-out: a name of the catalogue or a TOML file.")],
+    output: Output,
+) -> None:
+    """Sum the cells of a file to a coarser read-out whose edges are a subset, exactly.
+
+    [bold]Example[/bold]: caloforge rebin eplus_fine.h5 calogan -o eplus.h5
+    """
+    from caloforge.geometry import Calorimeter, rebin_matrix
+    from caloforge.showers import ShowerFile, ShowerWriter
+
+    coarse = Calorimeter.load(geometry)
+    with ShowerFile(file) as source:
+        rebin_matrix(
+            source.geometry, coarse
+        )  # a grid that does not fit is refused before anything is written
+        provenance = {**source.provenance, "rebinned_from": source.geometry.name}
+        with (
+            ShowerWriter(output, coarse, provenance) as writer,
+            progress_bar("Rebinning", "showers") as progress,
+        ):
+            for batch in source.batches():
+                writer.write(batch.rebin(coarse))
+                progress(len(writer), len(source))
+        console.print(f"{escape(str(output))}: {len(source):,} showers on {coarse.name}", highlight=False)
