@@ -163,14 +163,12 @@ class Generator(nn.Module):
 
     def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> list[Tensor]:
         """(N, latent), (N,) GeV, (N,) -> images (rows, columns, 1, N) in GeV."""
-        vectors = self.latent(noise, energy, label)
+        vectors = self.latent(noise, label) * (energy / 100).unsqueeze(1)
         return self.combine([stream(vectors) for stream in self.streams])
 
-    def latent(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
-        """Multiply the noise by the requested energy and, where there is one, the embedding of the class."""
-        if self.embedding is not None:
-            noise = noise * self.embedding(label)
-        return noise * (energy / 100).unsqueeze(1)
+    def latent(self, noise: Tensor, label: Tensor) -> Tensor:
+        """Multiply the noise by the embedding of the class, where there is one: (N, latent)."""
+        return noise if self.embedding is None else noise * self.embedding(label)
 
     def combine(self, hypotheses: list[Tensor]) -> list[Tensor]:
         """Paint each layer into the next one and cut off what is below zero."""
@@ -413,9 +411,14 @@ class FoldedStream(nn.Module):
         self.register_buffer("bias", stream.first.bias + stream.first.weight @ shift)
         self.register_buffer("second", stream.second.weight)
 
-    def forward(self, vectors: Tensor) -> Tensor:
-        """(N, latent) -> (rows, columns, 1, N)."""
-        maps = functional.leaky_relu(vectors @ self.matrix + self.offset, SLOPE).T.unflatten(0, self.shape)
+    def forward(self, vectors: Tensor, energy: Tensor) -> Tensor:
+        """(N, latent) and (N,) GeV -> (rows, columns, 1, N).
+
+        The energy, which the paper multiplies to the noise, is taken out of the product: what remains depends
+        on noise and weights alone, so that export can do it in whole numbers.
+        """
+        product = (vectors @ self.matrix) * (energy / 100).unsqueeze(1) + self.offset
+        maps = functional.leaky_relu(product, SLOPE).T.unflatten(0, self.shape)
         maps = functional.leaky_relu(self.first @ patches(maps, (2, 2)) + self.bias, SLOPE)
         return self.second @ patches(maps, (2, 2))
 
@@ -432,7 +435,8 @@ class Sampler(nn.Module):
 
     def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
         """Turn noise (N, noise_size), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
-        return _cells(self.generator(noise, energy / GeV, label))
+        vectors = self.generator.latent(noise, label)
+        return _cells(self.generator.combine([stream(vectors, energy / GeV) for stream in self.generator.streams]))
 
 
 def _cells(images: list[Tensor]) -> Tensor:
