@@ -38,45 +38,54 @@ def command(
     title = f"[bold]{escape(str(file))}[/]: {total:,} showers, {size / 1e6:.3g} MB, {layout}"
     console.print(title, highlight=False)
     if samples:
-        console.print(_sample_table(samples, geometry))
+        console.print(_sample_table(samples))
     console.print(f"\n{escape(f'{geometry.name}: {geometry.description}')}", highlight=False)
-    console.print(_geometry_table(geometry))
+    console.print(_layer_table(geometry, samples))
     if provenance:
         console.print("\nProvenance")
         console.print(_provenance_table(provenance))
 
 
-def _sample_table(samples: "dict[int, Sample]", geometry: "Calorimeter") -> Table:
-    from caloforge.particles import particle_name
+def _sample_table(samples: "dict[int, Sample]") -> Table:
     from caloforge.units import GeV
 
     table = Table()
     for title in ("particle", "number", "energy / GeV", "mean E_tot/E", "mean cells hit"):
         table.add_column(title, justify="right")
-    for number in range(len(geometry.layers)):
-        table.add_column(f"E_{number}/E_tot", justify="right")
     for pdg, sample in sorted(samples.items()):
         table.add_row(
-            particle_name(pdg) if pdg else "not stated",
+            _name(pdg),
             f"{sample.number:,}",
             f"{sample.low / GeV:.4g} to {sample.high / GeV:.4g}",
             f"{sample.response:.4f}",
             f"{sample.cells_hit:.1f}",
-            *(f"{fraction:.4f}" for fraction in sample.layer_fractions),
         )
     return table
 
 
-def _geometry_table(geometry: "Calorimeter") -> Table:
+def _layer_table(geometry: "Calorimeter", samples: "dict[int, Sample]") -> Table:
     table = Table()
-    for title in ("layer", "z / mm", "phi x eta", "cells"):
+    for title in (
+        "layer",
+        "z / mm",
+        "phi x eta",
+        "cells",
+        *(f"mean E_i/E_tot, {_name(p)}" for p in sorted(samples)),
+    ):
         table.add_column(title, justify="right")
-    for number, layer in enumerate(geometry.layers):
-        shape = f"{layer.n_phi} x {layer.n_eta}"
-        table.add_row(str(number), f"{layer.z[0]:g} to {layer.z[1]:g}", shape, f"{layer.n_cells:,}")
+    for i, layer in enumerate(geometry.layers):
+        fractions = [f"{samples[pdg].layer_fractions[i]:.4f}" for pdg in sorted(samples)]
+        z = f"{layer.z[0]:g} to {layer.z[1]:g}"
+        table.add_row(str(i), z, f"{layer.n_phi} x {layer.n_eta}", f"{layer.n_cells:,}", *fractions)
     table.add_section()
     table.add_row("all", f"0 to {geometry.depth:g}", "", f"{geometry.n_cells:,}")
     return table
+
+
+def _name(pdg: int) -> str:
+    from caloforge.particles import particle_name
+
+    return particle_name(pdg) if pdg else "not stated"
 
 
 def _provenance_table(provenance: Mapping[str, Any]) -> Table:
