@@ -104,8 +104,8 @@ def load(folder: Path) -> Checkpoint:
         path = folder / record["tensors"]
         if sha256(path) != record["sha256"]:
             raise CheckpointError(
-                f"{path} is not the file that its checkpoint describes (sha256 differs): it was altered or cut. "
-                "Restore it, or train again in an empty folder."
+                f"{path} is not the file that its checkpoint describes (sha256 differs): "
+                "it was altered or cut. Restore it, or train again in an empty folder."
             )
         return Checkpoint(record, safetensors.torch.load_file(path))
     except FileNotFoundError as error:
@@ -114,7 +114,9 @@ def load(folder: Path) -> Checkpoint:
             "give the folder that 'caloforge train' wrote to."
         ) from None
     except (json.JSONDecodeError, KeyError, UnicodeDecodeError):
-        raise CheckpointError(f"{folder / _RECORD} is not a checkpoint record of caloforge, or was altered.") from None
+        raise CheckpointError(
+            f"{folder / _RECORD} is not a checkpoint record of caloforge, or was altered."
+        ) from None
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:

@@ -122,9 +122,9 @@ class Generator:
         over = cells.sum(axis=1, dtype=np.float64) > energy
         if over.any():
             raise InputError(
-                f"After {self.conservation.tries} draws {over.sum()} of {BLOCK} showers still hold more than their incident "
-                f"energy (the lowest is {energy[over].min() / GeV:.3g} GeV): allow more tries, choose higher energies, "
-                "or do without energy conservation."
+                f"After {self.conservation.tries} draws {over.sum()} of {BLOCK} showers still hold more than "
+                f"their incident energy (the lowest is {energy[over].min() / GeV:.3g} GeV): allow more tries, "
+                "choose higher energies, or do without energy conservation."
             )
 
     def _warn_outside(self) -> None:
@@ -195,7 +195,9 @@ def generate(
     return showers
 
 
-def generate_file(generator: Generator, n: int, path: Path, *, batch: int = 1024, progress: Progress = no_progress) -> None:
+def generate_file(
+    generator: Generator, n: int, path: Path, *, batch: int = 1024, progress: Progress = no_progress
+) -> None:
     """Generate showers into a file, batch by batch; the file appears when it is whole.
 
     Parameters

@@ -59,7 +59,9 @@ class Spectrum:
         """Uniform between two energies in MeV."""
         low, high = check_energy(low), check_energy(high)
         if not low < high:
-            raise InputError(f"The energy range {low / GeV:g}:{high / GeV:g} GeV is empty: give LOW:HIGH with LOW < HIGH.")
+            raise InputError(
+                f"The energy range {low / GeV:g}:{high / GeV:g} GeV is empty: give LOW:HIGH with LOW < HIGH."
+            )
         return cls(f"{low / GeV:.10g}:{high / GeV:.10g}", low, high)
 
     @classmethod
@@ -90,7 +92,9 @@ class Spectrum:
 def check_energy(value: float) -> float:
     """Return a kinetic energy in MeV, or raise `InputError` unless it is finite and above 0."""
     if not (math.isfinite(value) and value > 0):
-        raise InputError(f"The energy {value / GeV:g} GeV is not possible: give a finite number above 0, in GeV.")
+        raise InputError(
+            f"The energy {value / GeV:g} GeV is not possible: give a finite number above 0, in GeV."
+        )
     return float(value)
 
 
@@ -101,7 +105,8 @@ def _energy(text: str) -> float:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"'{text}' is no energy. Give GeV as 50 (fixed), 1:100 (uniform), 10,50,100 (in turn) or a file that exists."
+            f"'{text}' is no energy. Give GeV as 50 (fixed), 1:100 (uniform), 10,50,100 (in turn), "
+            "or a file that exists."
         ) from None
 
 

@@ -59,9 +59,13 @@ class TrainedModel:
             graph = path.with_name(record["graph"])
             digest = hashlib.sha256(graph.read_bytes()).hexdigest()
         except FileNotFoundError as error:
-            raise CheckpointError(f"{error.filename} is missing: install caloforge, or export the model, again.") from None
+            raise CheckpointError(
+                f"{error.filename} is missing: install caloforge, or export the model, again."
+            ) from None
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError):
-            raise CheckpointError(f"{path} is no record of a trained model: give the .json that 'caloforge export' wrote.") from None
+            raise CheckpointError(
+                f"{path} is no record of a trained model: give the .json that 'caloforge export' wrote."
+            ) from None
         if digest != record["sha256"]:
             raise CheckpointError(
                 f"{graph} is not the file that its record describes (sha256 differs): it was altered or cut. "
@@ -90,8 +94,9 @@ class TrainedModel:
             for name, record in records.items()
         )
         raise CatalogError(
-            f"No shipped model was trained for {particle_name(pdg)} in {geometry}. There are: {'; '.join(known)}. "
-            f"To make one: caloforge simulate, caloforge train, caloforge export; then caloforge generate --model FILE.json."
+            f"No shipped model was trained for {particle_name(pdg)} in {geometry}. "
+            f"There are: {'; '.join(known) or 'none'}. To make one: caloforge simulate, caloforge train, "
+            "caloforge export; then caloforge generate --model FILE.json."
         )
 
     @cached_property
@@ -117,7 +122,9 @@ class TrainedModel:
             raise CatalogError(f"{self.name} was trained for {known}, not for {particle_name(pdg)}.")
         return int(self.record["pdg"].index(pdg))
 
-    def __call__(self, noise: Cells, energy: npt.NDArray[np.floating[Any]], label: npt.NDArray[np.int64]) -> Cells:
+    def __call__(
+        self, noise: Cells, energy: npt.NDArray[np.floating[Any]], label: npt.NDArray[np.int64]
+    ) -> Cells:
         """Turn noise (N, noise_size), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
         inputs = {"noise": noise, "energy": energy.astype(np.float32), "label": label}
         session = self._session

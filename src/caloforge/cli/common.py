@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from caloforge.errors import CaloforgeError
+from caloforge.errors import CaloforgeError, MissingExtra
 from caloforge.progress import Progress
 
 console = Console()
@@ -20,7 +20,7 @@ messages = Console(stderr=True)
 Seed = Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same showers.")]
 Energy = Annotated[
     str,
-    typer.Option(help="Incident energy in GeV: 50 (fixed), 1:100 (uniform), 10,50,100 (in turn), or a file of energies."),
+    typer.Option(help="Incident energy in GeV: 50 (fixed), 1:100 (uniform), 10,50,100 (in turn), or a file."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
 
@@ -37,6 +37,17 @@ def sentence(error: Exception) -> str | None:
 
 
 @contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Import modules that need an extra of caloforge; raises `MissingExtra` where it is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        if error.name is None or error.name.startswith("caloforge"):
+            raise
+        raise MissingExtra(name, error.name) from None
+
+
+@contextmanager
 def progress_bar(title: str, unit: str) -> Iterator[Progress]:
     """Show a bar with rate and time to go on standard error; yields the callback a stage wants."""
     from rich import progress as bars
@@ -50,12 +61,17 @@ def progress_bar(title: str, unit: str) -> Iterator[Progress]:
         bars.TextColumn("ETA"),
         bars.TimeRemainingColumn(),
     )
-    with bars.Progress(*columns, console=messages, transient=False) as bar:
-        task = bar.add_task(title, total=None, rate="")
+    bar = bars.Progress(*columns, console=messages)
+    task = bar.add_task(title, total=None, rate="")
 
-        def advance(done: int, total: int) -> None:
-            speed = bar.tasks[0].speed
-            rate = f"{speed:.3g} {unit}/s" if speed else ""
-            bar.update(task, completed=done, total=total, rate=rate)
+    def advance(done: int, total: int) -> None:
+        bar.start()  # at the first call, so that the bars of a job's parts follow each other
+        speed = bar.tasks[0].speed
+        bar.update(task, completed=done, total=total, rate=f"{speed:.3g} {unit}/s" if speed else "")
+        if done >= total:
+            bar.stop()
 
+    try:
         yield advance
+    finally:
+        bar.stop()

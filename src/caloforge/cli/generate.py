@@ -1,5 +1,57 @@
-"""Placeholder until the command lands."""
+"""``caloforge generate``."""
+
+import warnings
+from typing import Annotated
+
+import typer
+
+from caloforge.cli.common import Energy, Output, Seed, console, messages, progress_bar
 
 
-def command() -> None:
-    """Not there yet."""
+def command(
+    output: Output,
+    particle: Annotated[
+        str, typer.Option("--particle", "-p", help="Incident particle: e+, gamma, pi+ or a PDG id.")
+    ],
+    energy: Energy = "1:100",
+    number: Annotated[int, typer.Option("--number", "-n", help="Showers to generate.")] = 1000,
+    geometry: Annotated[str, typer.Option(help="Calorimeter of the shipped models.")] = "calogan",
+    model: Annotated[
+        str | None, typer.Option(help="Weights by name, or the .json of your own export.")
+    ] = None,
+    seed: Seed = 1,
+    batch: Annotated[int, typer.Option(help="Showers in memory at once; does not change the result.")] = 8192,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads (default: all cores).")] = None,
+    conserve_energy: Annotated[
+        bool, typer.Option("--conserve-energy", help="Draw showers again that hold more energy than came in.")
+    ] = False,
+    max_tries: Annotated[
+        int, typer.Option(min=1, help="Draws a shower may take with --conserve-energy.")
+    ] = 100,
+) -> None:
+    """Generate showers with a trained model, and write them as 'caloforge simulate' does.
+
+    The same seed gives the same showers, whatever the batch size.
+
+    [bold]Example[/bold]: caloforge generate --particle gamma --energy 1:100 -n 10000 -o showers.h5
+    """
+    from caloforge.generate import Conservation, Generator, OutsideTrainedRange, generate_file
+    from caloforge.particles import parse_particle, particle_name
+    from caloforge.spectrum import Spectrum
+    from caloforge.trained import TrainedModel
+
+    pdg = parse_particle(particle)
+    spectrum = Spectrum.parse(energy)
+    trained = TrainedModel.load(model, threads) if model else TrainedModel.find(pdg, geometry, threads)
+    generator = Generator(trained, pdg, spectrum, seed, Conservation(max_tries) if conserve_energy else None)
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        progress_bar(f"Generating {particle_name(pdg)}", "showers") as progress,
+    ):
+        warnings.simplefilter("always", OutsideTrainedRange)
+        generate_file(generator, number, output, batch=batch, progress=progress)
+    for warning in caught:
+        messages.print(f"[yellow]Warning:[/yellow] {warning.message}")
+    if conserve_energy:
+        messages.print(f"Energy conservation: {generator.rejected:,} showers were drawn again.")
+    console.print(f"{number:,} showers: {output}")

@@ -1,4 +1,4 @@
-"""Showers held in memory for training, as torch tensors, mirrored at random where the calorimeter allows it."""
+"""Showers in memory for training, as torch tensors, mirrored at random where the calorimeter allows it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from caloforge.geometry import Calorimeter
 from caloforge.models.base import Batch
 from caloforge.particles import particle_name
 from caloforge.progress import Progress, no_progress
-from caloforge.showers import Showers, ShowerFile
+from caloforge.showers import ShowerFile, Showers
 
 _READ = 1024  # showers read out at once: a fine grid is never held whole
 
@@ -68,7 +68,9 @@ class TrainingData:
             Nothing would be left to train on.
         """
         if not 0 < held_out < len(self):
-            raise InputError(f"{held_out} showers can't be held out of {len(self)}: simulate more, or hold out fewer.")
+            raise InputError(
+                f"{held_out} showers can't be held out of {len(self)}: simulate more, or hold out fewer."
+            )
         order = np.random.default_rng(seed).permutation(len(self))
         return self._take(order[held_out:]), self._take(order[:held_out])
 
@@ -116,7 +118,9 @@ def load(paths: Sequence[Path], geometry: Calorimeter, progress: Progress = no_p
                 parts.append(batch if batch.geometry == geometry else batch.rebin(geometry))
                 progress(sum(map(len, parts)), sum(map(len, parts)) + len(file))
             names = [particle_name(pdg) for pdg in dict.fromkeys(file.pdg.tolist())]
-            provenance.append({"file": path.name, "sha256": sha256(path), "showers": len(file), "particles": names})
+            provenance.append(
+                {"file": path.name, "sha256": sha256(path), "showers": len(file), "particles": names}
+            )
     showers = Showers.concatenate(parts)
     particles = tuple(dict.fromkeys(showers.pdg.tolist()))
     label = np.array([particles.index(pdg) for pdg in showers.pdg.tolist()])

@@ -91,7 +91,9 @@ def fit(
         The folder holds the training of another model, plan or data.
     """
     optimizers = model.optimizers()
-    average = {name: value.clone() for name, value in model.sampled.state_dict().items()} if plan.average else {}
+    average = (
+        {name: value.clone() for name, value in model.sampled.state_dict().items()} if plan.average else {}
+    )
     identity = describe(model, plan, data)
     done = _resume(folder, identity, model, optimizers, average)
     total = plan.epochs * (len(data) // plan.batch)
@@ -99,7 +101,10 @@ def fit(
     progress(done, total)
     for step in range(done, total):
         torch.manual_seed(_mix(plan.seed, step))
-        figures = {key: float(value) for key, value in model.training_step(_batch(data, plan, step), optimizers).items()}
+        figures = {
+            key: float(value)
+            for key, value in model.training_step(_batch(data, plan, step), optimizers).items()
+        }
         _update(average, model.sampled, plan.average)
         done = step + 1
         if done % plan.validate_every == 0 or done == total:

@@ -1,0 +1,68 @@
+"""A whole training: read the showers, build the model, fit it, leave something to look at."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from caloforge import catalog, checkpoint, config
+from caloforge.geometry import Calorimeter
+from caloforge.particles import particle_name
+from caloforge.progress import Progress, no_progress
+from caloforge.train.data import load
+from caloforge.train.fit import Plan, fit
+from caloforge.train.log import RunLog, Validation
+
+
+def run(
+    model: str,
+    data: Sequence[Path],
+    folder: Path,
+    plan: Plan,
+    *,
+    geometry: Calorimeter,
+    settings: Mapping[str, Any],
+    held_out: int = 500,
+    threads: int = 1,
+    reading: Progress = no_progress,
+    progress: Progress = no_progress,
+) -> None:
+    """Train a model of the catalogue, or go on with a training that was stopped.
+
+    Parameters
+    ----------
+    model
+        Name in the catalogue.
+    data
+        Files of showers, of the geometry's read-out or a finer one.
+    folder
+        Where checkpoints, the log, curves and pictures go.
+    plan
+        What decides the result, with model, data, settings and threads.
+    geometry
+        The read-out to learn.
+    settings
+        Keys of the model's ``Config``; the particles are taken from the data unless they are given.
+    held_out
+        Showers kept aside for validation.
+    threads
+        CPU threads.
+    reading, progress
+        Called with the showers read, and with the steps done.
+
+    Raises
+    ------
+    InputError, ShowerFileError, CheckpointError
+        A name, a setting, the data, or what the folder already holds does not fit.
+    """
+    entry = catalog.load("models", model)
+    known, unseen = load(data, geometry, reading).split(held_out, plan.seed)
+    particles = [particle_name(pdg) for pdg in known.particles]
+    chosen = config.load(entry.Config, {"particles": particles, **settings})
+    torch.set_num_threads(threads)
+    torch.manual_seed(plan.seed)
+    network = entry(chosen, geometry)
+    record = checkpoint.read_record(folder)
+    log = RunLog(folder, done=record["step"] if record else 0)
+    fit(network, known, plan, folder, validate=Validation(unseen, folder), log=log, progress=progress)
