@@ -20,14 +20,13 @@ from caloforge.models.base import Batch, GenerativeModel
 from caloforge.models.layers import (
     BatchNorm,
     Convolution,
+    ExportableLocal,
     Images,
     LocallyConnected,
     MinibatchDiscrimination,
     Size,
     glorot_normal_,
     he_uniform_,
-    pad,
-    patches,
     resize,
     sparsity,
 )
@@ -136,8 +135,7 @@ class Inpainting(nn.Module):
 
     def __init__(self, size: Size) -> None:
         super().__init__()
-        rows, columns = size
-        self.weighting = LocallyConnected((rows + 2, columns + 2), 2, 2, (3, 3))
+        self.weighting = LocallyConnected(size, 2, 2, (3, 3), padding=1)
         assert self.weighting.bias is not None
         with torch.no_grad():
             self.weighting.bias[:, :, 1] = CARRY_OVER_BIAS
@@ -145,7 +143,7 @@ class Inpainting(nn.Module):
     def forward(self, own: Tensor, carried: Tensor) -> Tensor:
         """Two times (rows, columns, 1, N) -> (rows, columns, 1, N)."""
         both = torch.cat([own, carried], dim=2)
-        weights = self.weighting(pad(both, 1, 1, 1, 1)).softmax(dim=2)
+        weights = self.weighting(both).softmax(dim=2)
         return (both * weights).sum(dim=2, keepdim=True)
 
 
@@ -185,11 +183,10 @@ class LayerFeatures(nn.Module):
 
     def __init__(self, size: Size, inputs: int) -> None:
         super().__init__()
-        rows, columns = size
         self.convolution = Convolution(inputs, 64, (2, 2))
-        first = LocallyConnected((rows + 2, columns + 2), 64, 16, (3, 3), stride=(1, 2))
-        second = LocallyConnected((first.size[0] + 2, first.size[1] + 2), 16, 8, (2, 2))
-        third = LocallyConnected((second.size[0] + 2, second.size[1] + 2), 8, 8, (2, 2), stride=(1, 2))
+        first = LocallyConnected(size, 64, 16, (3, 3), stride=2, padding=1)
+        second = LocallyConnected(first.size, 16, 8, (2, 2), padding=1)
+        third = LocallyConnected(second.size, 8, 8, (2, 2), stride=2, padding=1)
         self.local = nn.ModuleList([first, second, third])
         self.norms = nn.ModuleList(BatchNorm(channels) for channels in (16, 8, 8))
         flat = third.size[0] * third.size[1] * 8
@@ -202,7 +199,7 @@ class LayerFeatures(nn.Module):
         conditions = label_maps.expand(*image.shape[:2], -1, -1)
         maps = functional.leaky_relu(self.convolution(torch.cat([image, conditions], dim=2)), SLOPE)
         for local, norm in zip(self.local, self.norms, strict=True):
-            maps = norm(functional.leaky_relu(local(pad(maps, 1, 1, 1, 1)), SLOPE))
+            maps = norm(functional.leaky_relu(local(maps), SLOPE, inplace=True))
         features, filled = maps.flatten(0, 2), sparsity(image)
         return torch.cat([features, self.on_features(features), filled, self.on_sparsity(filled)])
 
@@ -393,34 +390,23 @@ class FoldedStream(nn.Module):
 
     matrix: Tensor
     offset: Tensor
-    first: Tensor
-    bias: Tensor
-    second: Tensor
 
     def __init__(self, stream: Stream) -> None:
         super().__init__()
         dense, convolution = stream.dense, stream.convolution
-        columns = convolution.linear(dense.weight.unflatten(0, dense.shape))
-        offset = convolution(dense.bias.unflatten(0, dense.shape))
-        assert stream.first.bias is not None
-        scale, shift = (each.repeat(4).unsqueeze(1) for each in stream.norm.affine_map())
-        self.shape = tuple(offset.shape[:3])
+        columns = convolution.linear(dense.weight.view(*dense.shape, -1))
+        offset = convolution(dense.bias.view(*dense.shape, 1))
+        self.shape = (int(offset.shape[0]), int(offset.shape[1]), int(offset.shape[2]))
         self.register_buffer("matrix", columns.flatten(0, 2).T.contiguous())
         self.register_buffer("offset", offset.flatten())
-        self.register_buffer("first", stream.first.weight * scale.squeeze(1))
-        self.register_buffer("bias", stream.first.bias + stream.first.weight @ shift)
-        self.register_buffer("second", stream.second.weight)
+        self.first = ExportableLocal(stream.first, *stream.norm.affine_map())
+        self.second = ExportableLocal(stream.second)
 
-    def forward(self, vectors: Tensor, energy: Tensor) -> Tensor:
-        """(N, latent) and (N,) GeV -> (rows, columns, 1, N).
-
-        The energy, which the paper multiplies to the noise, is taken out of the product: what remains depends
-        on noise and weights alone, so that export can do it in whole numbers.
-        """
-        product = (vectors @ self.matrix) * (energy / 100).unsqueeze(1) + self.offset
-        maps = functional.leaky_relu(product, SLOPE).T.unflatten(0, self.shape)
-        maps = functional.leaky_relu(self.first @ patches(maps, (2, 2)) + self.bias, SLOPE)
-        return self.second @ patches(maps, (2, 2))
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(N, latent) -> (rows, columns, 1, N)."""
+        maps = functional.leaky_relu(vectors @ self.matrix + self.offset, SLOPE).T.view(*self.shape, -1)
+        hypothesis: Tensor = self.second(functional.leaky_relu(self.first(maps), SLOPE))
+        return hypothesis
 
 
 class Sampler(nn.Module):
@@ -430,13 +416,15 @@ class Sampler(nn.Module):
         super().__init__()
         with torch.no_grad():
             self.generator = copy.deepcopy(generator)
-            self.generator.streams = nn.ModuleList(FoldedStream(stream) for stream in self.generator.streams)
+            for i, stream in enumerate(generator.streams):
+                self.generator.streams[i] = FoldedStream(stream)
+            for inpainting in self.generator.inpaintings:
+                inpainting.weighting = ExportableLocal(inpainting.weighting)
         self.requires_grad_(False).eval()
 
     def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
         """Turn noise (N, noise_size), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
-        vectors = self.generator.latent(noise, label)
-        return _cells(self.generator.combine([stream(vectors, energy / GeV) for stream in self.generator.streams]))
+        return _cells(self.generator(noise, energy / GeV, label))
 
 
 def _cells(images: list[Tensor]) -> Tensor:

@@ -10,15 +10,19 @@ than those of a convolution.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from caloforge.errors import GeometryError
 
 Size = tuple[int, int]
+Frame = tuple[int, int, int, int]  # top, bottom, left, right
 Initialiser = Callable[[Tensor, int, int], None]
 
 
@@ -40,31 +44,30 @@ def he_uniform_(weight: Tensor, fan_in: int, fan_out: int) -> None:
     nn.init.uniform_(weight, -limit, limit)
 
 
-def window_count(size: Size, kernel: Size, stride: Size) -> Size:
-    """Return how many windows fit in a map, along rows and columns."""
-    return (size[0] - kernel[0]) // stride[0] + 1, (size[1] - kernel[1]) // stride[1] + 1
+def window_count(size: Size, kernel: Size, stride: int) -> Size:
+    """Return how many windows fit in a map, along rows and columns; the stride is along the columns."""
+    return size[0] - kernel[0] + 1, (size[1] - kernel[1]) // stride + 1
 
 
-def patches(maps: Tensor, kernel: Size, stride: Size = (1, 1)) -> Tensor:
+def patches(maps: Tensor, kernel: Size, stride: int = 1) -> Tensor:
     """Cut out the window of each output position.
 
     Parameters
     ----------
     maps
         (rows, columns, channels, N)
+    kernel
+        Rows and columns of a window.
+    stride
+        Columns from one window to the next.
 
     Returns
     -------
     (output rows, output columns, kernel rows * kernel columns * channels, N)
     """
     rows, columns = window_count((maps.shape[0], maps.shape[1]), kernel, stride)
-    cuts = [
-        maps[
-            i : i + stride[0] * (rows - 1) + 1 : stride[0], j : j + stride[1] * (columns - 1) + 1 : stride[1]
-        ]
-        for i in range(kernel[0])
-        for j in range(kernel[1])
-    ]
+    span = stride * (columns - 1) + 1
+    cuts = [maps[i : i + rows, j : j + span : stride] for i in range(kernel[0]) for j in range(kernel[1])]
     return torch.cat(cuts, dim=2)
 
 
@@ -137,6 +140,8 @@ class Convolution(nn.Module):
     ) -> None:
         super().__init__()
         self.kernel = kernel
+        top, left = ((length - 1) // 2 for length in kernel)
+        self.frame = (top, kernel[0] - 1 - top, left, kernel[1] - 1 - left)
         taps = kernel[0] * kernel[1]
         self.weight = nn.Parameter(torch.empty(outputs, taps * inputs))
         self.bias = nn.Parameter(torch.zeros(outputs, 1))
@@ -148,13 +153,12 @@ class Convolution(nn.Module):
 
     def linear(self, maps: Tensor) -> Tensor:
         """Apply the weights without the bias."""
-        top, left = ((length - 1) // 2 for length in self.kernel)
-        padded = pad(maps, top, self.kernel[0] - 1 - top, left, self.kernel[1] - 1 - left)
-        return self.weight @ patches(padded, self.kernel)
+        everywhere = self.weight.expand(*maps.shape[:2], -1, -1)
+        return local_product(maps, everywhere, self.kernel, 1, self.frame)
 
 
 class LocallyConnected(nn.Module):
-    """A convolution whose weights differ from position to position, without padding.
+    """A convolution whose weights differ from position to position.
 
     Parameters
     ----------
@@ -162,6 +166,12 @@ class LocallyConnected(nn.Module):
         Rows and columns of the maps that come in.
     inputs, outputs
         Numbers of channels.
+    kernel
+        Rows and columns of a window.
+    stride
+        Columns from one window to the next.
+    padding
+        Zeros put around the maps on each side.
     """
 
     def __init__(
@@ -171,13 +181,14 @@ class LocallyConnected(nn.Module):
         outputs: int,
         kernel: Size,
         *,
-        stride: Size = (1, 1),
+        stride: int = 1,
+        padding: int = 0,
         bias: bool = True,
         initialise: Initialiser = glorot_uniform_,
     ) -> None:
         super().__init__()
-        self.kernel, self.stride = kernel, stride
-        self.size = window_count(size, kernel, stride)
+        self.kernel, self.stride, self.padding = kernel, stride, padding
+        self.size = window_count((size[0] + 2 * padding, size[1] + 2 * padding), kernel, stride)
         taps, positions = kernel[0] * kernel[1] * inputs, math.prod(self.size)
         self.weight = nn.Parameter(torch.empty(*self.size, outputs, taps))
         self.bias = nn.Parameter(torch.zeros(*self.size, outputs, 1)) if bias else None
@@ -185,8 +196,144 @@ class LocallyConnected(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(rows, columns, inputs, N) -> (output rows, output columns, outputs, N)."""
-        product = self.weight @ patches(maps, self.kernel, self.stride)
+        product = local_product(maps, self.weight, self.kernel, self.stride, (self.padding,) * 4)
         return product if self.bias is None else product + self.bias
+
+
+class ExportableLocal(nn.Module):
+    """A locally connected layer for inference, of operations that ONNX has.
+
+    `scale` and `shift` (channels,) are applied to the maps first, folded into the weights; they need a layer
+    without padding.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(
+        self, layer: LocallyConnected, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.padding = layer.kernel, layer.stride, layer.padding
+        weight = layer.weight.detach()
+        bias = weight.new_zeros(()) if layer.bias is None else layer.bias.detach()
+        taps = layer.kernel[0] * layer.kernel[1]
+        if shift is not None:
+            bias = bias + weight @ shift.detach().repeat(taps).unsqueeze(1)
+        if scale is not None:
+            weight = weight * scale.detach().repeat(taps)
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(rows, columns, inputs, N) -> (output rows, output columns, outputs, N)."""
+        return self.weight @ patches(pad(maps, *(self.padding,) * 4), self.kernel, self.stride) + self.bias
+
+
+def local_product(maps: Tensor, weight: Tensor, kernel: Size, stride: int, frame: Frame) -> Tensor:
+    """Multiply the window at each position with the weights of that position.
+
+    Equal to ``weight @ patches(pad(maps, *frame), kernel, stride)`` and differentiable, without its copies: a
+    kernel row of a window is one contiguous block of the maps, so windows are read where they lie, by one
+    batched matrix product a kernel row over all positions at once.
+
+    Parameters
+    ----------
+    maps
+        (rows, columns, channels, N)
+    weight
+        (output rows, output columns, outputs, kernel rows * kernel columns * channels)
+    kernel
+        Rows and columns of a window.
+    stride
+        Columns from one window to the next.
+    frame
+        Zeros put around the maps: top, bottom, left, right.
+
+    Returns
+    -------
+    (output rows, output columns, outputs, N)
+    """
+    product: Tensor = _LocalProduct.apply(maps, weight, kernel, stride, frame)  # type: ignore[no-untyped-call]
+    return product
+
+
+class _LocalProduct(Function):
+    """`local_product`. The columns of one stride are taken together as channels of one block."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, weight: Tensor, kernel: Size, stride: int, frame: Frame) -> Tensor:
+        top, bottom, left, right = frame
+        right += -(maps.shape[1] + left + right) % stride
+        blocks = pad(maps, top, bottom, left, right).contiguous()
+        blocks = blocks.view(blocks.shape[0], -1, stride * maps.shape[2], maps.shape[3])
+        ctx.save_for_backward(blocks if ctx.needs_input_grad[1] else None, weight)
+        ctx.form = maps.shape, kernel, stride, frame
+        columns = weight.shape[1]
+        # windows that would reach over the right edge are given weights of zero and dropped
+        weight = pad(weight, right=blocks.shape[1] - columns)
+        return _window_product(blocks, weight.unflatten(3, (kernel[0], -1)).unbind(3))[:, :columns]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+        blocks, weight = ctx.saved_tensors
+        of_maps = _gradient_of_maps(gradient, weight, *ctx.form) if ctx.needs_input_grad[0] else None
+        of_weight = None if blocks is None else _gradient_of_weight(gradient, blocks, weight)
+        return of_maps, of_weight, None, None, None
+
+
+def _windows(maps: Tensor, rows: int, row: int, depth: int) -> Tensor:
+    """One kernel row of all windows, overlapping, uncopied: (rows * columns less the last few, depth, N)."""
+    positions = rows * maps.shape[1] - (depth - 1) // maps.shape[2]
+    start = maps.storage_offset() + row * maps.stride(0)
+    return maps.as_strided((positions, depth, maps.shape[3]), (maps.stride(1), maps.stride(2), 1), start)
+
+
+def _window_product(maps: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Sum over the kernel rows: (R, columns, channels, N), each (rows, columns, outputs, depth) -> outputs."""
+    rows, columns, outputs, depth = weights[0].shape
+    product = maps.new_empty(rows * columns, outputs, maps.shape[3])
+    for row, weight in enumerate(weights):
+        windows = _windows(maps, rows, row, depth)
+        part, factor = product[: len(windows)], weight.flatten(0, 1)[: len(windows)]
+        torch.baddbmm(part, factor, windows, beta=min(row, 1), out=part)
+    return product.unflatten(0, (rows, columns))
+
+
+def _gradient_of_weight(gradient: Tensor, blocks: Tensor, weight: Tensor) -> Tensor:
+    rows, columns, outputs, taps = weight.shape
+    kernel_rows = blocks.shape[0] - rows + 1
+    spread = pad(gradient, right=blocks.shape[1] - columns).flatten(0, 1)
+    result = weight.new_empty(rows * blocks.shape[1], outputs, kernel_rows, taps // kernel_rows)
+    for row in range(kernel_rows):
+        windows = _windows(blocks, rows, row, taps // kernel_rows)
+        result[: len(windows), :, row] = spread[: len(windows)] @ windows.mT
+    return result.view(rows, -1, outputs, taps)[:, :columns]
+
+
+def _gradient_of_maps(
+    gradient: Tensor, weight: Tensor, shape: Sequence[int], kernel: Size, stride: int, frame: Frame
+) -> Tensor:
+    """The same product with the roles turned: windows of the gradient, weights gathered around each block."""
+    (top, _, left, _), (tall, wide) = frame, kernel
+    rows, columns, channels, _ = shape
+    reach = -(-wide // stride)  # blocks under a window
+    blocks = -(-(columns + left) // stride)
+    edge = (tall - 1 - top, rows + top - weight.shape[0], reach - 1, blocks - weight.shape[1])
+    windows = pad(gradient, *edge).contiguous()
+    taps = functional.pad(weight.unflatten(3, (tall, wide, channels)), (0, 0, 0, reach * stride - wide))
+    taps = taps.flatten(4).unflatten(4, (reach, stride * channels)).permute(0, 1, 3, 4, 2, 5)
+    taps = functional.pad(taps, (0, 0, 0, 0, 0, 0, 0, 0, edge[2], edge[3] + reach - 1, edge[0], edge[1]))
+    across = windows.shape[1]
+    around = [
+        torch.cat(
+            [taps[i : i + rows, j : j + across, tall - 1 - i, reach - 1 - j] for j in range(reach)], dim=2
+        )
+        for i in range(tall)
+    ]
+    product = _window_product(windows, [each.mT for each in around])[:, :blocks]
+    return product.unflatten(2, (stride, channels)).flatten(1, 2)[:, left : left + columns]
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -225,7 +372,11 @@ class MinibatchDiscrimination(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(features, N) -> (kernels, N)."""
         points = (self.weight @ features).transpose(1, 2)
-        return torch.exp(-torch.cdist(points, points, p=1)).sum(dim=2).tanh()
+        distance = torch.cdist(points, points.detach(), p=1)
+        if distance.requires_grad:
+            # a distance changes with both its ends: by symmetry the second one adds the transposed gradient
+            distance.register_hook(lambda gradient: gradient + gradient.mT)
+        return torch.exp(-distance).sum(dim=2).tanh()
 
 
 def sparsity(maps: Tensor) -> Tensor:
