@@ -1,0 +1,47 @@
+"""What several tests share: small calorimeters and showers that are as sparse as real ones."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caloforge.geometry import Calorimeter
+from caloforge.showers import Showers
+
+MakeShowers = Callable[..., Showers]
+
+
+@pytest.fixture(scope="session")
+def calogan() -> Calorimeter:
+    return Calorimeter.load("calogan")
+
+
+@pytest.fixture(scope="session")
+def calogan_fine() -> Calorimeter:
+    return Calorimeter.load("calogan_fine")
+
+
+@pytest.fixture(scope="session")
+def make_showers(calogan: Calorimeter) -> MakeShowers:
+    """Return a function that makes n showers with a steep spectrum of cells, most of them empty."""
+
+    def make(n: int, geometry: Calorimeter = calogan, seed: int = 1, occupancy: float = 0.2) -> Showers:
+        random = np.random.default_rng(seed)
+        hit = random.random((n, geometry.n_cells)) < occupancy
+        cells = np.where(hit, random.lognormal(0, 3, hit.shape), 0).astype(np.float32)
+        energy = random.uniform(1e3, 1e5, n).astype(np.float32).astype(np.float64)
+        columns = {"leaked": random.exponential(10, n), "tries": random.integers(1, 5, n)}
+        return Showers(geometry, cells, energy, -11, columns=columns, provenance={"seed": seed})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def geant4_showers() -> Path:
+    """Return the folder of Geant4 showers that the environment names, or skip."""
+    folder = os.environ.get("CALOFORGE_TEST_DATA")
+    if folder is None:
+        pytest.skip("CALOFORGE_TEST_DATA does not name a folder of Geant4 showers")
+    return Path(folder)
