@@ -1,0 +1,242 @@
+"""Geant4 itself: one run manager, its physics, its beam and what is read out after each shower.
+
+Only the worker process imports this module: it needs Geant4's data variables to be set before.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import geant4_pybind
+import numpy as np
+import numpy.typing as npt
+from geant4_pybind import (
+    G4DecayPhysics,
+    G4EmStandardPhysics,
+    G4Event,
+    G4ParticleGun,
+    G4ParticleTable,
+    G4Random,
+    G4RunManagerFactory,
+    G4RunManagerType,
+    G4SDManager,
+    G4ThreeVector,
+    G4UImanager,
+    G4UserEventAction,
+    G4Version,
+    G4VModularPhysicsList,
+    G4VUserActionInitialization,
+    G4VUserPrimaryGeneratorAction,
+)
+
+from caloforge.catalog import unknown
+from caloforge.errors import InputError
+from caloforge.geometry import Calorimeter
+from caloforge.particles import particle_name
+from caloforge.simulate.detector import Detector, check_materials
+from caloforge.simulate.job import Job
+
+ELECTROMAGNETIC = "em"
+"""Name of the physics list that has no hadronic interactions; all others are Geant4's own names."""
+
+_BEFORE_THE_FACE = 1e-3  # mm of vacuum between the start of the particle and the calorimeter
+_WORDS = 4  # of 32 bits, which choose a stream of the random generator
+_HALF = (1 << 31) - 1
+
+
+@dataclass
+class Deposits:
+    """What a run of showers left in the calorimeter, in MeV."""
+
+    cells: npt.NDArray[np.float32]
+    absorber: npt.NDArray[np.float64]
+    active: npt.NDArray[np.float64]
+
+
+class Engine:
+    """Geant4, set up for a job. One a process, because Geant4 has one run manager a process.
+
+    Parameters
+    ----------
+    job
+        What is to be simulated.
+
+    Raises
+    ------
+    InputError
+        Geant4 does not know the physics list or the particle.
+    SimulationError
+        Geant4 does not know a material or refuses a command.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.version = str(G4Version).strip("$ ").removeprefix("Name: ")
+        check_materials(job.geometry)
+        self._manager = G4RunManagerFactory.CreateRunManager(G4RunManagerType.Serial)
+        self._detector = Detector(job.geometry)
+        self._physics = _physics_list(job.physics)
+        self._manager.SetUserInitialization(self._detector)
+        self._manager.SetUserInitialization(self._physics)
+        # Geant4 wants its physics before anybody makes a beam.
+        self._beam, self._readout = Beam(job.seed), Readout(self._detector)
+        self._actions = _Actions(self._beam, self._readout)
+        self._manager.SetUserInitialization(self._actions)
+        _apply(*_settings(job))
+        self._manager.Initialize()
+        _apply(f"/run/setCut {job.range_cut} mm")
+        self._beam.aim(job.pdg)
+
+    def shoot(
+        self, start: int, energies: npt.NDArray[np.float64], finished: Callable[[int], None]
+    ) -> Deposits:
+        """Simulate showers number start and following, one for each energy in MeV.
+
+        ``finished`` is called with a shower's number after each of them.
+        """
+        self._beam.load(start, energies)
+        self._readout.open(start, len(energies), finished)
+        self._manager.BeamOn(len(energies))
+        return self._readout.deposits
+
+
+class Beam(G4VUserPrimaryGeneratorAction):  # type: ignore[misc]  # Geant4 has no types
+    """One particle at the centre of the front face, perpendicular to it."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._seed = seed
+        self._gun = G4ParticleGun(1)
+        self._gun.SetParticlePosition(G4ThreeVector(0.0, 0.0, -_BEFORE_THE_FACE))
+        self._gun.SetParticleMomentumDirection(G4ThreeVector(0.0, 0.0, 1.0))
+
+    def aim(self, pdg: int) -> None:
+        """Choose the particle; Geant4 knows particles only after its physics is set up."""
+        particle = G4ParticleTable.GetParticleTable().FindParticle(pdg)
+        if particle is None:
+            raise InputError(
+                f"Geant4 can't shoot {particle_name(pdg)} (PDG id {pdg}) with this physics list."
+            )
+        self._gun.SetParticleDefinition(particle)
+
+    def load(self, start: int, energies: npt.NDArray[np.float64]) -> None:
+        """Say which showers come next."""
+        self._start, self._energies = start, energies
+
+    def GeneratePrimaries(self, event: G4Event) -> None:  # noqa: N802
+        """Start a shower with a random stream of its own.
+
+        Whatever was simulated before, in this process or another, changes nothing.
+        """
+        index = event.GetEventID()
+        G4Random.setTheSeeds(stream(self._seed, self._start + index), _WORDS)
+        self._gun.SetParticleEnergy(float(self._energies[index]))
+        self._gun.GeneratePrimaryVertex(event)
+
+
+class Readout(G4UserEventAction):  # type: ignore[misc]  # Geant4 has no types
+    """Turns the hits maps of each shower into its row of cells."""
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self._detector = detector
+        self._ids: list[int] = []
+
+    def open(self, start: int, n: int, finished: Callable[[int], None]) -> None:
+        """Make room for the next n showers."""
+        self._start, self._finished = start, finished
+        self.deposits = Deposits(
+            np.zeros((n, self._detector.calorimeter.n_cells), np.float32), np.zeros(n), np.zeros(n)
+        )
+
+    def EndOfEventAction(self, event: G4Event) -> None:  # noqa: N802
+        """Read one shower."""
+        index = event.GetEventID()
+        cells, totals = self._read(event)
+        self.deposits.cells[index] = cells
+        self.deposits.absorber[index] = totals["absorber"]
+        self.deposits.active[index] = totals["active"]
+        self._finished(self._start + index)
+
+    def _read(self, event: G4Event) -> tuple[npt.NDArray[np.float64], dict[str, float]]:
+        calorimeter: Calorimeter = self._detector.calorimeter
+        cells = np.zeros(calorimeter.n_cells)
+        totals = {"absorber": 0.0, "active": 0.0}
+        hits = event.GetHCofThisEvent()
+        for scorer, number in zip(self._detector.scorers, self._collection_ids(), strict=True):
+            entries = hits.GetHC(number)
+            pairs = np.array(list(entries), np.float64).reshape(-1, 2)
+            totals[scorer.role] += float(pairs[:, 1].sum())
+            if scorer.role in calorimeter.visible:
+                cells[calorimeter.offsets[scorer.layer] + pairs[:, 0].astype(np.intp)] += pairs[:, 1]
+        return cells, totals
+
+    def _collection_ids(self) -> list[int]:
+        if not self._ids:
+            manager = G4SDManager.GetSDMpointer()
+            self._ids = [manager.GetCollectionID(scorer.collection) for scorer in self._detector.scorers]
+        return self._ids
+
+
+class _Actions(G4VUserActionInitialization):  # type: ignore[misc]  # Geant4 has no types
+    def __init__(self, beam: Beam, readout: Readout) -> None:
+        super().__init__()
+        self._parts = (beam, readout)
+
+    def Build(self) -> None:  # noqa: N802
+        for part in self._parts:
+            self.SetUserAction(part)
+
+
+class _Electromagnetic(G4VModularPhysicsList):  # type: ignore[misc]  # Geant4 has no types
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts = (G4EmStandardPhysics(), G4DecayPhysics())
+        for part in self._parts:
+            self.RegisterPhysics(part)
+
+
+def physics_lists() -> dict[str, Callable[[], G4VModularPhysicsList]]:
+    """Return the physics lists by name: ours, and the reference lists that geant4-pybind has."""
+    # Not from G4PhysListFactory: Python does not own what it returns, so a run manager can't take it over.
+    candidates = ((name, getattr(geant4_pybind, name)) for name in dir(geant4_pybind))
+    reference = {
+        name: entry
+        for name, entry in candidates
+        if isinstance(entry, type) and issubclass(entry, G4VModularPhysicsList)
+        if entry is not G4VModularPhysicsList
+    }
+    return {ELECTROMAGNETIC: _Electromagnetic, **reference}
+
+
+def _physics_list(name: str) -> G4VModularPhysicsList:
+    known = physics_lists()
+    if name not in known:
+        raise InputError(unknown(name, list(known), "physics lists"))
+    return known[name]()
+
+
+def _settings(job: Job) -> list[str]:
+    """Commands that Geant4 wants before it builds its physics tables."""
+    settings = [
+        "/process/em/verbose 0",
+        "/process/had/verbose 0",
+        # The same physics with several multiple-scattering steps at once: about 20 % faster.
+        "/process/em/transportationWithMsc MultipleSteps",
+    ]
+    return settings if job.fluorescence else [*settings, "/process/em/fluo false"]
+
+
+def _apply(*commands: str) -> None:
+    manager = G4UImanager.GetUIpointer()
+    for command in commands:
+        manager.ApplyCommand(command)
+
+
+def stream(seed: int, number: int) -> list[int]:
+    """Return the four words that choose the random stream of a shower.
+
+    MIXMAX, the generator, has disjoint streams for different words of 32 bits each (Savvidy and Savvidy,
+    Chaos, Solitons and Fractals 91, 33 (2016)). geant4-pybind takes a 0 for the end of the list and drops
+    what follows, so no word but the last may be 0, and the last must be.
+    """
+    return [number + 1, *((seed >> shift & _HALF) + 1 for shift in (0, 31, 62)), 0]

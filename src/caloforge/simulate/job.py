@@ -1,0 +1,211 @@
+"""What is to be simulated, and the folder of finished shards that it leaves behind."""
+
+import fcntl
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from caloforge.atomic import written_aside
+from caloforge.errors import SimulationError
+from caloforge.geometry import Calorimeter
+from caloforge.particles import particle_name
+from caloforge.spectrum import Spectrum
+
+_NAME = re.compile(r"showers-(\d+)-(\d+)\.h5")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that decides how shower number i comes out, apart from i.
+
+    Attributes
+    ----------
+    geometry
+        The calorimeter and the cells that are scored.
+    pdg
+        PDG id of the incident particle.
+    spectrum
+        Its kinetic energies.
+    physics
+        ``em`` or a reference physics list of Geant4.
+    seed
+        Below 2^64.
+    range_cut
+        Range in mm below which secondaries are not tracked.
+    fluorescence
+        Whether atomic de-excitation is simulated.
+    data
+        Folder name of each Geant4 data set, which carries its version where the official data are used.
+    geant4_pybind
+        Version of the package that carries Geant4.
+    """
+
+    geometry: Calorimeter
+    pdg: int
+    spectrum: Spectrum
+    physics: str
+    seed: int
+    range_cut: float
+    fluorescence: bool
+    data: dict[str, str]
+    geant4_pybind: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a dictionary of JSON's types that holds everything; the keys name what may differ."""
+        return {
+            "geometry": self.geometry.to_dict(),
+            "particle": self.pdg,
+            "energy": {**asdict(self.spectrum), "values": list(self.spectrum.values)},
+            "physics": self.physics,
+            "seed": self.seed,
+            "range cut": self.range_cut,
+            "fluorescence": self.fluorescence,
+            "Geant4 data": self.data,
+            "geant4-pybind": self.geant4_pybind,
+        }
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Job":
+        """Build a job from what `to_dict` returned."""
+        energy = {**content["energy"], "values": tuple(content["energy"]["values"])}
+        return cls(
+            Calorimeter.from_dict(content["geometry"]),
+            content["particle"],
+            Spectrum(**energy),
+            content["physics"],
+            content["seed"],
+            content["range cut"],
+            content["fluorescence"],
+            content["Geant4 data"],
+            content["geant4-pybind"],
+        )
+
+    def provenance(self, geant4: str) -> dict[str, Any]:
+        """Return what a file of these showers says about where they come from."""
+        return {
+            "stage": "simulate",
+            "particle": particle_name(self.pdg),
+            "energy_GeV": self.spectrum.text,
+            "physics": self.physics,
+            "seed": self.seed,
+            "range_cut_mm": self.range_cut,
+            "fluorescence": self.fluorescence,
+            "transport": "transportation with multiple scattering, multiple steps",
+            "geant4": geant4,
+            "geant4_pybind": self.geant4_pybind,
+            "geant4_data": self.data,
+        }
+
+
+class Shard(NamedTuple):
+    """Showers number start to stop (exclusive)."""
+
+    start: int
+    stop: int
+
+
+class Folder:
+    """The shards of one job: a file for each run of showers that is finished, and the job's description.
+
+    A shard appears whole and never changes. Its name says which showers it holds, so shards of any lengths
+    fit together.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def job(self) -> Job:
+        """Read the description of the job."""
+        return Job.from_dict(self._description())
+
+    def file(self, shard: Shard) -> Path:
+        """Return the name of a shard's file."""
+        return self.path / f"showers-{shard.start:08d}-{shard.stop:08d}.h5"
+
+    def finished(self) -> list[Shard]:
+        """Return the shards that are there, in the order of their showers."""
+        matches = (_NAME.fullmatch(path.name) for path in self.path.iterdir())
+        return sorted(Shard(int(match[1]), int(match[2])) for match in matches if match)
+
+    def missing(self, n: int, size: int) -> list[Shard]:
+        """Return shards of at most size showers that, with the finished ones, make showers 0 to n."""
+        gaps, position = [], 0
+        for shard in [*self.finished(), Shard(n, n)]:
+            gaps += [
+                Shard(start, min(start + size, shard.start)) for start in range(position, shard.start, size)
+            ]
+            position = shard.stop
+        return [Shard(gap.start, min(gap.stop, n)) for gap in gaps if gap.start < n]
+
+    @contextmanager
+    def claimed(self, job: Job) -> Iterator[None]:
+        """Make the folder this job's, for this process alone, as long as the context lasts.
+
+        Raises
+        ------
+        SimulationError
+            Another process works in the folder, or its shards are of another job.
+        """
+        self.path.mkdir(exist_ok=True)
+        with (self.path / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise SimulationError(
+                    f"Another process simulates into {self.path}: wait for it or choose another output."
+                ) from None
+            self._remove_leftovers()
+            self._adopt(job)
+            yield
+
+    def _adopt(self, job: Job) -> None:
+        wanted = job.to_dict()
+        if self.finished():
+            self._check_same(wanted)
+        else:
+            with written_aside(self.path / "job.json") as partial:
+                partial.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+
+    def _check_same(self, wanted: dict[str, Any]) -> None:
+        found, wanted = _essence(self._description()), _essence(wanted)
+        changes = [
+            _change(key, found.get(key), wanted[key]) for key in wanted if found.get(key) != wanted[key]
+        ]
+        if changes:
+            raise SimulationError(
+                f"The showers in {self.path} were made by another job ({'; '.join(changes)}): "
+                "choose another output, or delete that folder to begin anew."
+            )
+
+    def _description(self) -> dict[str, Any]:
+        path = self.path / "job.json"
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SimulationError(
+                f"{path} can't be read ({error}), so nobody knows what the shards beside it are: "
+                "choose another output, or delete that folder to begin anew."
+            ) from None
+        return content
+
+    def _remove_leftovers(self) -> None:
+        """Delete what a process that was killed had not finished."""
+        for partial in self.path.glob(".*.partial-*"):
+            partial.unlink(missing_ok=True)
+
+
+def _essence(job: dict[str, Any]) -> dict[str, Any]:
+    """What must be equal for showers to belong together: not how a calorimeter or an energy is described."""
+    geometry = {key: job["geometry"][key] for key in ("stack", "visible", "layers")}
+    energy = {key: job["energy"][key] for key in ("low", "high", "values")}
+    return {**job, "geometry": geometry, "energy": energy}
+
+
+def _change(name: str, found: object, wanted: object) -> str:
+    """Name a difference, with the values where they are short."""
+    short = all(isinstance(value, str | int | float) for value in (found, wanted))
+    return f"{name} {found}, now {wanted}" if short else f"another {name}"

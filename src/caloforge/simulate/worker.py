@@ -1,0 +1,93 @@
+"""One Geant4 process: reads from standard input which shards to make, reports on standard output.
+
+It is started by `caloforge.simulate.pool` with Geant4's data variables set. It ends when its parent does:
+standard input closes, or the report of the next shower finds nobody who listens.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from caloforge import __version__
+from caloforge.errors import CaloforgeError
+from caloforge.showers import Showers
+from caloforge.simulate.job import Folder, Shard
+
+if TYPE_CHECKING:
+    from caloforge.simulate.engine import Engine
+
+
+class Reports:
+    """The line to the parent: the original standard output, which is then turned into the log.
+
+    Geant4 writes to standard output whatever one does, and so may any library.
+    """
+
+    def __init__(self) -> None:
+        self._pipe = os.dup(sys.stdout.fileno())
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def send(self, **report: Any) -> None:
+        """Tell the parent something; end the process when there is no parent any more."""
+        try:
+            os.write(self._pipe, json.dumps(report).encode() + b"\n")
+        except BrokenPipeError:
+            os._exit(1)
+
+
+def main(path: str) -> None:
+    """Work until there is no more to do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    reports = Reports()
+    try:
+        _work(Folder(Path(path)), reports)
+    except (CaloforgeError, OSError) as error:
+        reports.send(refused=str(error))
+
+
+def _work(folder: Folder, reports: Reports) -> None:
+    # Not before: importing Geant4 reads the variables and prints its banner.
+    from caloforge.simulate.engine import Engine
+
+    engine = Engine(folder.job())
+    for line in sys.stdin:
+        start, stop = map(int, line.split())
+        shard = Shard(start, stop)
+        before = time.process_time()
+        _simulate(engine, folder, shard, reports)
+        reports.send(finished=shard, seconds=time.process_time() - before)
+
+
+def _simulate(engine: "Engine", folder: Folder, shard: Shard, reports: Reports) -> None:
+    job = engine.job
+    energies = job.spectrum.sample(job.seed, *shard)
+    deposits = engine.shoot(shard.start, energies, lambda number: reports.send(shower=number))
+    showers = Showers(
+        job.geometry,
+        deposits.cells,
+        energies,
+        job.pdg,
+        columns={
+            "absorber": deposits.absorber,
+            "active": deposits.active,
+            "leaked": energies - deposits.absorber - deposits.active,
+        },
+        provenance={**job.provenance(engine.version), "caloforge": __version__},
+    )
+    showers.save(folder.file(shard))
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+        os._exit(1)
+    # Python would delete Geant4's objects in an order that Geant4 does not expect.
+    sys.stderr.flush()
+    os._exit(0)
