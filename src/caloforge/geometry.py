@@ -226,6 +226,9 @@ class Calorimeter:
             )
         return self
 
+    def __repr__(self) -> str:
+        return f"<calorimeter {self.name}: {len(self.layers)} layers, {self.n_cells} cells>"
+
     @classmethod
     def load(cls, name_or_path: str | Path) -> "Calorimeter":
         """Return a calorimeter of the catalogue by name, or the one that a TOML file describes.
@@ -290,7 +293,9 @@ class Calorimeter:
         found = tuple(image.shape[-2:] for image in images)
         if found != self.shapes:
             raise GeometryError(f"The images have shapes {found}, but {self.name} has {self.shapes}.")
-        return np.concatenate([image.reshape(*image.shape[:-2], -1) for image in images], axis=-1)
+        sizes = [layer.n_cells for layer in self.layers]
+        rows = [image.reshape(*image.shape[:-2], n) for image, n in zip(images, sizes, strict=True)]
+        return np.concatenate(rows, axis=-1)
 
     def layer_energies(self, cells: Floats) -> npt.NDArray[np.float64]:
         """Sum cells (..., n_cells) to layers (..., L), in double precision."""

@@ -335,11 +335,14 @@ class ShowerWriter:
             self._output.check()
 
     def _prepare_columns(self, showers: Showers) -> None:
+        """Make the columns that the first showers have; see that all later showers have the same."""
         group = self._file["columns"]
         if len(self) and len(showers):
             _check_same_columns(set(group), set(showers.columns))
-        for name, column in showers.columns.items() if not len(self) else ():
-            if name not in group:
+        for name, column in showers.columns.items():
+            if name in group:
+                _check_same_kind(name, group[name].dtype, column.dtype)
+            elif not len(self):
                 _create(self._file, f"columns/{name}", (), column.dtype)
 
     def _extend(self, showers: Showers) -> None:
@@ -451,6 +454,13 @@ def _check_same_columns(first: set[str], second: set[str]) -> None:
     if first != second:
         lists = [", ".join(sorted(names)) or "none" for names in (first, second)]
         raise InputError(f"Showers with the columns {lists[0]} can't be joined with columns {lists[1]}.")
+
+
+def _check_same_kind(name: str, kept: np.dtype[Any], new: np.dtype[Any]) -> None:
+    if np.result_type(kept, new) != kept:
+        raise InputError(
+            f"The column '{name}' is kept as {kept}, which has no place for numbers of type {new}."
+        )
 
 
 def _merged(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
