@@ -1,0 +1,51 @@
+"""Showers for training."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caloforge.errors import InputError
+from caloforge.geometry import Calorimeter
+from caloforge.showers import Showers
+from caloforge.train.data import load
+
+
+def test_a_file_is_held_as_it_is(small_file: Path, small_showers: Showers) -> None:
+    data = load([small_file], small_showers.geometry)
+    np.testing.assert_array_equal(data.cells.numpy(), small_showers.cells)
+    np.testing.assert_array_equal(data.energy.numpy(), small_showers.energy)
+    assert data.provenance[0]["showers"] == len(small_showers)
+
+
+def test_files_of_several_particles_get_a_label_each(tmp_path: Path, small_showers: Showers) -> None:
+    for pdg in (22, -11):
+        Showers(small_showers.geometry, small_showers.cells, small_showers.energy, pdg).save(
+            tmp_path / f"{pdg}.h5"
+        )
+    data = load([tmp_path / "22.h5", tmp_path / "-11.h5"], small_showers.geometry)
+    assert data.particles == (22, -11)
+    assert data.label.tolist() == [0] * len(small_showers) + [1] * len(small_showers)
+
+
+def test_flips_move_energy_and_keep_it(small_file: Path, small: Calorimeter) -> None:
+    data = load([small_file], small)
+    index = np.arange(len(data))
+    plain, flipped = data.batch(index, flips=False), data.batch(index, flips=True)
+    assert not np.array_equal(plain.cells, flipped.cells)
+    np.testing.assert_array_equal(np.sort(plain.cells[:, :16]), np.sort(flipped.cells[:, :16]))
+    np.testing.assert_array_equal(np.sort(plain.cells[:, 16:]), np.sort(flipped.cells[:, 16:]))
+
+
+def test_no_shower_is_both_learned_and_held_out(small_file: Path, small: Calorimeter) -> None:
+    data = load([small_file], small)
+    known, unseen = data.split(20, seed=3)
+    energies = np.concatenate([known.energy, unseen.energy])
+    assert len(unseen) == 20
+    np.testing.assert_array_equal(np.sort(energies), np.sort(data.energy))
+
+
+def test_holding_out_everything_is_refused(small_file: Path, small: Calorimeter) -> None:
+    data = load([small_file], small)
+    with pytest.raises(InputError, match="hold out fewer"):
+        data.split(len(data), seed=1)

@@ -1,0 +1,102 @@
+"""Training: exact resume, averages, and refusals."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from caloforge import checkpoint
+from caloforge.errors import CheckpointError
+from caloforge.geometry import Calorimeter
+from caloforge.models.base import GenerativeModel
+from caloforge.models.calogan import CaloGAN, Config
+from caloforge.train.data import TrainingData, load
+from caloforge.train.fit import Plan, fit
+
+PLAN = Plan(epochs=2, batch=16, seed=5, average=0.9, validate_every=3)
+CONFIG = Config(latent=8)
+
+
+class Killed(Exception):
+    """Stands for kill -9: nothing after it runs."""
+
+
+def build(geometry: Calorimeter) -> CaloGAN:
+    torch.manual_seed(0)
+    return CaloGAN(CONFIG, geometry)
+
+
+def validate(step: int, model: GenerativeModel) -> dict[str, float]:
+    """Consume random numbers, as a real validation may."""
+    return {"separation": float(torch.rand(1)) + 1 / step}
+
+
+def train(folder: Path, data: TrainingData, plan: Plan = PLAN, kill_at: int = 0) -> checkpoint.Checkpoint:
+    def log(step: int, figures: dict[str, float]) -> None:
+        if step == kill_at:
+            raise Killed
+
+    fit(build(data.geometry), data, plan, folder, validate=validate, log=log, minutes=0)
+    return checkpoint.load(folder)
+
+
+@pytest.fixture
+def data(small_file: Path, small: Calorimeter) -> TrainingData:
+    return load([small_file], small)
+
+
+@pytest.mark.parametrize("kill_at", [2, 3, 7])
+def test_a_killed_training_ends_with_the_same_numbers(
+    tmp_path: Path, data: TrainingData, kill_at: int
+) -> None:
+    whole = train(tmp_path / "whole", data)
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", data, kill_at=kill_at)
+    resumed = train(tmp_path / "killed", data)
+    assert resumed.record["step"] == whole.record["step"] == 12
+    assert resumed.tensors.keys() == whole.tensors.keys()
+    for name, value in whole.tensors.items():
+        assert torch.equal(value, resumed.tensors[name]), name
+    best = [checkpoint.load(tmp_path / run / "best") for run in ("whole", "killed")]
+    assert best[0].record["sha256"] == best[1].record["sha256"]
+
+
+def test_a_training_goes_on_when_epochs_are_added(tmp_path: Path, data: TrainingData) -> None:
+    longer = replace(PLAN, epochs=3)
+    train(tmp_path / "grown", data)
+    grown, whole = train(tmp_path / "grown", data, longer), train(tmp_path / "whole", data, longer)
+    assert all(torch.equal(value, grown.tensors[name]) for name, value in whole.tensors.items())
+
+
+def test_other_seeds_give_other_numbers(tmp_path: Path, data: TrainingData) -> None:
+    one = train(tmp_path / "one", data)
+    two = train(tmp_path / "two", data, replace(PLAN, seed=6))
+    assert not all(torch.equal(value, two.tensors[name]) for name, value in one.tensors.items())
+
+
+@pytest.mark.parametrize("change", [{"seed": 6}, {"batch": 8}, {"flips": False}])
+def test_a_folder_of_another_plan_is_refused(
+    tmp_path: Path, data: TrainingData, change: dict[str, int]
+) -> None:
+    train(tmp_path, data)
+    with pytest.raises(CheckpointError, match="another plan"):
+        train(tmp_path, data, replace(PLAN, **change))
+
+
+def test_a_folder_of_other_data_is_refused(tmp_path: Path, data: TrainingData) -> None:
+    train(tmp_path, data)
+    other = replace(data, provenance=[{"file": "other.h5"}])
+    with pytest.raises(CheckpointError, match="another data"):
+        train(tmp_path, other)
+
+
+def test_a_rebuilt_model_has_the_averaged_parameters(tmp_path: Path, data: TrainingData) -> None:
+    trained = train(tmp_path, data)
+    model = trained.build_model()
+    for name, value in model.sampled.state_dict().items():
+        assert torch.equal(value, trained.tensors[f"average.{name}"])
+    assert any(
+        not torch.equal(value, trained.tensors[f"model.generator.{name}"])
+        for name, value in model.sampled.state_dict().items()
+    )
