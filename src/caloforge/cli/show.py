@@ -1,5 +1,93 @@
-"""Placeholder until the command lands."""
+"""``caloforge show``: pictures of what is in a file of showers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from caloforge.cli.common import console, messages
+
+if TYPE_CHECKING:
+    from caloforge.plots import Figure
+    from caloforge.showers import Showers
+
+_MOST_CELLS = 1 << 25
+"""Cells of one file that are looked at for averages and shapes: 128 MiB."""
 
 
-def command() -> None:
-    """Not there yet."""
+def command(
+    file: Annotated[Path, typer.Argument(help="A file of showers, caloforge's or of a known layout.")],
+    shower: Annotated[int, typer.Option(help="Number of the shower to draw alone, from 0.")] = 0,
+    beside: Annotated[
+        Path | None, typer.Option(help="Another file with the same cells: adds ratios and shower shapes.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="One .png, .pdf or .svg for all pictures; by default a PNG each, beside the file.",
+        ),
+    ] = None,
+) -> None:
+    """Draw one shower layer by layer and in space, and the average shower.
+
+    [bold]Example[/bold]: caloforge show showers.h5 --shower 3 --beside geant4.h5 -o showers.pdf
+    """
+    from caloforge import plots
+
+    if output is not None:
+        plots.check_format(output)
+    alone, sample = _read(file, shower)
+    other = None if beside is None else _read(beside, None)[1]
+    figures = _figures(alone, sample, other)
+    if output is not None:
+        written = {output: list(figures.values())}
+    else:
+        written = {file.with_name(f"{file.stem}_{name}.png"): [figure] for name, figure in figures.items()}
+    for path, pages in written.items():
+        plots.save(pages, path)
+        console.print(escape(str(path)), highlight=False, soft_wrap=True)
+
+
+def _figures(alone: "Showers", sample: "Showers", other: "Showers | None") -> "dict[str, Figure]":
+    from caloforge import plots
+
+    figures = {"layers": plots.layers(alone, 0), "3d": plots.shower_3d(alone, 0)}
+    figures["average"] = plots.average(sample, other)
+    if other is not None:
+        figures["shapes"] = plots.shapes(sample, other)
+    return figures
+
+
+def _read(path: Path, shower: int | None) -> "tuple[Showers, Showers]":
+    """Return one shower (or none), and as many as fit in the memory, both named after their file."""
+    from caloforge.errors import InputError
+    from caloforge.formats import open_any
+
+    with open_any(path) as source:
+        count = len(source)
+        if count == 0:
+            raise InputError(f"{path} holds no showers, so there is nothing to draw.")
+        if shower is not None and not 0 <= shower < count:
+            raise InputError(f"There is no shower {shower} in {path}: its showers are 0 to {count - 1}.")
+        most = max(1, _MOST_CELLS // source.geometry.n_cells)
+        start = shower or 0
+        alone, sample = source.read(start, start + 1), source.read(0, most)
+    if most < count:
+        messages.print(f"{escape(str(path))}: averages are over the first {most:,} of {count:,} showers.")
+    return _named(alone, path, start), _named(sample, path, 0)
+
+
+def _named(showers: "Showers", path: Path, start: int) -> "Showers":
+    """Return the showers with the name of their file and their numbers in it, for the pictures to tell."""
+    import numpy as np
+
+    from caloforge.showers import Showers
+
+    columns = {**showers.columns, "number": np.arange(start, start + len(showers))}
+    provenance = {**showers.provenance, "file": path.name}
+    return Showers(
+        showers.geometry, showers.cells, showers.energy, showers.pdg, showers.direction, columns, provenance
+    )

@@ -1,0 +1,27 @@
+"""Spread of the deposited energy in depth."""
+
+import numpy as np
+
+from caloforge.observables.base import CALOGAN, Floats, ShowerObservable, spread
+from caloforge.showers import Showers
+
+
+class DepthWidth(ShowerObservable):
+    r"""Depth width :math:`\sigma_{s_d} = \sqrt{\sum_i i^2 E_i/E_\mathrm{tot} - s_d^2}`.
+
+    Standard deviation of the layer number, weighted with energy; nan for a shower without any energy.
+    """
+
+    name = "depth_width"
+    symbol = r"\sigma_{s_d}"
+    label = "shower depth width"
+    unit = "layers"
+    citation = CALOGAN
+
+    def __call__(self, showers: Showers) -> Floats:
+        """Return sigma_sd, (N,) in layer numbers."""
+        energies = showers.layer_energies().astype(float)
+        return spread(energies, np.arange(energies.shape[1], dtype=float))
+
+
+ENTRY = DepthWidth

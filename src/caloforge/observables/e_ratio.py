@@ -1,0 +1,44 @@
+"""How far the hottest cell of a layer stands out."""
+
+import numpy as np
+
+from caloforge.observables.base import CALOGAN, Floats, LayerObservable, divide, layer_image
+from caloforge.showers import Showers
+
+
+class ERatio(LayerObservable):
+    r"""Energy ratio :math:`E_{\mathrm{ratio},i} = (I_{(1)} - I_{(2)}) / (I_{(1)} + I_{(2)})`.
+
+    I_(1) and I_(2) are the highest and the second highest deposit in the cells of the layer: 1 if a
+    single cell is hit, 0 if two cells share the lead, nan for an empty layer.
+    """
+
+    unit = ""
+    citation = CALOGAN
+
+    @property
+    def name(self) -> str:
+        """``e_ratio_i``."""
+        return f"e_ratio_{self.layer}"
+
+    @property
+    def symbol(self) -> str:
+        """E_ratio,i."""
+        return rf"E_{{\mathrm{{ratio}},{self.layer}}}"
+
+    @property
+    def label(self) -> str:
+        """The quantity in words."""
+        return f"two hottest cells in layer {self.layer}"
+
+    def __call__(self, showers: Showers) -> Floats:
+        """Return E_ratio,i, (N,)."""
+        image = layer_image(showers, self.layer)
+        cells = image.reshape(len(image), -1).astype(float)
+        highest = cells.max(axis=1)
+        # A layer of one cell has no second highest one.
+        second = np.partition(cells, -2, axis=1)[:, -2] if cells.shape[1] > 1 else np.zeros_like(highest)
+        return divide(highest - second, highest + second)
+
+
+ENTRY = ERatio

@@ -1,0 +1,34 @@
+"""Share of a layer in the deposited energy."""
+
+from caloforge.observables.base import CALOGAN, Floats, LayerObservable, divide, layer_image
+from caloforge.showers import Showers
+
+
+class LayerFraction(LayerObservable):
+    r"""Layer fraction :math:`f_i = E_i / E_\mathrm{tot}`; nan for a shower without any energy."""
+
+    unit = ""
+    citation = CALOGAN
+
+    @property
+    def name(self) -> str:
+        """``layer_fraction_i``."""
+        return f"layer_fraction_{self.layer}"
+
+    @property
+    def symbol(self) -> str:
+        """f_i."""
+        return f"f_{{{self.layer}}}"
+
+    @property
+    def label(self) -> str:
+        """The quantity in words."""
+        return f"energy fraction in layer {self.layer}"
+
+    def __call__(self, showers: Showers) -> Floats:
+        """Return E_i / E_tot, (N,)."""
+        energy = layer_image(showers, self.layer).sum(axis=(1, 2), dtype=float)
+        return divide(energy, showers.cells.sum(axis=1, dtype=float))
+
+
+ENTRY = LayerFraction

@@ -1,0 +1,24 @@
+"""Deposited over incident energy."""
+
+from caloforge.observables.base import CALOGAN, Floats, ShowerObservable, divide
+from caloforge.showers import Showers
+
+
+class Response(ShowerObservable):
+    r"""Response :math:`E_\mathrm{tot} / E`: the share of the incident energy that the cells hold.
+
+    :math:`E_\mathrm{tot} = \sum_i E_i` (Table IV), E the kinetic energy of the incident particle.
+    """
+
+    name = "response"
+    symbol = r"E_\mathrm{tot}/E"
+    label = "response"
+    unit = ""
+    citation = CALOGAN
+
+    def __call__(self, showers: Showers) -> Floats:
+        """Return E_tot / E, (N,)."""
+        return divide(showers.layer_energies().sum(axis=1, dtype=float), showers.energy)
+
+
+ENTRY = Response

@@ -1,0 +1,24 @@
+"""Mean depth of the deposited energy."""
+
+import numpy as np
+
+from caloforge.observables.base import CALOGAN, Floats, ShowerObservable, divide
+from caloforge.showers import Showers
+
+
+class ShowerDepth(ShowerObservable):
+    r"""Shower depth :math:`s_d = \sum_i i E_i / E_\mathrm{tot}`; nan for a shower without any energy."""
+
+    name = "shower_depth"
+    symbol = "s_d"
+    label = "shower depth"
+    unit = "layers"
+    citation = CALOGAN
+
+    def __call__(self, showers: Showers) -> Floats:
+        """Return s_d, (N,) in layer numbers."""
+        energies = showers.layer_energies().astype(float)
+        return divide(energies @ np.arange(energies.shape[1], dtype=float), energies.sum(axis=1))
+
+
+ENTRY = ShowerDepth

@@ -1,0 +1,35 @@
+"""How many cells of a layer are hit."""
+
+import numpy as np
+
+from caloforge.observables.base import Floats, LayerObservable, layer_image
+from caloforge.showers import Showers
+
+
+class Sparsity(LayerObservable):
+    """Sparsity: the fraction of a layer's cells that hold any energy (its occupancy, from 0 to 1)."""
+
+    unit = ""
+    citation = "Paganini, de Oliveira, Nachman, Phys. Rev. D 97 (2018) 014021, Fig. 12 and note [59]"
+
+    @property
+    def name(self) -> str:
+        """``sparsity_i``."""
+        return f"sparsity_{self.layer}"
+
+    @property
+    def symbol(self) -> str:
+        """n_hit over n_cells."""
+        return r"n_\mathrm{hit}/n_\mathrm{cells}"
+
+    @property
+    def label(self) -> str:
+        """The quantity in words."""
+        return f"sparsity of layer {self.layer}"
+
+    def __call__(self, showers: Showers) -> Floats:
+        """Return the fraction of hit cells, (N,)."""
+        return np.asarray((layer_image(showers, self.layer) > 0).mean(axis=(1, 2)), dtype=float)
+
+
+ENTRY = Sparsity

@@ -1,0 +1,148 @@
+"""The one look of all pictures, and what they refuse to show."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap, LogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from caloforge.errors import InputError
+from caloforge.geometry import Calorimeter
+from caloforge.showers import Showers
+from caloforge.units import GeV, keV
+
+# Okabe and Ito's palette: told apart with every common kind of colour vision.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8C8C8C"
+ENERGY_MAP, RATIO_MAP = "viridis", "PuOr_r"
+NO_DATA = "#C4C4C4"
+FAINT = "#555555"
+
+_DECADES = 6
+"""Range of the energy colour scale; below it a cell keeps the lowest colour and is not taken for empty."""
+
+_RC: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "mathtext.fontset": "dejavusans",
+    "text.usetex": False,
+    "font.size": 10.0,
+    "axes.titlesize": 10.0,
+    "axes.labelsize": 10.0,
+    "axes.linewidth": 0.7,
+    "axes.edgecolor": "#333333",
+    "axes.facecolor": "white",
+    "axes.grid": False,
+    "figure.facecolor": "white",
+    "figure.titlesize": 12.0,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.labelsize": 9.0,
+    "ytick.labelsize": 9.0,
+    "legend.frameon": False,
+    "legend.fontsize": 10.0,
+    "savefig.facecolor": "white",
+    "savefig.dpi": 150.0,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "caloforge",
+}
+Layout = Literal["constrained", "compressed"] | None
+_LOCK = threading.RLock()
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Apply the look of caloforge for the time being; matplotlib's settings are global, hence the lock."""
+    with _LOCK, mpl.rc_context(_RC):
+        yield
+
+
+def new_figure(width: float, height: float, layout: Layout = "constrained") -> Figure:
+    """Return an empty figure (inches) that no display and no other figure knows of."""
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def energy_map() -> Colormap:
+    """Return the colour map of energies; cells that are masked, because they are empty, stay blank."""
+    return mpl.colormaps[ENERGY_MAP].with_extremes(bad=(1.0, 1.0, 1.0, 0.0))
+
+
+def energy_scale(*energies: NDArray[np.floating]) -> LogNorm:
+    """Return one logarithmic colour scale for several images in MeV, up to their hottest cell."""
+    positive = np.concatenate([np.ravel(image)[np.ravel(image) > 0] for image in energies])
+    if positive.size == 0:
+        return LogNorm(1 * keV, 1 * GeV)
+    highest = float(positive.max())
+    lowest = max(float(positive.min()), highest / 10**_DECADES)
+    return LogNorm(min(lowest, highest / 10), highest)
+
+
+def extends_below(scale: LogNorm, *energies: NDArray[np.floating]) -> str:
+    """Return the colour bar's ``extend``: whether any hit cell lies below the scale."""
+    below = any(bool(((image > 0) & (image < scale.inverse(0.0))).any()) for image in energies)
+    return "min" if below else "neither"
+
+
+def check_one(showers: Showers, i: int) -> Showers:
+    """Return shower i alone.
+
+    Raises
+    ------
+    InputError
+        There is no shower i.
+    """
+    if not 0 <= i < len(showers):
+        last = f"they are numbered 0 to {len(showers) - 1}" if len(showers) else "there are none"
+        raise InputError(f"There is no shower {i} among these {len(showers)} showers: {last}.")
+    return showers[i : i + 1]
+
+
+def check_some(showers: Showers) -> None:
+    """Refuse a picture of no showers.
+
+    Raises
+    ------
+    InputError
+        There are none.
+    """
+    if len(showers) == 0:
+        raise InputError("There are no showers to draw: give a file with at least one.")
+
+
+def check_pair(showers: Showers, beside: Showers) -> None:
+    """Refuse to compare samples of which one is empty, or whose cells differ.
+
+    Raises
+    ------
+    InputError
+        One has no showers, or the layers or their edges are not the same.
+    """
+    check_some(showers)
+    check_some(beside)
+    first, second = showers.geometry, beside.geometry
+    if _grid(first) != _grid(second):
+        raise InputError(
+            f"The showers have different cells ('{first.name}' and '{second.name}'), so they can't be laid "
+            "beside each other; bring the finer ones onto the other read-out with: caloforge rebin."
+        )
+
+
+def _grid(geometry: Calorimeter) -> list[tuple[bytes, bytes]]:
+    return [(layer.eta.edges.tobytes(), layer.phi.edges.tobytes()) for layer in geometry.layers]
+
+
+def main_layers(showers: Showers, at_most: int) -> list[int]:
+    """Return the numbers of the layers that hold most energy, in order."""
+    energies = showers.layer_energies().mean(axis=0)
+    return sorted(int(n) for n in np.argsort(-energies, kind="stable")[:at_most])
+
+
+def footer(figure: Figure, *lines: str) -> None:
+    """Write small lines at the bottom left; the layout keeps their room free."""
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7.5, color=FAINT, linespacing=1.4)

@@ -1,0 +1,253 @@
+"""Showers as images: one shower layer by layer, and the average of many."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from numpy.typing import NDArray
+
+from caloforge.geometry import Layer
+from caloforge.plots import _style, words
+from caloforge.showers import Showers
+
+_FINE = 2000
+"""Cells from which on a mesh is an image in a vector file and its cells have no outline."""
+
+_GRID = "#E2E2E2"
+_FEW = 10
+"""A cell has statistics for a ratio if at least so many showers of either sample hit it."""
+
+_RATIO_TICKS = ((1.1, 1.25), (1.25, 1.5), (1.4, 2.0), (2.0, 4.0), (3.0, 10.0))
+"""Ticks above 1 of the ratio's colour scale; the last one is its end. Below 1 stand their inverses."""
+
+_WIDE = 4
+"""Layers that fit beside each other on a page."""
+
+_PANEL = 2.35
+"""Width of one image in inches."""
+
+Image = NDArray[np.float64]
+
+
+def layers(showers: Showers, i: int) -> Figure:
+    """Draw one shower as one image per layer, in true geometry.
+
+    Eta runs to the right and phi upwards, in mm; one logarithmic colour scale in MeV holds for all
+    layers; empty cells are white (Paganini et al. 2018, Fig. 3).
+
+    Raises
+    ------
+    InputError
+        There is no shower i.
+    """
+    shower = _style.check_one(showers, i)
+    number = words.shower_number(shower, i)
+    images = [image[0].astype(float) for image in shower.geometry.split(shower.cells)]
+    total = sum(float(image.sum()) for image in images)
+    with _style.style():
+        figure = _layer_page(shower.geometry.layers, images, "energy per cell [MeV]", titles=2)
+        figure.set_label(f"shower {number}, layer by layer")
+        for axes, image in zip(figure.axes, images, strict=False):
+            axes.title.set_text(f"{axes.get_title()}\n{_share_text(float(image.sum()), total)}")
+        figure.suptitle(words.headline(shower))
+        _style.footer(figure, words.describe(shower, number=number))
+    return figure
+
+
+def average(showers: Showers, beside: Showers | None = None) -> Figure:
+    """Draw the average energy per cell, layer by layer (Paganini et al. 2018, Figs. 6 to 8).
+
+    With a second sample there are three rows: both averages on one colour scale, and their ratio,
+    first over second, on a diverging one. Cells that hardly any shower hits, in either sample, are
+    grey in the ratio.
+
+    Raises
+    ------
+    InputError
+        A sample is empty, or the two have different cells.
+    """
+    if beside is not None:
+        _style.check_pair(showers, beside)
+        return _averages(showers, beside)
+    _style.check_some(showers)
+    with _style.style():
+        label = "mean energy per cell [MeV]"
+        figure = _layer_page(showers.geometry.layers, _means(showers), label, titles=1)
+        figure.set_label("average shower")
+        _style.footer(figure, words.describe(showers))
+    return figure
+
+
+def _averages(showers: Showers, beside: Showers) -> Figure:
+    """Draw two average showers and their ratio below each other."""
+    chosen = _style.main_layers(showers, at_most=_WIDE)
+    parts = [showers.geometry.layers[n] for n in chosen]
+    means = [[_means(sample)[n] for n in chosen] for sample in (showers, beside)]
+    images = [image for row in means for image in row]
+    with _style.style():
+        figure, grid = _image_grid(3, len(parts), parts, titles=1)
+        figure.set_label("average showers and their ratio")
+        scale = _style.energy_scale(*images)
+        for axes, layer, image in zip(grid[:2].flat, parts * 2, images, strict=True):
+            mesh = _draw_energies(axes, layer, image, scale)
+        _energy_bar(figure, mesh, grid[:2], "mean energy per cell [MeV]", images)
+        _ratio_row(figure, grid[2], chosen, showers, beside)
+        _row_names(grid, words.sample_names(showers, beside))
+        for n, axes in zip(chosen, grid[0], strict=True):
+            axes.set_title(_layer_title(n, showers.geometry.layers[n]))
+        _outer_labels(grid)
+        lines = [words.describe(sample) for sample in (showers, beside)]
+        _style.footer(figure, *lines, *words.choice_text(chosen, showers))
+    return figure
+
+
+def _means(showers: Showers) -> list[Image]:
+    """Return the mean energy in MeV of every cell, (n_phi, n_eta) for each layer."""
+    mean = showers.cells.mean(axis=0, dtype=float, keepdims=True)
+    return [image[0] for image in showers.geometry.split(mean)]
+
+
+def _layer_page(parts: Sequence[Layer], images: Sequence[Image], label: str, titles: int) -> Figure:
+    """Draw one image per layer, side by side or, if they are many, in rows."""
+    columns = len(parts) if len(parts) <= _WIDE else math.ceil(math.sqrt(1.6 * len(parts)))
+    figure, grid = _image_grid(math.ceil(len(parts) / columns), columns, parts, titles)
+    scale = _style.energy_scale(*images)
+    for n, (axes, layer, image) in enumerate(zip(grid.flat, parts, images, strict=False)):
+        mesh = _draw_energies(axes, layer, image, scale)
+        axes.set_title(_layer_title(n, layer), fontsize="medium" if columns <= _WIDE else "x-small")
+    for axes in grid.flat[len(parts) :]:
+        axes.set_axis_off()
+    _energy_bar(figure, mesh, grid, label, images)
+    _outer_labels(grid)
+    return figure
+
+
+def _image_grid(rows: int, columns: int, parts: Sequence[Layer], titles: int) -> tuple[Figure, Any]:
+    """Return a figure and its (rows, columns) array of axes, each with room for its title lines."""
+    tall = max(float(np.ptp(x.phi.edges) / np.ptp(x.eta.edges)) for x in parts)
+    panel = _PANEL if columns <= _WIDE else 10.5 / columns - 0.55
+    height = panel * min(max(tall, 0.2), 3.0) + 0.4 + 0.17 * (titles - 1)
+    figure = _style.new_figure((panel + 0.55) * columns + 1.4, height * rows + 0.8, layout="compressed")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _draw_energies(axes: Axes, layer: Layer, image: Image, scale: LogNorm) -> QuadMesh:
+    return _draw(axes, layer, np.ma.masked_less_equal(image, 0), scale, _style.energy_map())
+
+
+def _draw(axes: Axes, layer: Layer, image: NDArray[Any], scale: Normalize, colours: Any) -> QuadMesh:
+    """Draw one layer's (n_phi, n_eta) image between its true edges in mm."""
+    fine = layer.n_cells > _FINE
+    # An outline in the colour of the cell closes the seams that viewers of vector files show.
+    mesh = axes.pcolormesh(
+        layer.eta.edges,
+        layer.phi.edges,
+        image,
+        norm=scale,
+        cmap=colours,
+        rasterized=fine,
+        edgecolors="none" if fine else "face",
+        linewidth=0.0 if fine else 0.1,
+    )
+    if not fine:
+        axes.vlines(
+            layer.eta.edges, layer.phi.edges[0], layer.phi.edges[-1], colors=_GRID, linewidth=0.4, zorder=0
+        )
+        axes.hlines(
+            layer.phi.edges, layer.eta.edges[0], layer.eta.edges[-1], colors=_GRID, linewidth=0.4, zorder=0
+        )
+    axes.set_aspect("equal")
+    for axis, edges in ((axes.xaxis, layer.eta.edges), (axes.yaxis, layer.phi.edges)):
+        axis.set_major_locator(FixedLocator([edges[0], edges[0] / 2 + edges[-1] / 2, edges[-1]]))
+        axis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value:.0f}".replace("-", "\N{MINUS SIGN}"))
+        )
+    axes.tick_params(direction="out", length=3)
+    return mesh
+
+
+def _energy_bar(figure: Figure, mesh: QuadMesh, grid: Any, label: str, images: Sequence[Image]) -> None:
+    scale = mesh.norm
+    assert isinstance(scale, LogNorm)
+    bar = figure.colorbar(
+        mesh, ax=grid.ravel().tolist(), label=label, extend=_style.extends_below(scale, *images), pad=0.02
+    )
+    bar.outline.set_linewidth(0.5)
+
+
+def _ratio_row(figure: Figure, row: Any, chosen: Sequence[int], first: Showers, second: Showers) -> None:
+    """Draw the ratio of the average energies of two samples, cell by cell."""
+    above, below = first.geometry.split(first.cells), second.geometry.split(second.cells)
+    ratios = [_ratio(above[n], below[n]) for n in chosen]
+    seen = np.concatenate([np.abs(np.log(ratio.compressed())) for ratio in ratios])
+    bulk = float(np.exp(np.quantile(seen, 0.95))) if seen.size else 1.0
+    upper = next((ticks for ticks in _RATIO_TICKS if bulk <= ticks[-1]), _RATIO_TICKS[-1])
+    colours = mpl.colormaps[_style.RATIO_MAP].with_extremes(bad=_style.NO_DATA)
+    scale = LogNorm(1 / upper[-1], upper[-1])
+    for n, axes, ratio in zip(chosen, row, ratios, strict=True):
+        mesh = _draw(axes, first.geometry.layers[n], ratio, scale, colours)
+    bar = figure.colorbar(mesh, ax=row.tolist(), label="ratio (grey: no statistics)", extend="both", pad=0.02)
+    ticks = sorted([1.0, *upper, *(1 / tick for tick in upper)])
+    bar.ax.yaxis.set_major_locator(FixedLocator(ticks))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    bar.outline.set_linewidth(0.5)
+
+
+def _ratio(first: NDArray[Any], second: NDArray[Any]) -> np.ma.MaskedArray[Any, Any]:
+    """Return the ratio of two means (N, n_phi, n_eta) -> (n_phi, n_eta), masked without statistics.
+
+    A cell that only one of the samples reaches is no lack of statistics but a difference: it gets
+    a value beyond any range, so that the colour scale's ends show it.
+    """
+    enough = np.maximum((first > 0).sum(axis=0), (second > 0).sum(axis=0)) >= min(
+        _FEW, len(first), len(second)
+    )
+    above, below = first.mean(axis=0, dtype=float), second.mean(axis=0, dtype=float)
+    tiny = np.finfo(float).tiny
+    far = 1e3
+    ratio = np.clip(np.maximum(above, tiny) / np.maximum(below, tiny), 1 / far, far)
+    return np.ma.masked_array(ratio, mask=~enough)
+
+
+def _row_names(grid: Any, names: tuple[str, str]) -> None:
+    first, second = names
+    for row, name in zip(grid, (first, second, "ratio, top / middle"), strict=True):
+        row[0].annotate(
+            textwrap.fill(name, 24),
+            (0, 0.5),
+            xycoords="axes fraction",
+            xytext=(-46, 0),
+            textcoords="offset points",
+            rotation=90,
+            ha="right",
+            va="center",
+            weight="bold",
+        )
+
+
+def _outer_labels(grid: Any) -> None:
+    """Name the axes once: phi at the left, eta at the bottom of each column."""
+    for row in grid:
+        row[0].set_ylabel(r"$\phi$ [mm]")
+    for column in grid.T:
+        below = [axes for axes in column if axes.axison]
+        below[-1].set_xlabel(r"$\eta$ [mm]")
+
+
+def _layer_title(n: int, layer: Layer) -> str:
+    return f"layer {n}  ({layer.z[0]:g}–{layer.z[1]:g} mm)"
+
+
+def _share_text(energy: float, total: float) -> str:
+    share = f" ({100 * energy / total:.3g} %)" if total > 0 else ""
+    return f"{words.energy_text(energy)}{share}" if energy > 0 else "no energy"
