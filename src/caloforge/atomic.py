@@ -75,14 +75,22 @@ class HDF5Output:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.file.close()
-            self._raw.close()
-            if error is None:
-                self.check()
+            self._close()
+            if error is None or isinstance(error, OSError | RuntimeError):
+                self.check()  # a full disk is also why HDF5 could not read back what it wrote
         except BaseException as late:
             self._aside.__exit__(type(late), late, late.__traceback__)
             raise
         self._aside.__exit__(kind, error, trace)
+
+    def _close(self) -> None:
+        try:
+            self.file.close()
+        except (OSError, RuntimeError):
+            self.check()
+            raise
+        finally:
+            self._raw.close()
 
 
 class _CalmFile(FileIO):
