@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caloforge.geometry import Calorimeter
+from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack
 from caloforge.showers import Showers
 
 MakeShowers = Callable[..., Showers]
@@ -45,3 +45,15 @@ def geant4_showers() -> Path:
     if folder is None:
         pytest.skip("CALOFORGE_TEST_DATA does not name a folder of Geant4 showers")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def small() -> Calorimeter:
+    """Return a calorimeter for which models train in a second."""
+    square = Axis.uniform(4, -20.0, 20.0)
+    layers = (
+        Layer(z=(0.0, 6.0), eta=Axis.uniform(8, -20.0, 20.0), phi=Axis.uniform(2, -20.0, 20.0)),
+        Layer(z=(6.0, 12.0), eta=square, phi=square),
+    )
+    slabs = (Slab("G4_Pb", 2.0, "absorber"), Slab("G4_lAr", 4.0, "active"))
+    return Calorimeter("small", "for tests", "none", (Stack(2, slabs),), ("absorber", "active"), layers)

@@ -82,7 +82,9 @@ def _trace(model: GenerativeModel) -> onnx.ModelProto:
     return graph
 
 
-def _record(saved: checkpoint.Checkpoint, model: GenerativeModel, path: Path, precision: str) -> dict[str, Any]:
+def _record(
+    saved: checkpoint.Checkpoint, model: GenerativeModel, path: Path, precision: str
+) -> dict[str, Any]:
     keys = ("model", "config", "geometry", "plan", "data", "step", "versions")
     return {
         **{key: saved.record[key] for key in keys},
@@ -102,7 +104,9 @@ def _quantise(graph: onnx.GraphProto) -> None:
     found = [
         node
         for node in graph.node
-        if node.op_type == "MatMul" and node.input[0] == "noise" and _size(weights.get(node.input[1])) >= _LARGE
+        if node.op_type == "MatMul"
+        and node.input[0] == "noise"
+        and _size(weights.get(node.input[1])) >= _LARGE
     ]
     if not found:
         return
@@ -138,7 +142,9 @@ def _noise_in_7_bits(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     ]
 
 
-def _whole_product(graph: onnx.GraphProto, node: onnx.NodeProto, weight: npt.NDArray[np.float32]) -> list[onnx.NodeProto]:
+def _whole_product(
+    graph: onnx.GraphProto, node: onnx.NodeProto, weight: npt.NDArray[np.float32]
+) -> list[onnx.NodeProto]:
     """Nodes that compute ``noise @ weight`` from 8-bit weights with one scale for each column."""
     output = node.output[0]
     scale = np.maximum(np.abs(weight).max(axis=0), np.finfo(np.float32).tiny) / 127

@@ -62,7 +62,7 @@ class TrainedModel:
             raise CheckpointError(
                 f"{error.filename} is missing: install caloforge, or export the model, again."
             ) from None
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError):
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
             raise CheckpointError(
                 f"{path} is no record of a trained model: give the .json that 'caloforge export' wrote."
             ) from None
