@@ -7,7 +7,7 @@ Inside the networks energies are in GeV and maps are laid out as (phi rows, eta 
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -37,7 +37,7 @@ CARRY_OVER_BIAS = -10.0  # at first a layer copies nothing from the one before i
 
 
 @strict_dataclass
-class Config:
+class CaloGANConfig:
     """CaloGAN as published (Sec. IV); energies in GeV.
 
     Attributes
@@ -150,7 +150,7 @@ class Inpainting(nn.Module):
 class Generator(nn.Module):
     """Noise, energy (GeV) and label to one image a layer (Fig. 4)."""
 
-    def __init__(self, config: Config, shapes: list[Size]) -> None:
+    def __init__(self, config: CaloGANConfig, shapes: list[Size]) -> None:
         super().__init__()
         self.streams = nn.ModuleList(Stream(config.latent, size, config.precision) for size in shapes)
         self.inpaintings = nn.ModuleList(Inpainting(size) for size in shapes[1:] if config.attention)
@@ -210,14 +210,15 @@ class Discriminator(nn.Module):
     In the conditional GAN the label is laid as one-hot maps beside each image.
     """
 
-    def __init__(self, config: Config, shapes: list[Size]) -> None:
+    def __init__(self, config: CaloGANConfig, shapes: list[Size]) -> None:
         super().__init__()
         classes = len(config.particles)
         self.tolerance = config.energy_tolerance
         self.conditions = classes if config.conditioning == "cgan" else 0
-        self.layers = nn.ModuleList(LayerFeatures(size, 1 + self.conditions) for size in shapes)
+        layers = [LayerFeatures(size, 1 + self.conditions) for size in shapes]
+        self.layers = nn.ModuleList(layers)
         self.on_energies = MinibatchDiscrimination(len(shapes))
-        width = sum(layer.size for layer in self.layers) + len(shapes) + 3 + 10
+        width = sum(layer.size for layer in layers) + len(shapes) + 3 + 10
         self.real = nn.Linear(width, 1)
         self.classes = nn.Linear(width, classes) if config.conditioning == "acgan" else None
         for head in filter(None, (self.real, self.classes)):
@@ -253,11 +254,11 @@ class CaloGAN(GenerativeModel):
     other where attention is on.
     """
 
-    Config = Config
+    Config = CaloGANConfig
 
-    def __init__(self, config: Config, geometry: Calorimeter) -> None:
+    def __init__(self, config: CaloGANConfig, geometry: Calorimeter) -> None:
         super().__init__(config, geometry)
-        self.config: Config = config
+        self.config: CaloGANConfig = config
         self.shapes: list[Size] = [(int(rows), int(columns)) for rows, columns in geometry.shapes]
         self.noise_size = config.latent
         self.generator = Generator(config, self.shapes)
@@ -402,9 +403,14 @@ class FoldedStream(nn.Module):
         self.first = ExportableLocal(stream.first, *stream.norm.affine_map())
         self.second = ExportableLocal(stream.second)
 
-    def forward(self, vectors: Tensor) -> Tensor:
-        """(N, latent) -> (rows, columns, 1, N)."""
-        maps = functional.leaky_relu(vectors @ self.matrix + self.offset, SLOPE).T.view(*self.shape, -1)
+    def forward(self, vectors: Tensor, energy: Tensor) -> Tensor:
+        """(N, latent) and (N,) GeV -> (rows, columns, 1, N).
+
+        The energy, which the paper multiplies to the noise, is taken out of the product: what remains depends
+        on noise and weights alone, so that export can do it in whole numbers.
+        """
+        product = (vectors @ self.matrix) * (energy / 100).unsqueeze(1) + self.offset
+        maps = functional.leaky_relu(product, SLOPE).T.view(*self.shape, -1)
         hypothesis: Tensor = self.second(functional.leaky_relu(self.first(maps), SLOPE))
         return hypothesis
 
@@ -416,15 +422,19 @@ class Sampler(nn.Module):
         super().__init__()
         with torch.no_grad():
             self.generator = copy.deepcopy(generator)
-            for i, stream in enumerate(generator.streams):
+            streams: Any = generator.streams
+            inpaintings: Any = self.generator.inpaintings
+            for i, stream in enumerate(streams):
                 self.generator.streams[i] = FoldedStream(stream)
-            for inpainting in self.generator.inpaintings:
+            for inpainting in inpaintings:
                 inpainting.weighting = ExportableLocal(inpainting.weighting)
         self.requires_grad_(False).eval()
 
     def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
         """Turn noise (N, noise_size), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
-        return _cells(self.generator(noise, energy / GeV, label))
+        vectors = self.generator.latent(noise, label)
+        hypotheses = [stream(vectors, energy / GeV) for stream in self.generator.streams]
+        return _cells(self.generator.combine(hypotheses))
 
 
 def _cells(images: list[Tensor]) -> Tensor:

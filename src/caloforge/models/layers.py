@@ -265,14 +265,14 @@ class _LocalProduct(Function):
     def forward(ctx: Any, maps: Tensor, weight: Tensor, kernel: Size, stride: int, frame: Frame) -> Tensor:
         top, bottom, left, right = frame
         right += -(maps.shape[1] + left + right) % stride
-        blocks = pad(maps, top, bottom, left, right).contiguous()
-        blocks = blocks.view(blocks.shape[0], -1, stride * maps.shape[2], maps.shape[3])
+        framed = _framed(maps, (top, bottom, left, right))
+        blocks = framed.view(framed.shape[0], -1, stride * maps.shape[2], maps.shape[3])
         ctx.save_for_backward(blocks if ctx.needs_input_grad[1] else None, weight)
         ctx.form = maps.shape, kernel, stride, frame
         columns = weight.shape[1]
         # windows that would reach over the right edge are given weights of zero and dropped
         weight = pad(weight, right=blocks.shape[1] - columns)
-        return _window_product(blocks, weight.unflatten(3, (kernel[0], -1)).unbind(3))[:, :columns]
+        return _window_product(blocks, weight.unflatten(3, (kernel[0], -1)))[:, :columns]
 
     @staticmethod
     @once_differentiable
@@ -283,6 +283,19 @@ class _LocalProduct(Function):
         return of_maps, of_weight, None, None, None
 
 
+def _framed(maps: Tensor, frame: Frame) -> Tensor:
+    """`pad`, contiguous, that touches the inside only once."""
+    top, bottom, left, right = frame
+    rows, columns, channels, n = maps.shape
+    framed = maps.new_empty(top + rows + bottom, left + columns + right, channels, n)
+    framed[:top] = 0
+    framed[top + rows :] = 0
+    framed[:, :left] = 0
+    framed[:, left + columns :] = 0
+    framed[top : top + rows, left : left + columns] = maps
+    return framed
+
+
 def _windows(maps: Tensor, rows: int, row: int, depth: int) -> Tensor:
     """One kernel row of all windows, overlapping, uncopied: (rows * columns less the last few, depth, N)."""
     positions = rows * maps.shape[1] - (depth - 1) // maps.shape[2]
@@ -290,14 +303,23 @@ def _windows(maps: Tensor, rows: int, row: int, depth: int) -> Tensor:
     return maps.as_strided((positions, depth, maps.shape[3]), (maps.stride(1), maps.stride(2), 1), start)
 
 
-def _window_product(maps: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """Sum over the kernel rows: (R, columns, channels, N), each (rows, columns, outputs, depth) -> outputs."""
-    rows, columns, outputs, depth = weights[0].shape
+def _window_product(maps: Tensor, weight: Tensor) -> Tensor:
+    """Multiply windows of maps with the weights of their positions.
+
+    Maps are (R, columns, channels, N), weights (rows, columns, outputs, kernel rows, depth); the result is
+    (rows, columns, outputs, N). Where the windows are smaller than the results, copying them is cheaper than
+    adding the kernel rows up.
+    """
+    rows, columns, outputs, tall, depth = weight.shape
     product = maps.new_empty(rows * columns, outputs, maps.shape[3])
-    for row, weight in enumerate(weights):
-        windows = _windows(maps, rows, row, depth)
-        part, factor = product[: len(windows)], weight.flatten(0, 1)[: len(windows)]
-        torch.baddbmm(part, factor, windows, beta=min(row, 1), out=part)
+    windows = [_windows(maps, rows, row, depth) for row in range(tall)]
+    factors = list(weight.flatten(0, 1).unbind(2))
+    if tall * depth < outputs:
+        windows, factors = [torch.cat(windows, dim=1)], [weight.flatten(0, 1).flatten(2, 3)]
+    positions = len(windows[0])
+    part = product[:positions]
+    for row, (window, factor) in enumerate(zip(windows, factors, strict=True)):
+        torch.baddbmm(part, factor[:positions], window, beta=min(row, 1), out=part)
     return product.unflatten(0, (rows, columns))
 
 
@@ -326,13 +348,15 @@ def _gradient_of_maps(
     taps = taps.flatten(4).unflatten(4, (reach, stride * channels)).permute(0, 1, 3, 4, 2, 5)
     taps = functional.pad(taps, (0, 0, 0, 0, 0, 0, 0, 0, edge[2], edge[3] + reach - 1, edge[0], edge[1]))
     across = windows.shape[1]
-    around = [
-        torch.cat(
-            [taps[i : i + rows, j : j + across, tall - 1 - i, reach - 1 - j] for j in range(reach)], dim=2
-        )
-        for i in range(tall)
-    ]
-    product = _window_product(windows, [each.mT for each in around])[:, :blocks]
+    around = torch.cat(
+        [
+            taps[i : i + rows, j : j + across, tall - 1 - i, reach - 1 - j]
+            for i in range(tall)
+            for j in range(reach)
+        ],
+        dim=2,
+    ).unflatten(2, (tall, -1))
+    product = _window_product(windows, around.permute(0, 1, 4, 2, 3))[:, :blocks]
     return product.unflatten(2, (stride, channels)).flatten(1, 2)[:, left : left + columns]
 
 
@@ -371,12 +395,20 @@ class MinibatchDiscrimination(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(features, N) -> (kernels, N)."""
-        points = (self.weight @ features).transpose(1, 2)
-        distance = torch.cdist(points, points.detach(), p=1)
-        if distance.requires_grad:
-            # a distance changes with both its ends: by symmetry the second one adds the transposed gradient
-            distance.register_hook(lambda gradient: gradient + gradient.mT)
-        return torch.exp(-distance).sum(dim=2).tanh()
+        distances = self._of_one(features) if len(features) == 1 else self._of_many(features)
+        return torch.exp(-distances).sum(dim=2).tanh()
+
+    def _of_one(self, feature: Tensor) -> Tensor:
+        """All axes of a kernel measure the same difference: their weights add up."""
+        return self.weight.abs().sum(dim=1, keepdim=True) * (feature.T - feature).abs()
+
+    def _of_many(self, features: Tensor) -> Tensor:
+        points = (self.weight @ features).mT
+        distances = torch.cdist(points, points.detach(), p=1)
+        if distances.requires_grad:
+            # a distance depends on both its ends: by symmetry the second one adds the transposed gradient
+            distances.register_hook(lambda gradient: gradient + gradient.mT)
+        return distances
 
 
 def sparsity(maps: Tensor) -> Tensor:
