@@ -37,7 +37,7 @@ CARRY_OVER_BIAS = -10.0  # at first a layer copies nothing from the one before i
 
 
 @strict_dataclass
-class CaloGANConfig:
+class Config:
     """CaloGAN as published (Sec. IV); energies in GeV.
 
     Attributes
@@ -144,13 +144,14 @@ class Inpainting(nn.Module):
         """Two times (rows, columns, 1, N) -> (rows, columns, 1, N)."""
         both = torch.cat([own, carried], dim=2)
         weights = self.weighting(both).softmax(dim=2)
-        return (both * weights).sum(dim=2, keepdim=True)
+        painted: Tensor = (both * weights).sum(dim=2, keepdim=True)
+        return painted
 
 
 class Generator(nn.Module):
     """Noise, energy (GeV) and label to one image a layer (Fig. 4)."""
 
-    def __init__(self, config: CaloGANConfig, shapes: list[Size]) -> None:
+    def __init__(self, config: Config, shapes: list[Size]) -> None:
         super().__init__()
         self.streams = nn.ModuleList(Stream(config.latent, size, config.precision) for size in shapes)
         self.inpaintings = nn.ModuleList(Inpainting(size) for size in shapes[1:] if config.attention)
@@ -210,7 +211,7 @@ class Discriminator(nn.Module):
     In the conditional GAN the label is laid as one-hot maps beside each image.
     """
 
-    def __init__(self, config: CaloGANConfig, shapes: list[Size]) -> None:
+    def __init__(self, config: Config, shapes: list[Size]) -> None:
         super().__init__()
         classes = len(config.particles)
         self.tolerance = config.energy_tolerance
@@ -254,11 +255,9 @@ class CaloGAN(GenerativeModel):
     other where attention is on.
     """
 
-    Config = CaloGANConfig
-
-    def __init__(self, config: CaloGANConfig, geometry: Calorimeter) -> None:
+    def __init__(self, config: Config, geometry: Calorimeter) -> None:
         super().__init__(config, geometry)
-        self.config: CaloGANConfig = config
+        self.config: Config = config
         self.shapes: list[Size] = [(int(rows), int(columns)) for rows, columns in geometry.shapes]
         self.noise_size = config.latent
         self.generator = Generator(config, self.shapes)
@@ -292,6 +291,7 @@ class CaloGAN(GenerativeModel):
         A batch is all real or all generated, since batch normalisation and minibatch discrimination look at
         the batch as a whole. Each update draws fresh noise, energies and labels.
         """
+        self.train()
         scalars = self._learn_to_discriminate(batch, optimizers["discriminator"])
         updates = [
             self._learn_to_generate(len(batch.energy), optimizers["generator"])
@@ -452,4 +452,5 @@ def _frozen(module: nn.Module) -> Iterator[None]:
         module.requires_grad_(True)
 
 
+CaloGAN.Config = Config
 ENTRY = CaloGAN

@@ -97,7 +97,8 @@ def _resize_axis(maps: Tensor, axis: int, cells: int) -> Tensor:
     if cells % have == 0:
         return maps.repeat_interleave(cells // have, dim=axis) if cells > have else maps
     if have % cells == 0:
-        return maps.unflatten(axis, (cells, have // cells)).mean(dim=axis + 1)
+        shape = (*maps.shape[:axis], cells, have // cells, *maps.shape[axis + 1 :])
+        return maps.reshape(shape).mean(dim=axis + 1)
     raise GeometryError(
         f"{have} {('rows', 'columns')[axis]} of a layer can't be brought to the {cells} of the next: "
         "one number must divide the other."
@@ -126,7 +127,7 @@ class Images(nn.Module):
             product = (self.weight.bfloat16() @ vectors.bfloat16().T).float()
         else:
             product = self.weight @ vectors.T
-        return (product + self.bias).unflatten(0, self.shape)
+        return (product + self.bias).view(*self.shape, -1)
 
 
 class Convolution(nn.Module):
@@ -320,7 +321,7 @@ def _window_product(maps: Tensor, weight: Tensor) -> Tensor:
     part = product[:positions]
     for row, (window, factor) in enumerate(zip(windows, factors, strict=True)):
         torch.baddbmm(part, factor[:positions], window, beta=min(row, 1), out=part)
-    return product.unflatten(0, (rows, columns))
+    return product.view(rows, columns, outputs, -1)
 
 
 def _gradient_of_weight(gradient: Tensor, blocks: Tensor, weight: Tensor) -> Tensor:
@@ -357,7 +358,8 @@ def _gradient_of_maps(
         dim=2,
     ).unflatten(2, (tall, -1))
     product = _window_product(windows, around.permute(0, 1, 4, 2, 3))[:, :blocks]
-    return product.unflatten(2, (stride, channels)).flatten(1, 2)[:, left : left + columns]
+    maps = product.reshape(rows, blocks * stride, channels, -1)
+    return maps[:, left : left + columns]
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -371,7 +373,7 @@ class BatchNorm(nn.BatchNorm1d):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Keep the shape (rows, columns, channels, N)."""
-        return super().forward(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
+        return super().forward(maps.flatten(0, 1)).view(maps.shape)
 
     def affine_map(self) -> tuple[Tensor, Tensor]:
         """Return scale and shift (channels,) that evaluation mode applies."""
