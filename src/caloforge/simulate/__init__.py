@@ -6,6 +6,7 @@ any time, make the same showers bit for bit, and a sample that grows keeps what 
 
 import importlib.util
 import math
+import sys
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -102,12 +103,12 @@ def run(
     Raises
     ------
     InputError
-        A value is not possible, or ``out`` has more showers than asked for or no shards.
+        A value is not possible, Geant4 does not know a name, or ``out`` has more showers than asked for or no
+        shards.
     GeometryError
         The cells of a layer are not all of one size.
     SimulationError
-        Geant4's data are missing, Geant4 does not know a name, it crashed three times in the same place, or
-        the shards are of another job.
+        Geant4's data are missing, it crashed three times in the same shard, or the shards are of another job.
     MissingExtra
         geant4-pybind is not installed.
     """
@@ -130,9 +131,14 @@ def _run(job: Job, n: int, out: Path, workers: int, variables: dict[str, str], p
     with folder.claimed(job):
         shards = folder.missing(n, min(_SHARD, math.ceil(n / workers)))
         new = sum(shard.stop - shard.start for shard in shards)
-        pool = Pool(folder.path, shards, variables, lambda made: progress(n - new + made, n))
+        command = [sys.executable, "-P", "-m", "caloforge.simulate.worker", str(folder.path)]
+        pool = Pool(command, variables, folder.path, shards, lambda made: progress(n - new + made, n))
         progress(n - new, n)
-        pool.run(workers)
+        try:
+            pool.run(workers)
+        except InputError:
+            folder.clear()
+            raise
         _join(folder, out, n)
     energy = sum(float(job.spectrum.sample(job.seed, *shard).sum()) for shard in shards)
     cost = 1e6 * pool.effort.seconds / energy if energy else math.nan
@@ -141,13 +147,11 @@ def _run(job: Job, n: int, out: Path, workers: int, variables: dict[str, str], p
 
 def _join(folder: Folder, out: Path, n: int) -> None:
     """Write showers 0 to n into one file."""
-    shards = [shard for shard in folder.finished() if shard.start < n]
-    with ShowerFile(folder.file(shards[0])) as first:
-        geometry, provenance = first.geometry, first.provenance
-    with ShowerWriter(out, geometry, provenance) as writer:
-        for shard in shards:
-            with ShowerFile(folder.file(shard)) as file:
-                writer.write(file.read(0, n - shard.start))
+    # Always in the same steps, so that the same showers are the same file byte for byte.
+    first = folder.read(0, 1)
+    with ShowerWriter(out, first.geometry, first.provenance) as writer:
+        for start in range(0, n, _SHARD):
+            writer.write(folder.read(start, min(start + _SHARD, n)))
 
 
 def _check(n: int, workers: int, seed: int, range_cut: float) -> None:

@@ -32,6 +32,9 @@ _SETS = {
     "G4REALSURFACEDATA": "RealSurface",
     "G4CHANNELINGDATA": "G4CHANNELING",
 }
+VARIABLES = tuple(_SETS)
+"""The official variables, one for each data set."""
+
 _ALWAYS = ("G4LEDATA", "G4ENSDFSTATEDATA")
 _HADRONIC = ("G4LEVELGAMMADATA", "G4PARTICLEXSDATA")
 # Part of a physics list's name -> what it reads besides.

@@ -23,7 +23,7 @@ from geant4_pybind import (
     kYAxis,
 )
 
-from caloforge.errors import SimulationError
+from caloforge.errors import GeometryError
 from caloforge.geometry import Calorimeter
 from caloforge.simulate.slabs import Piece, pieces, pitch, span
 
@@ -133,6 +133,6 @@ def check_materials(calorimeter: Calorimeter) -> None:
     """Refuse a calorimeter with a material that Geant4 does not have."""
     for name in sorted({slab.material for stack in calorimeter.stack for slab in stack.slabs}):
         if G4NistManager.Instance().FindOrBuildMaterial(name) is None:
-            raise SimulationError(
+            raise GeometryError(
                 f"Geant4 has no material '{name}': name one of its NIST materials, such as G4_Pb or G4_lAr."
             )

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from caloforge.atomic import written_aside
 from caloforge.errors import SimulationError
 from caloforge.geometry import Calorimeter
 from caloforge.particles import particle_name
+from caloforge.showers import ShowerFile, Showers
 from caloforge.spectrum import Spectrum
 
 _NAME = re.compile(r"showers-(\d+)-(\d+)\.h5")
@@ -140,6 +142,20 @@ class Folder:
             ]
             position = shard.stop
         return [Shard(gap.start, min(gap.stop, n)) for gap in gaps if gap.start < n]
+
+    def clear(self) -> None:
+        """Remove the folder unless it holds showers."""
+        if not self.finished():
+            shutil.rmtree(self.path)
+
+    def read(self, start: int, stop: int) -> Showers:
+        """Read showers start to stop (exclusive), however they are divided into shards."""
+        parts = []
+        for shard in self.finished():
+            if shard.start < stop and start < shard.stop:
+                with ShowerFile(self.file(shard)) as file:
+                    parts.append(file.read(max(start - shard.start, 0), stop - shard.start))
+        return Showers.concatenate(parts)
 
     @contextmanager
     def claimed(self, job: Job) -> Iterator[None]:

@@ -4,7 +4,6 @@ import json
 import os
 import selectors
 import subprocess
-import sys
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from caloforge.errors import SimulationError
+from caloforge.errors import InputError, SimulationError
 from caloforge.simulate.job import Shard
 
 _TRIES = 3  # crashes of one shard after which it is given up
@@ -22,6 +21,10 @@ _READ = 1 << 16
 class Worker:
     """A worker process and what it is doing.
 
+    It reads a line ``START STOP`` for each shard from standard input and writes a line of JSON for everything
+    it reports to standard output: ``{"shower": NUMBER}``, ``{"finished": [START, STOP], "seconds": S}``, or,
+    before it ends, ``{"refused": SENTENCE}`` or ``{"failed": [ERRNO, TEXT, FILE]}``.
+
     Attributes
     ----------
     shard
@@ -30,18 +33,17 @@ class Worker:
         How many of them it has made.
     """
 
-    def __init__(self, folder: Path, number: int, environment: Mapping[str, str]) -> None:
-        self.number = number
-        self.log = folder / f"worker-{number}.log"
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        self.log = log
         self.shard: Shard | None = None
         self.done = 0
         self._rest = b""
-        with self.log.open("ab") as log:
+        with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "caloforge.simulate.worker", str(folder)],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=output,
                 env={**os.environ, **environment},
                 bufsize=0,
             )
@@ -88,25 +90,28 @@ class Pool:
 
     Parameters
     ----------
-    folder
-        Where the job is described and the shards and logs are written.
-    shards
-        What is to be made.
+    command
+        Starts a worker.
     environment
         Variables for the workers, beside this process's.
+    logs
+        Folder for what they say.
+    shards
+        What is to be made.
     made
         Called with the number of showers that are made, after each of them.
     """
 
     def __init__(
         self,
-        folder: Path,
-        shards: Sequence[Shard],
+        command: Sequence[str],
         environment: Mapping[str, str],
+        logs: Path,
+        shards: Sequence[Shard],
         made: Callable[[int], None],
     ) -> None:
         self.effort = Effort()
-        self._folder, self._environment, self._made = folder, environment, made
+        self._command, self._environment, self._logs, self._made = command, environment, logs, made
         self._waiting = deque(shards)
         self._crashes: Counter[Shard] = Counter()
         self._finished = 0
@@ -117,12 +122,16 @@ class Pool:
 
         Raises
         ------
+        InputError
+            Geant4 does not know something that the job names.
         SimulationError
-            Geant4 refused the job, or crashed several times in the same shard.
+            Geant4 crashed several times in the same shard.
+        OSError
+            A worker could not write, for instance because the disk is full.
         """
         try:
             for number in range(min(workers, len(self._waiting))):
-                self._start(number)
+                self._start(self._logs / f"worker-{number}.log")
             while self._workers():
                 for key, _ in self._selector.select():
                     self._listen(key.fileobj)  # type: ignore[arg-type]
@@ -134,8 +143,8 @@ class Pool:
     def _workers(self) -> list[Worker]:
         return [key.fileobj for key in self._selector.get_map().values()]  # type: ignore[misc]
 
-    def _start(self, number: int) -> None:
-        worker = Worker(self._folder, number, self._environment)
+    def _start(self, log: Path) -> None:
+        worker = Worker(self._command, self._environment, log)
         self._selector.register(worker, selectors.EVENT_READ)
         worker.give(self._waiting.popleft())
 
@@ -146,7 +155,9 @@ class Pool:
             return
         for report in reports:
             if "refused" in report:
-                raise SimulationError(report["refused"])
+                raise InputError(report["refused"])
+            if "failed" in report:
+                raise OSError(*report["failed"])
             if "shower" in report:
                 worker.done += 1
             if "finished" in report:
@@ -181,7 +192,7 @@ class Pool:
                 f"Everything it said is in {worker.log}."
             )
         self._waiting.appendleft(shard)
-        self._start(worker.number)
+        self._start(worker.log)
 
 
 def last_words(log: Path) -> str:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class Reports:
-    """The line to the parent: the original standard output, which is then turned into the log.
+    """The line to the parent: what was standard output.
 
-    Geant4 writes to standard output whatever one does, and so may any library.
+    Geant4 writes to standard output whatever one does; that goes to the log then, as standard error does.
     """
 
     def __init__(self) -> None:
@@ -45,8 +45,10 @@ def main(path: str) -> None:
     reports = Reports()
     try:
         _work(Folder(Path(path)), reports)
-    except (CaloforgeError, OSError) as error:
+    except CaloforgeError as error:
         reports.send(refused=str(error))
+    except OSError as error:
+        reports.send(failed=[error.errno, error.strerror, error.filename])
 
 
 def _work(folder: Folder, reports: Reports) -> None:

@@ -1,0 +1,255 @@
+"""Geant4 itself: few showers of 1 GeV, which take about 10 ms each beside half a second to begin."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from caloforge import simulate
+from caloforge.errors import GeometryError, InputError, SimulationError
+from caloforge.geometry import Calorimeter
+from caloforge.showers import Showers, read
+from caloforge.spectrum import Spectrum
+
+pytestmark = pytest.mark.usefixtures("geant4")
+
+FINE = Calorimeter.load("calogan_fine")
+ABOUT_1_GEV = Spectrum.uniform(500, 1500)
+POSITRON, GAMMA, PION = -11, 22, 211
+TWO_ELECTRON_MASSES = 1.022  # MeV
+
+
+def showers(
+    out: Path, n: int, pdg: int = POSITRON, *, workers: int = 1, physics: str = "FTFP_BERT"
+) -> Showers:
+    simulate.run(FINE, pdg, ABOUT_1_GEV, n, out, physics=physics, seed=5, workers=workers)
+    return read(out)
+
+
+@pytest.mark.parametrize(("pdg", "physics"), [(POSITRON, "em"), (GAMMA, "FTFP_BERT"), (PION, "FTFP_BERT")])
+def test_energy_is_accounted_for(tmp_path: Path, pdg: int, physics: str) -> None:
+    made = showers(tmp_path / "showers.h5", 5, pdg, physics=physics)
+    deposited = made.columns["absorber"] + made.columns["active"]
+    np.testing.assert_allclose(deposited + made.columns["leaked"], made.energy, rtol=1e-12)
+    np.testing.assert_allclose(made.cells.sum(1, dtype=float), deposited, rtol=1e-6)
+    assert (deposited < made.energy + TWO_ELECTRON_MASSES).all()
+    assert (made.pdg == pdg).all()
+    assert len(np.unique(made.energy)) == 5
+
+
+def test_positrons_shower_where_they_should(tmp_path: Path) -> None:
+    made = showers(tmp_path / "showers.h5", 8, physics="em")
+    response = made.cells.sum(1) / made.energy
+    assert 0.95 < response.mean() < 1.01
+    assert made.columns["active"].sum() / made.energy.sum() == pytest.approx(0.19, abs=0.03)
+    first = FINE.split(made.cells)[0].sum(axis=0)  # (phi, eta)
+    for axis, edges in ((1, FINE.layers[0].phi.edges), (0, FINE.layers[0].eta.edges)):
+        centre = np.average((edges[1:] + edges[:-1]) / 2, weights=first.sum(axis=axis))
+        assert abs(centre) < 5
+
+
+def test_cells_hold_what_is_visible(tmp_path: Path) -> None:
+    active = Calorimeter.from_dict(FINE.to_dict() | {"visible": ["active"]})
+    simulate.run(active, POSITRON, ABOUT_1_GEV, 3, tmp_path / "active.h5", physics="em", seed=5)
+    both, seen = showers(tmp_path / "both.h5", 3, physics="em"), read(tmp_path / "active.h5")
+    np.testing.assert_array_equal(seen.columns["active"], both.columns["active"])
+    np.testing.assert_allclose(seen.cells.sum(1, dtype=float), both.columns["active"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("pdg", [POSITRON, PION])
+def test_showers_do_not_depend_on_workers_or_on_what_was_before(tmp_path: Path, pdg: int) -> None:
+    one, two, grown = (tmp_path / name for name in ("one.h5", "two.h5", "grown.h5"))
+    showers(one, 7, pdg)
+    showers(two, 7, pdg, workers=2)
+    for n in (1, 4, 7):
+        showers(grown, n, pdg)
+    assert one.read_bytes() == two.read_bytes() == grown.read_bytes()
+
+
+def test_another_seed_gives_other_showers(tmp_path: Path) -> None:
+    alone = Spectrum.listed(1000.0)
+    for seed in (5, 6):
+        simulate.run(FINE, POSITRON, alone, 2, tmp_path / f"{seed}.h5", physics="em", seed=seed)
+    five, six = read(tmp_path / "5.h5"), read(tmp_path / "6.h5")
+    rows = [*five.cells, *six.cells]
+    assert not any(np.array_equal(a, b) for i, a in enumerate(rows) for b in rows[:i])
+
+
+def test_finished_shards_stay_untouched_when_a_file_grows(tmp_path: Path) -> None:
+    out = tmp_path / "showers.h5"
+    showers(out, 2)
+    (shard,) = (tmp_path / "showers.h5.shards").glob("*.h5")
+    before = shard.stat().st_mtime_ns, shard.stat().st_ino
+    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 3, out, seed=5)
+    assert (done.showers, done.simulated) == (3, 1)
+    assert (shard.stat().st_mtime_ns, shard.stat().st_ino) == before
+    out.unlink()
+    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 3, out, seed=5)
+    assert (done.showers, done.simulated, len(read(out))) == (3, 0, 3)
+
+
+def workers_of(folder: Path) -> list[int]:
+    """Return the process ids of the workers of a shards folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it ended meanwhile
+            continue
+        if b"caloforge.simulate.worker" in command and str(folder).encode() in command:
+            found.append(int(entry.name))
+    return found
+
+
+def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
+    out, killed = tmp_path / "showers.h5", []
+
+    def kill_once(done: int, total: int) -> None:
+        if done >= 3 and not killed:
+            killed.extend(workers_of(tmp_path / "showers.h5.shards"))
+            os.kill(killed[0], signal.SIGKILL)
+
+    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 30, out, seed=5, progress=kill_once)
+    assert done.crashes == 1
+    showers(tmp_path / "quiet.h5", 30)
+    assert out.read_bytes() == (tmp_path / "quiet.h5").read_bytes()
+
+
+PARENT = """
+import sys
+from caloforge import simulate
+from caloforge.geometry import Calorimeter
+from caloforge.spectrum import Spectrum
+simulate.run(Calorimeter.load("calogan_fine"), -11, Spectrum.uniform(500, 1500), 240, sys.argv[1], seed=5,
+             workers=2, progress=lambda done, total: print(done, flush=True))
+"""
+
+
+def test_a_killed_parent_leaves_no_orphans_and_the_same_call_goes_on(tmp_path: Path) -> None:
+    out, folder = tmp_path / "showers.h5", tmp_path / "showers.h5.shards"
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(out)], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        while int(parent.stdout.readline()) < 210:
+            pass
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while workers_of(folder):
+        assert time.monotonic() < deadline, "workers live on without their parent"
+        time.sleep(0.05)
+    assert not out.exists()
+    kept = sum(stop - start for start, stop in simulate.Folder(folder).finished())
+    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 240, out, seed=5)
+    assert done.simulated == 240 - kept < 240
+    showers(tmp_path / "quiet.h5", 240)
+    assert out.read_bytes() == (tmp_path / "quiet.h5").read_bytes()
+
+
+def test_a_file_is_never_overwritten_by_something_else(tmp_path: Path) -> None:
+    out = tmp_path / "showers.h5"
+    showers(out, 2)
+    content = out.read_bytes()
+    with pytest.raises(InputError, match=r"already has 2 showers, more than the 1 asked for"):
+        showers(out, 1)
+    with pytest.raises(SimulationError, match="seed 5, now 6"):
+        simulate.run(FINE, POSITRON, ABOUT_1_GEV, 2, out, seed=6)
+    (tmp_path / "showers.h5.shards").rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"its shards .* do not"):
+        showers(out, 3)
+    assert out.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"physics": "FTFP_BERTT"},
+            r"'FTFP_BERTT' is not among the physics lists\. Did you mean 'FTFP_BERT'\?",
+        ),
+        ({"pdg": 23}, r"Geant4 can't shoot .* \(PDG id 23\)"),
+        ({"n": 0}, "0 showers can't be simulated"),
+        ({"workers": 0}, "0 workers can't simulate"),
+        ({"seed": -1}, "The seed -1 is not possible"),
+        ({"seed": 1 << 64}, "is not possible"),
+        ({"range_cut": float("nan")}, "A range cut of nan mm is not possible"),
+    ],
+)
+def test_wrong_values_end_in_one_sentence_and_leave_nothing(
+    tmp_path: Path, change: dict[str, object], sentence: str
+) -> None:
+    values: dict[str, object] = {"pdg": POSITRON, "n": 1, "physics": "em"} | change
+    with pytest.raises(InputError, match=sentence):
+        simulate.run(FINE, spectrum=ABOUT_1_GEV, out=tmp_path / "out.h5", **values)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_material_that_geant4_does_not_have_is_named(tmp_path: Path) -> None:
+    content = FINE.to_dict()
+    content["stack"][0]["slabs"][0]["material"] = "G4_Unobtainium"
+    with pytest.raises(InputError, match="Geant4 has no material 'G4_Unobtainium'"):
+        simulate.run(Calorimeter.from_dict(content), POSITRON, ABOUT_1_GEV, 1, tmp_path / "out.h5")
+
+
+def test_uneven_cells_are_refused(tmp_path: Path) -> None:
+    content = FINE.to_dict()
+    content["layers"][0]["eta"] = {"edges": [-240.0, 0.0, 100.0, 240.0]}
+    with pytest.raises(GeometryError, match="of one size"):
+        simulate.run(Calorimeter.from_dict(content), POSITRON, ABOUT_1_GEV, 1, tmp_path / "out.h5")
+
+
+def test_the_command_says_what_it_did(tmp_path: Path) -> None:
+    from caloforge.cli import app
+
+    out = tmp_path / "showers.h5"
+    arguments = [
+        "simulate",
+        "calogan_fine",
+        "--particle",
+        "gamma",
+        "--energy",
+        "1",
+        "-n",
+        "3",
+        "-o",
+        str(out),
+    ]
+    ended = CliRunner().invoke(app, [*arguments, "--physics", "em", "--seed", "5"])
+    assert ended.exit_code == 0
+    assert "3 showers, 3 of them new" in re.sub(r"\s+", " ", ended.output)
+    made = read(out)
+    assert made.pdg.tolist() == [GAMMA] * 3
+    assert made.provenance["physics"] == "em"
+    assert made.provenance["geant4"].startswith("geant4-1")
+
+
+def test_missing_data_end_in_a_sentence_not_in_a_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in simulate.data.VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("GEANT4_DATA_DIR", str(tmp_path))
+    with pytest.raises(SimulationError, match="Geant4 data are missing for em: G4EMLOW"):
+        simulate.run(FINE, POSITRON, ABOUT_1_GEV, 1, tmp_path / "out.h5", physics="em")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_ends_in_a_sentence_and_the_same_call_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "showers.h5"
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000)); "
+        "from caloforge.cli import main; main()"
+    )
+    arguments = ["simulate", "calogan_fine", "--particle", "e+", "--energy", "1", "-n", "12", "-o", str(out)]
+    ended = subprocess.run([sys.executable, "-c", limited, *arguments], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "File too large" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not out.exists()
+    simulate.run(FINE, POSITRON, Spectrum.listed(1000.0), 12, out)
+    assert len(read(out)) == 12
