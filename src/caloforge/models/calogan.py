@@ -7,6 +7,7 @@ Inside the networks energies are in GeV and maps are laid out as (phi rows, eta 
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -133,8 +134,9 @@ class Stream(nn.Module):
 class Inpainting(nn.Module):
     """Attention from layer to layer: W * I + (1 - W) * I', W learned a pixel (Sec. IV A)."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, before: Size, size: Size) -> None:
         super().__init__()
+        resize(torch.empty(*before, 0, 0), size)  # refuses layers that do not fit, before training starts
         self.weighting = LocallyConnected(size, 2, 2, (3, 3), padding=1)
         assert self.weighting.bias is not None
         with torch.no_grad():
@@ -154,7 +156,8 @@ class Generator(nn.Module):
     def __init__(self, config: Config, shapes: list[Size]) -> None:
         super().__init__()
         self.streams = nn.ModuleList(Stream(config.latent, size, config.precision) for size in shapes)
-        self.inpaintings = nn.ModuleList(Inpainting(size) for size in shapes[1:] if config.attention)
+        pairs = pairwise(shapes) if config.attention else ()
+        self.inpaintings = nn.ModuleList(Inpainting(before, size) for before, size in pairs)
         self.embedding: nn.Embedding | None = None
         if config.conditioning != "none":
             self.embedding = nn.Embedding(len(config.particles), config.latent)
@@ -294,7 +297,7 @@ class CaloGAN(GenerativeModel):
         self.train()
         scalars = self._learn_to_discriminate(batch, optimizers["discriminator"])
         updates = [
-            self._learn_to_generate(len(batch.energy), optimizers["generator"])
+            self._learn_to_generate(batch.energy, optimizers["generator"])
             for _ in range(self.config.generator_updates)
         ]
         for name in updates[0]:
@@ -304,38 +307,28 @@ class CaloGAN(GenerativeModel):
     def _learn_to_discriminate(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         """Two updates: all real, then all generated, by the generator in evaluation mode."""
         energy, label = batch.energy / GeV, batch.label
-        real = self._update_discriminator(
-            self._images(batch.cells), energy, label, label, real=True, optimizer=optimizer
-        )
-        noise, energy, label = self._requests(len(energy))
+        verdict = self.discriminator(self._images(batch.cells), energy, label)
+        real = self._update(verdict, energy, label, True, optimizer)
+        noise, energy, label = self._requests(batch.energy)
         self.generator.eval()
         with torch.no_grad():
             images = self.generator(noise, energy, label)
         self.generator.train()
-        fake = self._update_discriminator(
-            images, energy, label, self._flip(label), real=False, optimizer=optimizer
-        )
+        verdict = self.discriminator(images, energy, label)
+        fake = self._update(verdict, energy, self._flip(label), False, optimizer)
         return {
             f"discriminator/{kind}_{name}": value
             for kind, losses in (("real", real), ("fake", fake))
             for name, value in losses.items()
         }
 
-    def _update_discriminator(
-        self,
-        images: list[Tensor],
-        energy: Tensor,
-        label: Tensor,
-        told: Tensor,
-        *,
-        real: bool,
-        optimizer: torch.optim.Optimizer,
-    ) -> dict[str, Tensor]:
-        return self._update(self.discriminator(images, energy, label), energy, told, real, optimizer)
+    def _learn_to_generate(self, like: Tensor, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+        """One update on showers that the discriminator, in training mode, should take for real.
 
-    def _learn_to_generate(self, n: int, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-        """One update on showers that the discriminator, in training mode, should take for real."""
-        noise, energy, label = self._requests(n)
+        The discriminator's parameters stay; its running averages, which nothing uses, move along as they did
+        in the reference implementation.
+        """
+        noise, energy, label = self._requests(like)
         with _frozen(self.discriminator):
             verdict = self.discriminator(self.generator(noise, energy, label), energy, label)
             return self._update(verdict, energy, label, True, optimizer)
@@ -361,20 +354,22 @@ class CaloGAN(GenerativeModel):
         optimizer.step()
         return {name: value.detach() for name, value in losses.items()}
 
-    def _requests(self, n: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw noise, energy (GeV) and label of showers to generate."""
+    def _requests(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw noise, energy (GeV) and label of as many showers to generate."""
         low, high = self.config.energy_range
-        noise = torch.randn(n, self.noise_size)
-        energy = low + (high - low) * torch.rand(n)
-        return noise, energy, torch.randint(len(self.config.particles), (n,))
+        noise = torch.randn(len(like), self.noise_size, device=like.device)
+        label = torch.randint(len(self.config.particles), like.shape, device=like.device)
+        return noise, low + (high - low) * torch.rand_like(like), label
 
     def _flip(self, label: Tensor) -> Tensor:
         """Tell the class of some showers wrongly, so that the auxiliary classifier stays unsure."""
         classes = len(self.config.particles)
         if self.config.conditioning != "acgan" or classes == 1:
             return label
-        other = (label + torch.randint(1, classes, label.shape)) % classes
-        return torch.where(torch.rand(label.shape) < self.config.label_flip, other, label)
+        other = (label + torch.randint_like(label, 1, classes)) % classes
+        return torch.where(
+            torch.rand(label.shape, device=label.device) < self.config.label_flip, other, label
+        )
 
     def _images(self, cells: Tensor) -> list[Tensor]:
         """(N, n_cells) MeV -> images (rows, columns, 1, N) GeV."""
