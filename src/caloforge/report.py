@@ -95,12 +95,16 @@ def comparison(showers: Showers, beside: Showers) -> Table:
 def _row(quantity: Observable, showers: Showers, beside: Showers) -> list[str]:
     unit = f" [{quantity.unit}]" if quantity.unit else ""
     (first, first_error), (second, second_error) = (_mean(quantity(sample)) for sample in (showers, beside))
-    cells = [words.with_error(first, first_error), words.with_error(second, second_error)]
+    cells = [_value(first, first_error), _value(second, second_error)]
     difference = ""
     if np.isfinite([first, second]).all() and second > 0:
         error = 100 * np.hypot(first_error, second_error) / second
         difference = words.with_error(100 * (first / second - 1), float(error)) + " %"
     return [quantity.label + unit, *cells, difference]
+
+
+def _value(mean: float, error: float) -> str:
+    return words.with_error(mean, error) if np.isfinite(mean) else "undefined"
 
 
 def _mean(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[float, float]:

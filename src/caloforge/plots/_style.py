@@ -23,6 +23,8 @@ ENERGY_MAP, RATIO_MAP = "viridis", "PuOr_r"
 NO_DATA = "#C4C4C4"
 FAINT = "#555555"
 
+DPI = 150.0
+
 _DECADES = 6
 """Range of the energy colour scale; below it a cell keeps the lowest colour and is not taken for empty."""
 
@@ -46,7 +48,7 @@ _RC: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 10.0,
     "savefig.facecolor": "white",
-    "savefig.dpi": 150.0,
+    "savefig.dpi": DPI,
     "pdf.fonttype": 42,
     "svg.hashsalt": "caloforge",
 }
@@ -133,8 +135,8 @@ def check_pair(showers: Showers, beside: Showers) -> None:
         )
 
 
-def _grid(geometry: Calorimeter) -> list[tuple[bytes, bytes]]:
-    return [(layer.eta.edges.tobytes(), layer.phi.edges.tobytes()) for layer in geometry.layers]
+def _grid(geometry: Calorimeter) -> list[tuple[Any, ...]]:
+    return [(layer.z, layer.eta, layer.phi) for layer in geometry.layers]
 
 
 def main_layers(showers: Showers, at_most: int) -> list[int]:
@@ -146,3 +148,11 @@ def main_layers(showers: Showers, at_most: int) -> list[int]:
 def footer(figure: Figure, *lines: str) -> None:
     """Write small lines at the bottom left; the layout keeps their room free."""
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7.5, color=FAINT, linespacing=1.4)
+
+
+def settle(figure: Figure) -> Figure:
+    """Lay a finished figure out, once: drawn again, or to another format, nothing in it moves."""
+    figure.set_dpi(DPI)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure

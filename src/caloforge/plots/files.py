@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from caloforge.atomic import written_aside
 from caloforge.errors import InputError
-from caloforge.plots._style import style
+from caloforge.plots._style import DPI, style
 
 Pixels = NDArray[np.uint8]
 
@@ -26,7 +26,7 @@ def png(figures: Sequence[Figure]) -> bytes:
         width = max(page.shape[1] for page in pages)
         sheet = np.concatenate([_widened(page, width) for page in pages])
         buffer = io.BytesIO()
-        matplotlib.image.imsave(buffer, sheet, format="png", dpi=150)
+        matplotlib.image.imsave(buffer, sheet, format="png", dpi=DPI)
     return buffer.getvalue()
 
 
@@ -91,7 +91,6 @@ def save(figures: Sequence[Figure], path: Path) -> None:
 
 
 def _pixels(figure: Figure) -> Pixels:
-    figure.set_dpi(150)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

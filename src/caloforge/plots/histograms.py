@@ -69,7 +69,7 @@ def shapes(showers: Showers, beside: Showers, observables: Sequence[Observable] 
         _style.footer(
             figure, *lines, "outermost bins hold what lies beyond; bars and bands: statistical errors"
         )
-    return figure
+        return _style.settle(figure)
 
 
 def response(showers: Showers, energies: ArrayLike) -> Figure:
@@ -88,7 +88,7 @@ def response(showers: Showers, energies: ArrayLike) -> Figure:
     Raises
     ------
     InputError
-        No shower is near one of the energies.
+        An energy is not above 0, or no shower is near it.
     """
     ordered = np.unique(np.asarray(energies, dtype=float))
     responses = [_responses_at(showers, energy) for energy in ordered]
@@ -113,7 +113,7 @@ def response(showers: Showers, energies: ArrayLike) -> Figure:
         left.set_xlim(0, 1.08 * max(edges[-1], 1) * ordered[-1] / GeV)
         figure.legend(loc="outside upper center", ncols=2, handlelength=1.5)
         _style.footer(figure, f"{words.describe(showers)}  ·  dashed: incident energies")
-    return figure
+        return _style.settle(figure)
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _edges(*samples: Floats) -> Floats:
     values = np.concatenate(samples)
     if values.size == 0:
         return np.linspace(0.0, 1.0, 11)
-    low, high = np.quantile(values, (_TAIL, 1 - _TAIL))
+    low, high = np.quantile(values, (_TAIL, 1 - _TAIL), method="nearest")
     wanted = int(np.clip(2 * min(len(sample) for sample in samples) ** (1 / 3), 8, 40))
     step = _quantum(values)
     if step is not None:
@@ -221,6 +221,10 @@ def _legend(figure: Figure, first: str, second: str) -> None:
 
 def _responses_at(showers: Showers, energy: float) -> Floats:
     """Return the responses of the showers near an energy."""
+    if not energy > 0:
+        raise InputError(
+            f"An incident energy of {energy / GeV:g} GeV is not possible: give energies above 0."
+        )
     near = np.abs(showers.energy / energy - 1) <= _WINDOW
     if not near.any():
         raise InputError(

@@ -59,7 +59,7 @@ def layers(showers: Showers, i: int) -> Figure:
             axes.title.set_text(f"{axes.get_title()}\n{_share_text(float(image.sum()), total)}")
         figure.suptitle(words.headline(shower))
         _style.footer(figure, words.describe(shower, number=number))
-    return figure
+        return _style.settle(figure)
 
 
 def average(showers: Showers, beside: Showers | None = None) -> Figure:
@@ -83,7 +83,7 @@ def average(showers: Showers, beside: Showers | None = None) -> Figure:
         figure = _layer_page(showers.geometry.layers, _means(showers), label, titles=1)
         figure.set_label("average shower")
         _style.footer(figure, words.describe(showers))
-    return figure
+        return _style.settle(figure)
 
 
 def _averages(showers: Showers, beside: Showers) -> Figure:
@@ -93,7 +93,7 @@ def _averages(showers: Showers, beside: Showers) -> Figure:
     means = [[_means(sample)[n] for n in chosen] for sample in (showers, beside)]
     images = [image for row in means for image in row]
     with _style.style():
-        figure, grid = _image_grid(3, len(parts), parts, titles=1)
+        figure, grid = _image_grid(3, len(parts), parts, titles=1, least=_PANEL)
         figure.set_label("average showers and their ratio")
         scale = _style.energy_scale(*images)
         for axes, layer, image in zip(grid[:2].flat, parts * 2, images, strict=True):
@@ -106,7 +106,7 @@ def _averages(showers: Showers, beside: Showers) -> Figure:
         _outer_labels(grid)
         lines = [words.describe(sample) for sample in (showers, beside)]
         _style.footer(figure, *lines, *words.choice_text(chosen, showers))
-    return figure
+        return _style.settle(figure)
 
 
 def _means(showers: Showers) -> list[Image]:
@@ -130,11 +130,13 @@ def _layer_page(parts: Sequence[Layer], images: Sequence[Image], label: str, tit
     return figure
 
 
-def _image_grid(rows: int, columns: int, parts: Sequence[Layer], titles: int) -> tuple[Figure, Any]:
-    """Return a figure and its (rows, columns) array of axes, each with room for its title lines."""
+def _image_grid(
+    rows: int, columns: int, parts: Sequence[Layer], titles: int, least: float = 0.6
+) -> tuple[Figure, Any]:
+    """Return a figure and its (rows, columns) array of axes, with room for title lines and a least height."""
     tall = max(float(np.ptp(x.phi.edges) / np.ptp(x.eta.edges)) for x in parts)
     panel = _PANEL if columns <= _WIDE else 10.5 / columns - 0.55
-    height = panel * min(max(tall, 0.2), 3.0) + 0.4 + 0.17 * (titles - 1)
+    height = max(panel * min(tall, 3.0), least) + 0.4 + 0.17 * (titles - 1)
     figure = _style.new_figure((panel + 0.55) * columns + 1.4, height * rows + 0.8, layout="compressed")
     return figure, figure.subplots(rows, columns, squeeze=False)
 
@@ -158,12 +160,9 @@ def _draw(axes: Axes, layer: Layer, image: NDArray[Any], scale: Normalize, colou
         linewidth=0.0 if fine else 0.1,
     )
     if not fine:
-        axes.vlines(
-            layer.eta.edges, layer.phi.edges[0], layer.phi.edges[-1], colors=_GRID, linewidth=0.4, zorder=0
-        )
-        axes.hlines(
-            layer.phi.edges, layer.eta.edges[0], layer.eta.edges[-1], colors=_GRID, linewidth=0.4, zorder=0
-        )
+        eta, phi = layer.eta.edges, layer.phi.edges
+        axes.vlines(eta, phi[0], phi[-1], colors=_GRID, linewidth=0.4, zorder=0)
+        axes.hlines(phi, eta[0], eta[-1], colors=_GRID, linewidth=0.4, zorder=0)
     axes.set_aspect("equal")
     for axis, edges in ((axes.xaxis, layer.eta.edges), (axes.yaxis, layer.phi.edges)):
         axis.set_major_locator(FixedLocator([edges[0], edges[0] / 2 + edges[-1] / 2, edges[-1]]))
@@ -213,9 +212,8 @@ def _ratio(first: NDArray[Any], second: NDArray[Any]) -> np.ma.MaskedArray[Any, 
         _FEW, len(first), len(second)
     )
     above, below = first.mean(axis=0, dtype=float), second.mean(axis=0, dtype=float)
-    tiny = np.finfo(float).tiny
-    far = 1e3
-    ratio = np.clip(np.maximum(above, tiny) / np.maximum(below, tiny), 1 / far, far)
+    nothing, far = 1e-30, 1e3
+    ratio = np.clip(np.maximum(above, nothing) / np.maximum(below, nothing), 1 / far, far)
     return np.ma.masked_array(ratio, mask=~enough)
 
 
@@ -226,7 +224,7 @@ def _row_names(grid: Any, names: tuple[str, str]) -> None:
             textwrap.fill(name, 24),
             (0, 0.5),
             xycoords="axes fraction",
-            xytext=(-46, 0),
+            xytext=(-54, 0),
             textcoords="offset points",
             rotation=90,
             ha="right",

@@ -58,7 +58,7 @@ def shower_3d(showers: Showers, i: int) -> Figure:
         figure.suptitle(words.headline(shower))
         note = "layers at equal distances, not to scale"
         _style.footer(figure, f"{words.describe(shower, number=number)}  ·  {note}")
-    return figure
+        return _style.settle(figure)
 
 
 def _draw_plane(axes: Any, depth: int, layer: Layer, image: Floats, scale: LogNorm, crowded: bool) -> None:
@@ -140,7 +140,8 @@ def _set_view(axes: Any, layers: tuple[Layer, ...]) -> None:
     axes.tick_params(axis="z", pad=6)
     axes.set_zlabel(r"$\phi$ [mm]", rotation=90)
     axes.set_proj_type("persp", focal_length=0.8)
-    axes.set_box_aspect((2.1, 1, 1), zoom=0.78)
+    sides = np.array([np.ptp(eta), np.ptp(phi)])
+    axes.set_box_aspect((2.1, *sides / sides.max()), zoom=0.78)
     axes.view_init(elev=17, azim=-122)
     axes.grid(False)
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):

@@ -1,0 +1,154 @@
+"""Every observable of the catalogue, on showers computed by hand and by the symmetries it must have."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from caloforge import catalog
+from caloforge.errors import InputError
+from caloforge.geometry import Calorimeter
+from caloforge.observables.base import Observable, spread
+from caloforge.observables.depth_width import DepthWidth
+from caloforge.observables.e_ratio import ERatio
+from caloforge.observables.lateral_width import LateralWidth
+from caloforge.observables.layer_fraction import LayerFraction
+from caloforge.observables.response import Response
+from caloforge.observables.shower_depth import ShowerDepth
+from caloforge.observables.sparsity import Sparsity
+from caloforge.showers import Showers
+
+CALOGAN = Calorimeter.load("calogan")
+EVERYTHING: list[Observable] = [
+    observable
+    for name in catalog.names("observables")
+    for observable in catalog.load("observables", name).every(CALOGAN)
+]
+
+
+def shower(*hits: tuple[int, int, int, float], energy: float = 1000.0) -> Showers:
+    """One shower with energy in MeV at (layer, phi, eta)."""
+    images = [np.zeros((1, *shape)) for shape in CALOGAN.shapes]
+    for layer, phi, eta, deposit in hits:
+        images[layer][0, phi, eta] = deposit
+    return Showers(CALOGAN, CALOGAN.join(images), energy, 22)
+
+
+@st.composite
+def samples(draw: st.DrawFn) -> Showers:
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = (draw(st.integers(1, 4)), CALOGAN.n_cells)
+    hit = random.random(shape) < draw(st.sampled_from([0.0, 0.01, 0.3, 1.0]))
+    return Showers(CALOGAN, np.where(hit, random.lognormal(0, 3, shape), 0), random.uniform(1e3, 1e5), 22)
+
+
+def test_response_and_layers_by_hand() -> None:
+    one = shower((0, 1, 40, 100.0), (1, 5, 5, 300.0), (2, 0, 0, 400.0), energy=1000.0)
+    assert Response()(one) == pytest.approx([0.8])
+    assert [LayerFraction(i)(one)[0] for i in range(3)] == pytest.approx([0.125, 0.375, 0.5])
+    assert ShowerDepth()(one) == pytest.approx([0.375 + 2 * 0.5])
+    # <i^2> - <i>^2 = 0.375 + 4 * 0.5 - 1.375^2
+    assert DepthWidth()(one) == pytest.approx([np.sqrt(2.375 - 1.375**2)])
+
+
+def test_widths_by_hand() -> None:
+    # Three quarters in column 10 and one quarter in column 14: variance 3/4 * 1/4 * 4^2 = 3.
+    one = shower((0, 1, 10, 75.0), (0, 1, 14, 25.0))
+    assert LateralWidth(0)(one) == pytest.approx([np.sqrt(3)])
+    assert LateralWidth(0, unit="mm")(one) == pytest.approx([5 * np.sqrt(3)])
+    assert LateralWidth(0, axis="phi")(one) == pytest.approx([0.0])
+    both = shower((2, 3, 1, 50.0), (2, 5, 1, 50.0))
+    assert LateralWidth(2, axis="phi")(both) == pytest.approx([1.0])
+    assert LateralWidth(2, axis="phi", unit="mm")(both) == pytest.approx([40.0])
+
+
+def test_cells_by_hand() -> None:
+    one = shower((1, 3, 3, 60.0), (1, 3, 4, 20.0), (1, 0, 0, 1e-6))
+    assert ERatio(1)(one) == pytest.approx([0.5])
+    assert Sparsity(1)(one) == pytest.approx([3 / 144])
+    assert ERatio(1)(shower((1, 3, 3, 60.0))) == pytest.approx([1.0])
+    assert ERatio(1)(shower((1, 3, 3, 60.0), (1, 4, 4, 60.0))) == pytest.approx([0.0])
+
+
+def test_layer_of_a_single_cell_has_no_second_deposit() -> None:
+    plain = CALOGAN.to_dict()
+    plain["layers"] = [{**plain["layers"][0], "z": [0.0, 480.0]}]
+    plain["layers"][0] |= {axis: {"bins": 1, "range": [-240.0, 240.0]} for axis in ("eta", "phi")}
+    lone = Showers(Calorimeter.from_dict(plain), [[5.0], [0.0]], 100.0, 22)
+    np.testing.assert_array_equal(ERatio(0)(lone), [1.0, np.nan])
+
+
+def test_empty_shower_is_undefined_and_not_zero() -> None:
+    empty = shower()
+    assert Response()(empty) == 0.0
+    assert [Sparsity(i)(empty)[0] for i in range(3)] == [0.0, 0.0, 0.0]
+    undefined = [ShowerDepth(), DepthWidth(), LayerFraction(0), LateralWidth(1), ERatio(2)]
+    assert all(np.isnan(observable(empty)[0]) for observable in undefined)
+
+
+@pytest.mark.parametrize("kind", [LayerFraction, LateralWidth, Sparsity, ERatio])
+def test_absent_layer_is_refused(kind: type[LayerFraction]) -> None:
+    for layer in (-1, 3):
+        with pytest.raises(InputError, match=rf"no layer {layer} .* 0 to 2"):
+            kind(layer)(shower())
+
+
+def test_names_are_unique() -> None:
+    assert len({observable.name for observable in EVERYTHING}) == len(EVERYTHING) == 18
+
+
+@pytest.mark.parametrize("observable", EVERYTHING, ids=lambda observable: observable.name)
+class TestEveryObservable:
+    def test_describes_itself(self, observable: Observable) -> None:
+        assert observable.label
+        assert observable.symbol
+        assert "$" not in observable.symbol
+        assert "Phys. Rev. D" in observable.citation
+        assert observable.unit in ("", "cells", "layers")
+
+    @given(showers=samples())
+    @settings(max_examples=15, deadline=None)
+    def test_gives_one_number_per_shower(self, observable: Observable, showers: Showers) -> None:
+        values = observable(showers)
+        assert values.shape == (len(showers),)
+        assert values.dtype == np.float64
+        assert not np.isinf(values).any()
+        assert (values[np.isfinite(values)] >= 0).all()
+        np.testing.assert_array_equal(values[-1:], observable(showers[len(showers) - 1 :]))
+
+    @given(showers=samples(), exponent=st.integers(-8, 8))
+    @settings(max_examples=15, deadline=None)
+    def test_does_not_depend_on_the_unit_of_energy(
+        self, observable: Observable, showers: Showers, exponent: int
+    ) -> None:
+        factor = 2.0**exponent
+        scaled = Showers(CALOGAN, showers.cells * factor, showers.energy * factor, showers.pdg)
+        np.testing.assert_allclose(observable(scaled), observable(showers), rtol=1e-9)
+
+    @given(showers=samples())
+    @settings(max_examples=15, deadline=None)
+    def test_is_the_same_for_a_flipped_shower(self, observable: Observable, showers: Showers) -> None:
+        for permutation in CALOGAN.symmetries():
+            flipped = Showers(CALOGAN, showers.cells[:, permutation], showers.energy, showers.pdg)
+            np.testing.assert_allclose(observable(flipped), observable(showers), rtol=1e-9, atol=1e-9)
+
+
+@given(showers=samples())
+@settings(max_examples=25, deadline=None)
+def test_layer_fractions_sum_to_one(showers: Showers) -> None:
+    total = sum(fraction(showers) for fraction in LayerFraction.every(CALOGAN))
+    hit = showers.cells.any(axis=1)
+    np.testing.assert_allclose(np.asarray(total)[hit], 1.0, rtol=1e-12)
+
+
+@given(showers=samples())
+@settings(max_examples=25, deadline=None)
+def test_widths_in_mm_are_widths_in_cells_times_their_size(showers: Showers) -> None:
+    for layer, size in enumerate((5.0, 40.0, 80.0)):
+        in_cells, in_mm = LateralWidth(layer)(showers), LateralWidth(layer, unit="mm")(showers)
+        np.testing.assert_allclose(in_mm, size * in_cells, rtol=1e-9, atol=1e-9)
+
+
+def test_spread_keeps_its_digits_far_from_the_origin() -> None:
+    weights = np.array([[1.0, 1.0]])
+    assert spread(weights, np.array([1e9, 1e9 + 1])) == pytest.approx([0.5], rel=1e-12)

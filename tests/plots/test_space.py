@@ -1,0 +1,51 @@
+"""One shower in space: as many rectangles as cells are hit, right-handed, headless."""
+
+import numpy as np
+import pytest
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+
+from caloforge import plots
+from caloforge.errors import InputError
+from caloforge.showers import Showers
+
+
+def test_every_hit_cell_is_a_rectangle(make_showers, calogan) -> None:
+    showers = make_showers(2)
+    figure = plots.shower_3d(showers, 1)
+    polygons = [c for c in figure.axes[0].collections if isinstance(c, Poly3DCollection)]
+    hits = [int((image > 0).sum()) for image in calogan.split(showers.cells[1])]
+    # A frame and its cells for each layer, and the head of the arrow.
+    assert [len(c.get_facecolor()) for c in polygons] == [1, hits[0], 1, hits[1], 1, hits[2], 1]
+
+
+def test_axes_have_names_and_units(make_showers) -> None:
+    axes, bar = plots.shower_3d(make_showers(1), 0).axes
+    assert (axes.get_ylabel(), axes.get_zlabel()) == (r"$\eta$ [mm]", r"$\phi$ [mm]")
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
+        "layer 0\n0–90 mm",
+        "layer 1\n90–437 mm",
+        "layer 2\n437–480 mm",
+    ]
+    assert bar.get_ylabel() == "energy per cell [MeV]"
+
+
+def test_phi_eta_and_z_are_right_handed(make_showers) -> None:
+    axes = plots.shower_3d(make_showers(1), 0).axes[0]
+    depth, eta, phi = (
+        np.sign(np.diff(limits())[0]) for limits in (axes.get_xlim, axes.get_ylim, axes.get_zlim)
+    )
+    # The picture's axes (depth, eta, phi) are a right-handed system; phi x eta = z needs one flip.
+    assert depth * eta * phi == -1
+
+
+def test_empty_shower_shows_empty_planes(calogan) -> None:
+    empty = Showers(calogan, np.zeros((1, calogan.n_cells)), 1e4, 0)
+    figure = plots.shower_3d(empty, 0)
+    assert "nothing deposited" in figure.get_suptitle()
+    assert "unknown particle" in figure.get_suptitle()
+    assert plots.png([figure])
+
+
+def test_absent_shower_is_refused(make_showers) -> None:
+    with pytest.raises(InputError, match="there are none"):
+        plots.shower_3d(make_showers(1)[:0], 0)
