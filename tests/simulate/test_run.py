@@ -66,9 +66,9 @@ def test_cells_hold_what_is_visible(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pdg", [POSITRON, PION])
 def test_showers_do_not_depend_on_workers_or_on_what_was_before(tmp_path: Path, pdg: int) -> None:
     one, two, grown = (tmp_path / name for name in ("one.h5", "two.h5", "grown.h5"))
-    showers(one, 7, pdg)
-    showers(two, 7, pdg, workers=2)
-    for n in (1, 4, 7):
+    showers(one, 5, pdg)
+    showers(two, 5, pdg, workers=2)
+    for n in (3, 5):
         showers(grown, n, pdg)
     assert one.read_bytes() == two.read_bytes() == grown.read_bytes()
 
@@ -80,6 +80,14 @@ def test_another_seed_gives_other_showers(tmp_path: Path) -> None:
     five, six = read(tmp_path / "5.h5"), read(tmp_path / "6.h5")
     rows = [*five.cells, *six.cells]
     assert not any(np.array_equal(a, b) for i, a in enumerate(rows) for b in rows[:i])
+
+
+def test_the_range_cut_reaches_geant4(tmp_path: Path) -> None:
+    for cut in (0.7, 7.0):
+        out = tmp_path / f"{cut}.h5"
+        simulate.run(FINE, POSITRON, ABOUT_1_GEV, 2, out, physics="em", seed=5, range_cut=cut)
+    fine, coarse = read(tmp_path / "0.7.h5"), read(tmp_path / "7.0.h5")
+    assert np.count_nonzero(coarse.cells) < np.count_nonzero(fine.cells)
 
 
 def test_finished_shards_stay_untouched_when_a_file_grows(tmp_path: Path) -> None:
@@ -127,7 +135,7 @@ import sys
 from caloforge import simulate
 from caloforge.geometry import Calorimeter
 from caloforge.spectrum import Spectrum
-simulate.run(Calorimeter.load("calogan_fine"), -11, Spectrum.uniform(500, 1500), 240, sys.argv[1], seed=5,
+simulate.run(Calorimeter.load("calogan_fine"), -11, Spectrum.uniform(100, 200), 240, sys.argv[1], seed=5,
              workers=2, progress=lambda done, total: print(done, flush=True))
 """
 
@@ -145,9 +153,10 @@ def test_a_killed_parent_leaves_no_orphans_and_the_same_call_goes_on(tmp_path: P
         time.sleep(0.05)
     assert not out.exists()
     kept = sum(stop - start for start, stop in simulate.Folder(folder).finished())
-    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 240, out, seed=5)
+    faint = Spectrum.uniform(100, 200)
+    done = simulate.run(FINE, POSITRON, faint, 240, out, seed=5)
     assert done.simulated == 240 - kept < 240
-    showers(tmp_path / "quiet.h5", 240)
+    simulate.run(FINE, POSITRON, faint, 240, tmp_path / "quiet.h5", seed=5)
     assert out.read_bytes() == (tmp_path / "quiet.h5").read_bytes()
 
 

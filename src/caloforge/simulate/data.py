@@ -40,6 +40,7 @@ _HADRONIC = ("G4LEVELGAMMADATA", "G4PARTICLEXSDATA")
 # Part of a physics list's name -> what it reads besides.
 _FURTHER = {
     "_HP": ("G4NEUTRONHPDATA",),
+    "LBE": ("G4NEUTRONHPDATA",),
     "Shielding": ("G4NEUTRONHPDATA", "G4RADIOACTIVEDATA"),
     "INCLXX": ("G4INCLDATA", "G4ABLADATA"),
 }
