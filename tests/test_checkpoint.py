@@ -30,7 +30,7 @@ def test_a_crash_before_the_record_leaves_the_older_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint.save(tmp_path, {"step": 1}, TENSORS)
-    monkeypatch.setattr(checkpoint, "versions", lambda: 1 / 0)
+    monkeypatch.setattr(checkpoint, "surroundings", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         checkpoint.save(tmp_path, {"step": 2}, TENSORS)
     assert checkpoint.load(tmp_path).record["step"] == 1

@@ -52,7 +52,7 @@ def test_a_configuration_can_not_be_changed() -> None:
 def test_mistakes_are_named(tmp_path: Path, content: str, answer: str) -> None:
     path = tmp_path / "a.toml"
     path.write_text(content)
-    with pytest.raises(ConfigError, match="a.toml") as caught:
+    with pytest.raises(ConfigError, match=r"a\.toml") as caught:
         config.load(Outer, path)
     assert answer in str(caught.value)
 

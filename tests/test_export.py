@@ -70,7 +70,7 @@ def test_whole_numbers_move_cells_by_a_few_percent_at_most(
 
 
 def test_whole_numbers_take_less_room(trained: tuple[CaloGAN, Path], exported: TrainedModel) -> None:
-    assert exported.graph.stat().st_size < 0.25 * sum(p.nbytes for p in trained[0].generator.parameters())
+    assert exported.graph.stat().st_size < 0.5 * sum(p.nbytes for p in trained[0].generator.parameters())
 
 
 def test_a_shower_is_the_same_in_any_company(exported: TrainedModel) -> None:

@@ -1,7 +1,7 @@
 """A folder is its own catalogue: what lies in it can be named, and nothing has to be registered.
 
-Folders of data (``geometries``, ``weights``) give paths; folders of modules (``models``, ``formats``,
-``observables``) give the object that a module names ``ENTRY``.
+Folders of data (``geometries``, ``samples``, ``weights``) give paths; folders of modules (``models``,
+``formats``, ``observables``) give the object that a module names ``ENTRY``.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from typing import Any
 
 from caloforge.errors import CatalogError
 
-_DATA = {"geometries": ".toml", "weights": ".json"}
+_DATA = {"geometries": ".toml", "samples": ".h5", "weights": ".json"}
 _SHARED = {"base", "layers"}
 
 
@@ -22,7 +22,7 @@ def names(folder: str) -> list[str]:
     Parameters
     ----------
     folder
-        A folder of the package: geometries, weights, models, formats, observables.
+        A folder of the package: geometries, samples, weights, models, formats, observables.
     """
     suffix = _DATA.get(folder, ".py")
     stems = (Path(item.name) for item in files("caloforge").joinpath(folder).iterdir())

@@ -32,7 +32,7 @@ class Checkpoint:
     Attributes
     ----------
     record
-        The JSON: model, config, geometry, training, step, versions, sha256.
+        The JSON: model, config, geometry, training, step, surroundings, sha256.
     tensors
         All numbers by name: ``model.*``, ``average.*`` and ``optimizer.*``.
     """
@@ -61,10 +61,10 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that decide a training's result."""
-    packages = ("caloforge", "torch", "numpy")
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+def surroundings() -> dict[str, str | int]:
+    """Return what a result may also depend on, in its last digits: versions and threads."""
+    packages = {name: version(name) for name in ("caloforge", "torch", "numpy")}
+    return {"python": platform.python_version(), **packages, "threads": torch.get_num_threads()}
 
 
 def save(folder: Path, record: Mapping[str, Any], tensors: dict[str, torch.Tensor]) -> None:
@@ -83,7 +83,7 @@ def save(folder: Path, record: Mapping[str, Any], tensors: dict[str, torch.Tenso
     path = folder / f"step-{record['step']:08d}.safetensors"
     with written_aside(path) as aside:
         safetensors.torch.save_file({name: value.contiguous() for name, value in tensors.items()}, aside)
-    whole = {**record, "tensors": path.name, "sha256": sha256(path), "versions": versions()}
+    whole = {**record, "tensors": path.name, "sha256": sha256(path), "surroundings": surroundings()}
     with written_aside(folder / _RECORD) as aside:
         aside.write_text(json.dumps(whole, indent=1), encoding="utf-8")
     for old in folder.glob("step-*.safetensors"):

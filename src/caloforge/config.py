@@ -5,7 +5,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -19,7 +19,7 @@ T = TypeVar("T")
 def strict_dataclass(cls: type[T]) -> type[T]:
     """Make a frozen, validated dataclass that knows its keys and refuses all others."""
     config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-    return pydantic_dataclass(frozen=True, config=config)(cls)
+    return cast(type[T], pydantic_dataclass(frozen=True, config=config)(cls))
 
 
 def load(cls: type[T], source: Path | Mapping[str, Any]) -> T:

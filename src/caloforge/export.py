@@ -85,7 +85,7 @@ def _trace(model: GenerativeModel) -> onnx.ModelProto:
 def _record(
     saved: checkpoint.Checkpoint, model: GenerativeModel, path: Path, precision: str
 ) -> dict[str, Any]:
-    keys = ("model", "config", "geometry", "plan", "data", "step", "versions")
+    keys = ("model", "config", "geometry", "plan", "data", "step", "surroundings")
     return {
         **{key: saved.record[key] for key in keys},
         "graph": path.name,

@@ -123,8 +123,8 @@ class Generator:
         if over.any():
             raise InputError(
                 f"After {self.conservation.tries} draws {over.sum()} of {BLOCK} showers still hold more than "
-                f"their incident energy (the lowest is {energy[over].min() / GeV:.3g} GeV): allow more tries, "
-                "choose higher energies, or do without energy conservation."
+                f"their incident energy (the lowest is {energy[over].min() / GeV:.3g} GeV): "
+                "allow more tries, choose higher energies, or do without energy conservation."
             )
 
     def _warn_outside(self) -> None:

@@ -14,7 +14,7 @@ from caloforge.models.calogan import CaloGAN, Config
 from caloforge.train.data import TrainingData, load
 from caloforge.train.fit import Plan, fit
 
-PLAN = Plan(epochs=2, batch=16, seed=5, average=0.9, validate_every=3)
+PLAN = Plan(epochs=2, batch=16, seed=5, held_out=1, average=0.9, validate_every=3)
 CONFIG = Config(latent=8)
 
 

@@ -46,9 +46,7 @@ def command(
         from caloforge.train.run import run
     from caloforge.geometry import Calorimeter
 
-    plan = Plan(
-        epochs=epochs, batch=batch, seed=seed, flips=flips, average=average, validate_every=validate_every
-    )
+    plan = Plan(epochs, batch, seed, held_out, flips, average, validate_every)
     with progress_bar("Reading", "showers") as reading, progress_bar("Training", "steps") as progress:
         run(
             model,
@@ -57,7 +55,6 @@ def command(
             plan,
             geometry=Calorimeter.load(geometry),
             settings=_settings(config, settings or []),
-            held_out=held_out,
             threads=threads,
             reading=reading,
             progress=progress,

@@ -37,6 +37,8 @@ class Plan:
         Showers a step (256 in the paper).
     seed
         Of everything random.
+    held_out
+        Showers that are not learned from, but kept for validation.
     flips
         Mirror every shower at random where the calorimeter is symmetric.
     average
@@ -48,6 +50,7 @@ class Plan:
     epochs: int = 50
     batch: int = 256
     seed: int = 1
+    held_out: int = 500
     flips: bool = True
     average: float = 0.0
     validate_every: int = 250

@@ -23,7 +23,6 @@ def run(
     *,
     geometry: Calorimeter,
     settings: Mapping[str, Any],
-    held_out: int = 500,
     threads: int = 1,
     reading: Progress = no_progress,
     progress: Progress = no_progress,
@@ -44,8 +43,6 @@ def run(
         The read-out to learn.
     settings
         Keys of the model's ``Config``; the particles are taken from the data unless they are given.
-    held_out
-        Showers kept aside for validation.
     threads
         CPU threads.
     reading, progress
@@ -57,7 +54,7 @@ def run(
         A name, a setting, the data, or what the folder already holds does not fit.
     """
     entry = catalog.load("models", model)
-    known, unseen = load(data, geometry, reading).split(held_out, plan.seed)
+    known, unseen = load(data, geometry, reading).split(plan.held_out, plan.seed)
     particles = [particle_name(pdg) for pdg in known.particles]
     chosen = config.load(entry.Config, {"particles": particles, **settings})
     torch.set_num_threads(threads)

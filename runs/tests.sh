@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Sets up an environment of its own with every dependency, and runs linters, types and tests.
+# Geant4 tests need the data of Geant4 (GEANT4_DATA_DIR or Geant4's own variables) and are skipped without.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+environment=${CALOFORGE_VENV:-.venv-tests}
+if [ ! -x "$environment/bin/caloforge" ]; then
+    python3 -m venv "$environment"
+    "$environment/bin/pip" install --quiet --constraint constraints.txt --editable '.[train,geant4,dev]'
+fi
+"$environment/bin/ruff" check
+"$environment/bin/ruff" format --check
+"$environment/bin/mypy"
+"$environment/bin/python" -m pytest "$@"
