@@ -45,13 +45,16 @@ def test_products_in_place_equal_products_of_copies(
     weight = torch.randn(
         *places, outputs, math.prod(kernel) * inputs, dtype=torch.float64, requires_grad=True
     )
-    plain = weight @ layers.patches(layers.pad(maps, *frame), kernel, stride)
-    product = layers.local_product(maps, weight, kernel, stride, frame)
+    bias = torch.randn(*places, outputs, 1, dtype=torch.float64, requires_grad=True)
+    plain = weight @ layers.patches(layers.pad(maps, *frame), kernel, stride) + bias
+    product = layers.local_product(maps, weight, bias, kernel, stride, frame)
     torch.testing.assert_close(product, plain)
     direction = torch.randn_like(plain)
-    expected = torch.autograd.grad(plain, (maps, weight), direction)
-    found = torch.autograd.grad(product, (maps, weight), direction)
+    expected = torch.autograd.grad(plain, (maps, weight, bias), direction)
+    found = torch.autograd.grad(product, (maps, weight, bias), direction)
     torch.testing.assert_close(found, expected)
+    unbiased = layers.local_product(maps, weight, None, kernel, stride, frame)
+    torch.testing.assert_close(unbiased, plain - bias)
 
 
 @pytest.mark.parametrize("kernel", [(1, 1), (2, 2), (3, 3), (2, 3)])

@@ -203,7 +203,7 @@ class LayerFeatures(nn.Module):
         conditions = label_maps.expand(*image.shape[:2], -1, -1)
         maps = functional.leaky_relu(self.convolution(torch.cat([image, conditions], dim=2)), SLOPE)
         for local, norm in zip(self.local, self.norms, strict=True):
-            maps = norm(functional.leaky_relu(local(maps), SLOPE, inplace=True))
+            maps = norm(functional.leaky_relu(local(maps), SLOPE))
         features, filled = maps.flatten(0, 2), sparsity(image)
         return torch.cat([features, self.on_features(features), filled, self.on_sparsity(filled)])
 

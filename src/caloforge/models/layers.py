@@ -150,12 +150,15 @@ class Convolution(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(rows, columns, inputs, N) -> (rows, columns, outputs, N)."""
-        return self.linear(maps) + self.bias
+        bias = self.bias.expand(*maps.shape[:2], -1, -1)
+        return local_product(maps, self._everywhere(maps), bias, self.kernel, 1, self.frame)
 
     def linear(self, maps: Tensor) -> Tensor:
         """Apply the weights without the bias."""
-        everywhere = self.weight.expand(*maps.shape[:2], -1, -1)
-        return local_product(maps, everywhere, self.kernel, 1, self.frame)
+        return local_product(maps, self._everywhere(maps), None, self.kernel, 1, self.frame)
+
+    def _everywhere(self, maps: Tensor) -> Tensor:
+        return self.weight.expand(*maps.shape[:2], -1, -1)
 
 
 class LocallyConnected(nn.Module):
@@ -197,8 +200,7 @@ class LocallyConnected(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(rows, columns, inputs, N) -> (output rows, output columns, outputs, N)."""
-        product = local_product(maps, self.weight, self.kernel, self.stride, (self.padding,) * 4)
-        return product if self.bias is None else product + self.bias
+        return local_product(maps, self.weight, self.bias, self.kernel, self.stride, (self.padding,) * 4)
 
 
 class ExportableLocal(nn.Module):
@@ -231,12 +233,14 @@ class ExportableLocal(nn.Module):
         return self.weight @ patches(pad(maps, *(self.padding,) * 4), self.kernel, self.stride) + self.bias
 
 
-def local_product(maps: Tensor, weight: Tensor, kernel: Size, stride: int, frame: Frame) -> Tensor:
-    """Multiply the window at each position with the weights of that position.
+def local_product(
+    maps: Tensor, weight: Tensor, bias: Tensor | None, kernel: Size, stride: int, frame: Frame
+) -> Tensor:
+    """Multiply the window at each position with the weights of that position and add the bias.
 
-    Equal to ``weight @ patches(pad(maps, *frame), kernel, stride)`` and differentiable, without its copies: a
-    kernel row of a window is one contiguous block of the maps, so windows are read where they lie, by one
-    batched matrix product a kernel row over all positions at once.
+    Equal to ``weight @ patches(pad(maps, *frame), kernel, stride) + bias`` and differentiable, with hardly a
+    copy: a kernel row of a window is one contiguous block of the maps, so windows are read where they lie, by
+    one batched matrix product a kernel row over all positions at once.
 
     Parameters
     ----------
@@ -244,6 +248,8 @@ def local_product(maps: Tensor, weight: Tensor, kernel: Size, stride: int, frame
         (rows, columns, channels, N)
     weight
         (output rows, output columns, outputs, kernel rows * kernel columns * channels)
+    bias
+        (output rows, output columns, outputs, 1), or none.
     kernel
         Rows and columns of a window.
     stride
@@ -255,7 +261,7 @@ def local_product(maps: Tensor, weight: Tensor, kernel: Size, stride: int, frame
     -------
     (output rows, output columns, outputs, N)
     """
-    product: Tensor = _LocalProduct.apply(maps, weight, kernel, stride, frame)  # type: ignore[no-untyped-call]
+    product: Tensor = _LocalProduct.apply(maps, weight, bias, kernel, stride, frame)  # type: ignore[no-untyped-call]
     return product
 
 
@@ -263,7 +269,9 @@ class _LocalProduct(Function):
     """`local_product`. The columns of one stride are taken together as channels of one block."""
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, weight: Tensor, kernel: Size, stride: int, frame: Frame) -> Tensor:
+    def forward(
+        ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor | None, kernel: Size, stride: int, frame: Frame
+    ) -> Tensor:
         top, bottom, left, right = frame
         right += -(maps.shape[1] + left + right) % stride
         framed = _framed(maps, (top, bottom, left, right))
@@ -272,16 +280,20 @@ class _LocalProduct(Function):
         ctx.form = maps.shape, kernel, stride, frame
         columns = weight.shape[1]
         # windows that would reach over the right edge are given weights of zero and dropped
-        weight = pad(weight, right=blocks.shape[1] - columns)
-        return _window_product(blocks, weight.unflatten(3, (kernel[0], -1)))[:, :columns]
+        over = blocks.shape[1] - columns
+        weight = pad(weight, right=over).unflatten(3, (kernel[0], -1))
+        bias = None if bias is None else pad(bias, right=over)
+        return _window_product(blocks, weight, bias)[:, :columns]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         blocks, weight = ctx.saved_tensors
         of_maps = _gradient_of_maps(gradient, weight, *ctx.form) if ctx.needs_input_grad[0] else None
-        of_weight = None if blocks is None else _gradient_of_weight(gradient, blocks, weight)
-        return of_maps, of_weight, None, None, None
+        of_weight = of_bias = None
+        if blocks is not None:
+            of_weight, of_bias = _gradient_of_weight(gradient, blocks, weight)
+        return of_maps, of_weight, of_bias if ctx.needs_input_grad[2] else None, None, None, None
 
 
 def _framed(maps: Tensor, frame: Frame) -> Tensor:
@@ -297,42 +309,57 @@ def _framed(maps: Tensor, frame: Frame) -> Tensor:
     return framed
 
 
-def _windows(maps: Tensor, rows: int, row: int, depth: int) -> Tensor:
-    """One kernel row of all windows, overlapping, uncopied: (rows * columns less the last few, depth, N)."""
-    positions = rows * maps.shape[1] - (depth - 1) // maps.shape[2]
-    start = maps.storage_offset() + row * maps.stride(0)
-    return maps.as_strided((positions, depth, maps.shape[3]), (maps.stride(1), maps.stride(2), 1), start)
+def _windows(maps: Tensor, rows: int, tall: int, depth: int) -> list[Tensor]:
+    """Each kernel row of all windows, overlapping, uncopied: (rows * columns less the last few, depth, N)."""
+    form = rows * maps.shape[1] - (depth - 1) // maps.shape[2], depth, maps.shape[3]
+    steps = maps.stride(1), maps.stride(2), 1
+    return [maps.as_strided(form, steps, maps.storage_offset() + i * maps.stride(0)) for i in range(tall)]
 
 
-def _window_product(maps: Tensor, weight: Tensor) -> Tensor:
+def _joined(windows: list[Tensor]) -> Tensor:
+    """Copy the kernel rows of windows together, with a row of ones for the bias at the end."""
+    ones = windows[0].new_ones(()).expand(len(windows[0]), 1, windows[0].shape[2])
+    return torch.cat([*windows, ones], dim=1)
+
+
+def _window_product(maps: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Multiply windows of maps with the weights of their positions.
 
-    Maps are (R, columns, channels, N), weights (rows, columns, outputs, kernel rows, depth); the result is
-    (rows, columns, outputs, N). Where the windows are smaller than the results, copying them is cheaper than
-    adding the kernel rows up.
+    Maps are (R, columns, channels, N), weights (rows, columns, outputs, kernel rows, depth) and biases
+    (rows, columns, outputs, 1); the result is (rows, columns, outputs, N). Where the windows are smaller than
+    the results, copying them is cheaper than adding the kernel rows up.
     """
     rows, columns, outputs, tall, depth = weight.shape
     product = maps.new_empty(rows * columns, outputs, maps.shape[3])
-    windows = [_windows(maps, rows, row, depth) for row in range(tall)]
-    factors = list(weight.flatten(0, 1).unbind(2))
+    windows = _windows(maps, rows, tall, depth)
+    part = product[: len(windows[0])]
+    factors = weight.flatten(0, 1)[: len(part)]
+    start = factors.new_zeros(1, 1, 1) if bias is None else bias.flatten(0, 1)[: len(part)]
     if tall * depth < outputs:
-        windows, factors = [torch.cat(windows, dim=1)], [weight.flatten(0, 1).flatten(2, 3)]
-    positions = len(windows[0])
-    part = product[:positions]
-    for row, (window, factor) in enumerate(zip(windows, factors, strict=True)):
-        torch.baddbmm(part, factor[:positions], window, beta=min(row, 1), out=part)
+        factor = torch.cat([factors.flatten(2), start.expand(len(part), outputs, 1)], dim=2)
+        torch.bmm(factor, _joined(windows), out=part)
+    else:
+        torch.baddbmm(start, factors[:, :, 0], windows[0], out=part)
+        for row in range(1, tall):
+            part.baddbmm_(factors[:, :, row], windows[row])
     return product.view(rows, columns, outputs, -1)
 
 
-def _gradient_of_weight(gradient: Tensor, blocks: Tensor, weight: Tensor) -> Tensor:
+def _gradient_of_weight(gradient: Tensor, blocks: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     rows, columns, outputs, taps = weight.shape
-    kernel_rows = blocks.shape[0] - rows + 1
-    spread = pad(gradient, right=blocks.shape[1] - columns).flatten(0, 1)
-    result = weight.new_empty(rows * blocks.shape[1], outputs, kernel_rows, taps // kernel_rows)
-    for row in range(kernel_rows):
-        windows = _windows(blocks, rows, row, taps // kernel_rows)
-        result[: len(windows), :, row] = spread[: len(windows)] @ windows.mT
-    return result.view(rows, -1, outputs, taps)[:, :columns]
+    across = blocks.shape[1]
+    tall = blocks.shape[0] - rows + 1
+    windows = _windows(blocks, rows, tall, taps // tall)
+    part = _framed(gradient, (0, 0, 0, across - columns)).flatten(0, 1)[: len(windows[0])]
+    result = weight.new_empty(rows * across, outputs, taps + 1)
+    if taps < outputs:
+        result[: len(part)] = part @ _joined(windows).mT
+    else:
+        for row, window in enumerate(windows):
+            result[: len(part), :, row * (taps // tall) : (row + 1) * (taps // tall)] = part @ window.mT
+        result[: len(part), :, -1] = part.sum(dim=2)
+    result = result.view(rows, across, outputs, taps + 1)[:, :columns]
+    return result[..., :-1], result[..., -1:]
 
 
 def _gradient_of_maps(
