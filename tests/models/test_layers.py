@@ -118,6 +118,19 @@ def test_normalised_maps_have_zero_mean_and_unit_variance_in_each_channel() -> N
     assert normed.var(dim=(0, 1, 3), unbiased=False).sub(1).abs().max() < 1e-5
 
 
+def test_evaluation_follows_training_from_the_first_batches() -> None:
+    torch.manual_seed(6)
+    norm = layers.BatchNorm(3).double()
+    batches = [1e-3 * maps_of(6, 7, 3).detach() for _ in range(4)]
+    for maps in batches:
+        norm(maps)
+    variances = torch.stack([maps.transpose(2, 3).flatten(0, 2).var(dim=0) for maps in batches])
+    torch.testing.assert_close(norm.running_var, variances.mean(dim=0))
+    norm.num_batches_tracked.fill_(10_000)
+    norm(batches[0])
+    torch.testing.assert_close(norm.running_var, 0.99 * variances.mean(dim=0) + 0.01 * variances[0])
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_images_are_a_dense_layer_in_either_precision(precision: str) -> None:
     torch.manual_seed(4)

@@ -392,7 +392,9 @@ def _gradient_of_maps(
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation of each channel of maps (rows, columns, channels, N), with the defaults of Keras.
 
-    Running averages keep 0.99 of their value at each batch; 1e-3 is added to the variance.
+    1e-3 is added to the variance. Running averages keep 0.99 of their value at each batch; the first hundred
+    batches count equally instead, or else evaluation would be far from training for the many hundred steps in
+    which the initial variance of 1 outweighs the true one.
     """
 
     def __init__(self, channels: int) -> None:
@@ -400,6 +402,8 @@ class BatchNorm(nn.BatchNorm1d):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Keep the shape (rows, columns, channels, N)."""
+        if self.training and self.num_batches_tracked is not None:
+            self.momentum = max(0.01, 1 / (1 + int(self.num_batches_tracked)))
         return super().forward(maps.flatten(0, 1)).view(maps.shape)
 
     def affine_map(self) -> tuple[Tensor, Tensor]:
