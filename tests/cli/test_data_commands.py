@@ -1,29 +1,10 @@
 """The commands info, rebin and convert, run as a user runs them."""
 
-import sys
-
 import h5py
 import numpy as np
-import pytest
 
-from caloforge import cli
 from caloforge.formats.calogan import ENTRY
 from caloforge.showers import Showers, read
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    """Run a command line; return exit code, output and messages."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["caloforge", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 def test_info_says_what_is_in_a_file(run, make_showers, tmp_path):

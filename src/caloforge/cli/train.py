@@ -32,6 +32,7 @@ def command(
         list[str] | None, typer.Option("--set", help="A key of the model's configuration: attention=false")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with the model's configuration.")] = None,
+    minutes: Annotated[float, typer.Option(min=0, help="Time between checkpoints.")] = 5.0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
     seed: Seed = 1,
 ) -> None:
@@ -56,6 +57,7 @@ def command(
             geometry=Calorimeter.load(geometry),
             settings=_settings(config, settings or []),
             threads=threads,
+            minutes=minutes,
             reading=reading,
             progress=progress,
         )

@@ -42,7 +42,7 @@ class Plan:
     flips
         Mirror every shower at random where the calorimeter is symmetric.
     average
-        Decay, a step, of the running average of the sampled parameters; 0 keeps none.
+        Decay, a step, of the running average of the sampled parameters (less at first); 0 keeps none.
     validate_every
         Steps between validations.
     """
@@ -108,8 +108,9 @@ def fit(
             key: float(value)
             for key, value in model.training_step(_batch(data, plan, step), optimizers).items()
         }
-        _update(average, model.sampled, plan.average)
         done = step + 1
+        # a short memory at first, so that the initial values are soon forgotten
+        _update(average, model.sampled, min(plan.average, done / (done + 9)))
         if done % plan.validate_every == 0 or done == total:
             with _averaged(model, average):
                 figures |= validate(done, model)

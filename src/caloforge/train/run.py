@@ -24,6 +24,7 @@ def run(
     geometry: Calorimeter,
     settings: Mapping[str, Any],
     threads: int = 1,
+    minutes: float = 5.0,
     reading: Progress = no_progress,
     progress: Progress = no_progress,
 ) -> None:
@@ -45,6 +46,8 @@ def run(
         Keys of the model's ``Config``; the particles are taken from the data unless they are given.
     threads
         CPU threads.
+    minutes
+        Time between checkpoints.
     reading, progress
         Called with the showers read, and with the steps done.
 
@@ -62,4 +65,13 @@ def run(
     network = entry(chosen, geometry)
     record = checkpoint.read_record(folder)
     log = RunLog(folder, done=record["step"] if record else 0)
-    fit(network, known, plan, folder, validate=Validation(unseen, folder), log=log, progress=progress)
+    fit(
+        network,
+        known,
+        plan,
+        folder,
+        validate=Validation(unseen, folder),
+        log=log,
+        minutes=minutes,
+        progress=progress,
+    )

@@ -1,0 +1,90 @@
+"""Wrong input: one sentence, exit code 2, and nothing under the final name."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from caloforge import catalog
+from tests.cli.conftest import Run
+
+GENERATE = ("generate", "--particle", "gamma", "-n", "10")
+
+
+def check(result: tuple[int, str, str], answer: str, folder: Path, left: tuple[str, ...] = ()) -> None:
+    code, out, err = result
+    assert code == 2
+    assert "Traceback" not in err
+    assert answer in " ".join(err.split())
+    assert "showers" not in out
+    assert sorted(path.name for path in folder.iterdir()) == sorted(left)
+
+
+@pytest.mark.parametrize("energy", ["0", "-5", "nan", "100:1", "1:inf", "much"])
+def test_energies(run: Run, tmp_path: Path, energy: str) -> None:
+    check(run(*GENERATE, f"--energy={energy}", "-o", tmp_path / "a.h5"), "GeV", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        (("--particle", "gama"), "'gama' is no known particle"),
+        (("--particle", "neutron"), "No shipped model was trained for neutron"),
+        (("-n", "0"), "must be at least 1"),
+        (("-n", "-3"), "must be at least 1"),
+        (("--batch", "0"), "must be at least 1"),
+        (("--model", "calogan_gama"), "Did you mean 'calogan_gamma'"),
+        (("--model", "no.json"), "no.json is missing"),
+        (("--geometry", "atlas"), "in atlas"),
+    ],
+)
+def test_requests(run: Run, tmp_path: Path, options: tuple[str, ...], answer: str) -> None:
+    check(run(*GENERATE, *options, "-o", tmp_path / "a.h5"), answer, tmp_path)
+
+
+def test_a_folder_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    check(run(*GENERATE, "-o", tmp_path / "no" / "a.h5"), "no such folder", tmp_path)
+
+
+def test_a_file_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    check(run("info", tmp_path / "no.h5"), "does not exist", tmp_path)
+
+
+def test_a_text_with_the_name_of_a_shower_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "text.h5").write_text("hello")
+    check(run("info", tmp_path / "text.h5"), "not an HDF5 file", tmp_path, ("text.h5",))
+    training = run("train", "calogan", "-d", tmp_path / "text.h5", "-o", tmp_path / "run")
+    check(training, "not an HDF5 file", tmp_path, ("text.h5",))
+
+
+@pytest.mark.parametrize(
+    ("setting", "answer"),
+    [
+        ("atention=false", "Did you mean 'attention'"),
+        ("latent=0", "latent"),
+        ("latent", "not TOML"),
+        ("energy_range=[5.0, 1.0]", "ascending"),
+    ],
+)
+def test_keys_of_a_configuration(run: Run, tmp_path: Path, setting: str, answer: str) -> None:
+    data = catalog.load("samples", "calogan_gamma")
+    result = run("train", "calogan", "-d", data, "--held-out", 10, "-o", tmp_path / "run", "--set", setting)
+    check(result, answer, tmp_path)
+
+
+def test_an_unknown_model(run: Run, tmp_path: Path) -> None:
+    data = catalog.load("samples", "calogan_gamma")
+    check(run("train", "calogen", "-d", data, "-o", tmp_path / "run"), "Did you mean 'calogan'", tmp_path)
+
+
+def test_altered_weights(run: Run, tmp_path: Path) -> None:
+    own = tmp_path / "weights"
+    own.mkdir()
+    record = catalog.load("weights", "calogan_gamma")
+    for path in (record, record.with_suffix(".onnx")):
+        shutil.copy(path, own / path.name)
+    with (own / "calogan_gamma.onnx").open("r+b") as file:
+        file.seek(10_000)
+        file.write(b"altered")
+    result = run(*GENERATE, "--model", own / "calogan_gamma.json", "-o", tmp_path / "a.h5")
+    check(result, "sha256 differs", tmp_path, ("weights",))

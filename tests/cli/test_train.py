@@ -1,0 +1,73 @@
+"""``caloforge train`` killed with -9 and called again."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from caloforge import checkpoint
+from caloforge.geometry import Calorimeter
+from tests.conftest import MakeShowers
+
+TOML = """
+name = "small"
+description = "for tests"
+reference = "none"
+visible = ["absorber", "active"]
+[[stack]]
+repeat = 2
+slabs = [
+  { material = "G4_Pb", thickness = 2.0, role = "absorber" },
+  { material = "G4_lAr", thickness = 4.0, role = "active" },
+]
+[[layers]]
+z = [0.0, 6.0]
+eta = { bins = 8, range = [-20.0, 20.0] }
+phi = { bins = 2, range = [-20.0, 20.0] }
+[[layers]]
+z = [6.0, 12.0]
+eta = { bins = 4, range = [-20.0, 20.0] }
+phi = { bins = 4, range = [-20.0, 20.0] }
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path, small: Calorimeter, make_showers: MakeShowers) -> list[str]:
+    (tmp_path / "small.toml").write_text(TOML)
+    make_showers(80, small).save(tmp_path / "small.h5")
+    words = (
+        f"train calogan --data {tmp_path}/small.h5 --geometry {tmp_path}/small.toml --batch 16 --threads 1"
+    )
+    words += " --held-out 32 --epochs 20 --validate-every 30 --minutes 0 --set latent=8 --average 0.9 -o"
+    return [sys.executable, "-c", "from caloforge.cli import main; main()", *words.split()]
+
+
+def digests(folder: Path) -> tuple[str, str]:
+    records = [checkpoint.read_record(path) for path in (folder, folder / "best")]
+    return tuple(record["sha256"] for record in records if record is not None)  # type: ignore[return-value]
+
+
+def test_the_weights_are_those_of_a_training_that_was_left_alone(tmp_path: Path, command: list[str]) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    whole = subprocess.run(
+        [*command, str(tmp_path / "whole")], env=environment, check=True, capture_output=True
+    )
+    assert b"Next: caloforge export" in whole.stdout
+
+    record = tmp_path / "killed" / "checkpoint.json"
+    with subprocess.Popen(
+        [*command, str(record.parent)], env=environment, stderr=subprocess.DEVNULL
+    ) as killed:
+        while not (record.is_file() and json.loads(record.read_text())["step"] > 5):
+            assert killed.poll() is None
+            time.sleep(0.01)
+        killed.kill()
+    assert json.loads(record.read_text())["step"] < 60
+    subprocess.run([*command, str(record.parent)], env=environment, check=True, capture_output=True)
+    assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
+    logs = [(tmp_path / run / "log.csv").read_text() for run in ("killed", "whole")]
+    assert logs[0] == logs[1]
