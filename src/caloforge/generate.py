@@ -141,13 +141,14 @@ class Generator:
     def provenance(self) -> dict[str, Any]:
         """How the showers were made."""
         return {
-            "made_by": f"caloforge {__version__} generate",
+            "stage": "generate",
             "model": self.model.name,
             "weights_sha256": self.model.record["sha256"],
             "particle": particle_name(self.pdg),
             "energy_GeV": self.spectrum.text,
             "seed": self.seed,
             "conserve_energy": self.conservation is not None,
+            "caloforge": __version__,
         }
 
 

@@ -2,11 +2,16 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
-from caloforge.cli.common import Output, console, extra
+from caloforge.cli.common import Output, Seed, console, extra
+
+if TYPE_CHECKING:
+    from caloforge.showers import Showers
+    from caloforge.trained import TrainedModel
 
 
 class Precision(StrEnum):
@@ -19,17 +24,39 @@ class Precision(StrEnum):
 def command(
     folder: Annotated[Path, typer.Argument(help="Folder that 'caloforge train' wrote, or its best/.")],
     output: Output,
+    reference: Annotated[
+        Path | None, typer.Option(help="Geant4 showers that were not learned from: adds a model card.")
+    ] = None,
     precision: Annotated[
         Precision, typer.Option(help="Of the large products; int8 is smaller and faster.")
     ] = Precision.int8,
+    seed: Seed = 1,
 ) -> None:
-    """Make a trained model ready to generate without torch: an ONNX file and its record.
+    """Make a trained model ready to generate without torch: an ONNX file, its record and its card.
 
-    [bold]Example[/bold]: caloforge export runs/eplus/best -o eplus.onnx
+    [bold]Example[/bold]: caloforge export runs/eplus/best -o eplus.onnx --reference held_out.h5
     """
     with extra("train"):
         from caloforge.export import export
+    from caloforge import card
+    from caloforge.showers import read
+
+    geant4 = read(reference) if reference else None
     trained = export(folder, output, precision=precision.value)
-    record = output.with_suffix(".json")
-    console.print(f"{trained.name}: {output} and {record}")
-    console.print(f"Next: caloforge generate --model {record} --particle ... -o showers.h5")
+    written = [output, output.with_suffix(".json")]
+    if geant4 is not None:
+        written.append(output.with_suffix(".md"))
+        card.write(written[-1], trained, _generate_like(geant4, trained, seed), geant4)
+    for path in written:
+        console.print(escape(str(path)), highlight=False, soft_wrap=True)
+    console.print(f"Next: caloforge generate --model {escape(str(written[1]))} --particle ... -o showers.h5")
+
+
+def _generate_like(sample: "Showers", model: "TrainedModel", seed: int) -> "Showers":
+    """Generate as many showers as a sample has, at the same energies."""
+    from caloforge.generate import Generator
+    from caloforge.showers import Showers
+    from caloforge.spectrum import Spectrum
+
+    stream = Generator(model, int(sample.pdg[0]), Spectrum.listed(sample.energy), seed)
+    return Showers.concatenate(list(stream.batches(len(sample), len(sample))))
