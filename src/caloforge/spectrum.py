@@ -15,6 +15,7 @@ from caloforge.errors import InputError
 from caloforge.units import GeV
 
 _DOUBLES_PER_COUNTER = 4  # a Philox counter step yields four 64-bit numbers
+_WRITTEN_OUT = 10  # energies up to which a list is named by its values
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,9 @@ class Spectrum:
     def listed(cls, energies: npt.ArrayLike) -> "Spectrum":
         """One energy in MeV, or several that are taken in turn."""
         values = np.atleast_1d(np.asarray(energies, np.float64)).ravel().tolist()
-        return cls._listed(",".join(f"{value / GeV:.10g}" for value in values), values)
+        several = len(values) > _WRITTEN_OUT
+        written = f"{len(values)} values" if several else ",".join(f"{value / GeV:.10g}" for value in values)
+        return cls._listed(written, values)
 
     @classmethod
     def _listed(cls, text: str, values: list[float]) -> "Spectrum":

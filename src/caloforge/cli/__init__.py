@@ -34,9 +34,6 @@ def main() -> None:
     """Run the command line; a mistake ends in one sentence and exit code 2, not in a traceback."""
     try:
         app()
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        sys.exit(130)
     except Exception as error:
         message = sentence(error)
         if message is None:

@@ -1,9 +1,12 @@
 """``caloforge generate``."""
 
+import time
 import warnings
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from caloforge.cli.common import Energy, Output, Seed, console, messages, progress_bar
 
@@ -14,7 +17,10 @@ def command(
         str, typer.Option("--particle", "-p", help="Incident particle: e+, gamma, pi+ or a PDG id.")
     ],
     energy: Energy = "1:100",
-    number: Annotated[int, typer.Option("--number", "-n", help="Showers to generate.")] = 1000,
+    number: Annotated[
+        int | None,
+        typer.Option("-n", help="Showers to generate (default: 1000, or those of a file of energies)."),
+    ] = None,
     geometry: Annotated[str, typer.Option(help="Calorimeter of the shipped models.")] = "calogan",
     model: Annotated[
         str | None, typer.Option(help="Weights by name, or the .json of your own export.")
@@ -42,16 +48,21 @@ def command(
 
     pdg = parse_particle(particle)
     spectrum = Spectrum.parse(energy)
+    if number is None:
+        number = len(spectrum.values) if Path(energy).is_file() else 1000
     trained = TrainedModel.load(model, threads) if model else TrainedModel.find(pdg, geometry, threads)
     generator = Generator(trained, pdg, spectrum, seed, Conservation(max_tries) if conserve_energy else None)
+    begin = time.perf_counter()
     with (
         warnings.catch_warnings(record=True) as caught,
         progress_bar(f"Generating {particle_name(pdg)}", "showers") as progress,
     ):
         warnings.simplefilter("always", OutsideTrainedRange)
         generate_file(generator, number, output, batch=batch, progress=progress)
+    seconds = time.perf_counter() - begin
     for warning in caught:
-        messages.print(f"[yellow]Warning:[/yellow] {warning.message}")
+        messages.print(f"[yellow]Warning:[/yellow] {escape(str(warning.message))}")
     if conserve_energy:
         messages.print(f"Energy conservation: {generator.rejected:,} showers were drawn again.")
-    console.print(f"{number:,} showers: {output}")
+    rate = f"{1000 * seconds / number:.3g} ms a shower, written"
+    console.print(f"{escape(str(output))}: {number:,} showers, {rate}", highlight=False, soft_wrap=True)

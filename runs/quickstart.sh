@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# All stages in order, in minutes, on a CPU: simulate, rebin, train, export, generate, look. The result is a
+# chain that works, not a good model: that takes thousands of showers and hours.
+# Needs Geant4's data (GEANT4_DATA_DIR); caloforge simulate says how to get them.
+set -euo pipefail
+folder=${1:-quickstart}
+mkdir -p "$folder"
+cd "$folder"
+caloforge simulate calogan_fine --particle e+ --energy 1:10 -n 200 -o fine.h5 --workers 2
+caloforge rebin fine.h5 calogan -o geant4.h5
+caloforge info geant4.h5
+caloforge train calogan --data geant4.h5 -o training --epochs 4 --batch 32 --held-out 40 --validate-every 10
+caloforge export training/best -o eplus.onnx --reference geant4.h5
+caloforge generate --model eplus.json --particle e+ --energy 1:10 -n 1000 -o generated.h5
+caloforge show generated.h5 --beside geant4.h5 -o pictures.pdf
