@@ -4,6 +4,7 @@ Every figure is computed when the card is written.
 """
 
 import json
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ def write(path: Path, model: TrainedModel, generated: Showers, reference: Shower
         f"Reference: {len(reference):,} showers; {_plain(reference.provenance)}.",
         "## Made by",
         f"```\n{training_command(record)}\ncaloforge export FOLDER/best -o {record['graph']}\n```",
-        "The best of the validations by mean separation power, within the steps of this command. Data:",
+        "The best validation by mean separation power within the steps of this command. Data:",
         "\n".join(_data(item) for item in record["data"]),
         f"Surroundings: {_plain(record['surroundings'])}. Checkpoint sha256 `{record['checkpoint_sha256']}`, "
         f"graph sha256 `{record['sha256']}`, verified at load.",
@@ -64,8 +65,10 @@ def write(path: Path, model: TrainedModel, generated: Showers, reference: Shower
 
 
 def training_command(record: Mapping[str, Any]) -> str:
-    """Return the command that trains a model again, from the record of its training."""
+    """Return the command that trains a model again, up to the validation at which it was taken."""
     plan = {key.replace("_", "-"): value for key, value in record["plan"].items()}
+    learned = sum(item["showers"] for item in record["data"]) - plan["held-out"]
+    plan["epochs"] = math.ceil(record["step"] / (learned // plan["batch"]))
     words = ["caloforge", "train", record["model"]]
     words += [word for item in record["data"] for word in ("--data", item["file"])]
     words += ["--geometry", record["geometry"]["name"], "--output", "FOLDER"]

@@ -24,7 +24,7 @@ def command(
     Stopped at any time, the same command goes on; with a larger -n it extends the file. The showers do not
     depend on the number of workers.
 
-    [bold]Example[/bold]: caloforge simulate calogan_fine --particle e+ --energy 1:100 -n 1000 -o eplus.h5 --workers 2
+    [bold]Example[/bold]: caloforge simulate calogan_fine --particle e+ --energy 1:100 -n 1000 -o eplus.h5
     """
     from caloforge import simulate
     from caloforge.geometry import Calorimeter

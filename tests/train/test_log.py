@@ -1,0 +1,62 @@
+"""What a training leaves to look at."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+
+from caloforge.errors import ConfigError
+from caloforge.geometry import Calorimeter
+from caloforge.models.calogan import CaloGAN, Config
+from caloforge.train.data import load
+from caloforge.train.fit import Plan
+from caloforge.train.log import RunLog, Validation
+from caloforge.train.run import run
+
+
+def rows(folder: Path) -> list[list[str]]:
+    with (folder / "log.csv").open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_rows_that_will_be_made_again_are_dropped(tmp_path: Path) -> None:
+    first = RunLog(tmp_path, done=0, every=1)
+    for step in (1, 2, 3):
+        first(step, {"loss": step / 10})
+    RunLog(tmp_path, done=2, every=1)(3, {"loss": 0.5})
+    expected = [["step", "figure", "value"], ["1", "loss", "0.1"], ["2", "loss", "0.2"], ["3", "loss", "0.5"]]
+    assert rows(tmp_path) == expected
+
+
+def test_validations_are_logged_between_the_turns(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, done=0, every=10)
+    log(3, {"loss": 1.0})
+    log(4, {"loss": 1.0, "separation": 0.5})
+    assert [row[0] for row in rows(tmp_path)[1:]] == ["4", "4"]
+
+
+def test_a_validation_compares_and_draws(tmp_path: Path, small_file: Path, small: Calorimeter) -> None:
+    data = load([small_file], small)
+    torch.manual_seed(1)
+    model = CaloGAN(Config(latent=8), small)
+    figures = Validation(data, tmp_path)(7, model)
+    assert 0 < figures["separation"] <= 1
+    assert {"separation/response", "separation/layer_fraction_1"} <= set(figures)
+    assert (tmp_path / "pictures" / "step-000007.png").read_bytes().startswith(b"\x89PNG")
+    assert Validation(data, tmp_path)(8, model) == figures
+
+
+def test_a_run_names_a_wrong_key_before_it_makes_a_folder(
+    tmp_path: Path, small_file: Path, small: Calorimeter
+) -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'latent'"):
+        run(
+            "calogan",
+            [small_file],
+            tmp_path / "run",
+            Plan(held_out=10),
+            geometry=small,
+            settings={"laten": 8},
+        )
+    assert not (tmp_path / "run").exists()
