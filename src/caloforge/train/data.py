@@ -1,6 +1,6 @@
 """Showers in memory for training, as torch tensors, mirrored at random where the calorimeter allows it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -78,10 +78,9 @@ class TrainingData:
         """Return the same incident particles with other showers, (N, n_cells) MeV."""
         return replace(self, cells=cells)
 
-    def showers(self) -> Showers:
-        """Return all as showers, for plots and observables."""
+    def showers(self, provenance: Mapping[str, Any]) -> Showers:
+        """Return all as showers with a provenance, for plots and observables."""
         pdg = np.array(self.particles, np.int32)[self.label.numpy()]
-        provenance = {"data": self.provenance}
         return Showers(self.geometry, self.cells.numpy(), self.energy.numpy(), pdg, provenance=provenance)
 
     @cached_property

@@ -80,12 +80,13 @@ class Validation:
 
     def __init__(self, held_out: TrainingData, folder: Path) -> None:
         self.held_out, self.pictures = held_out, folder / "pictures"
-        self._reference = held_out.showers()
+        self._reference = held_out.showers({"simulator": "held-out showers"})
         self._noise = torch.Generator()
 
     def __call__(self, step: int, model: GenerativeModel) -> dict[str, float]:
         """Return the separation powers of the model as it stands after a step."""
-        generated = self.held_out.replace_cells(self._sample(model)).showers()
+        sample = self.held_out.replace_cells(self._sample(model))
+        generated = sample.showers({"model": f"{model.name} after {step} steps"})
         self.pictures.mkdir(parents=True, exist_ok=True)
         plots.average(generated, beside=self._reference).savefig(self.pictures / f"step-{step:06d}.png")
         return compare(generated, self._reference)
