@@ -1,8 +1,8 @@
 """caloforge: machine-learned fast simulation of calorimeter showers.
 
->>> import caloforge
+>>> from caloforge.generate import generate
 >>> from caloforge.units import GeV
->>> showers = caloforge.generate("gamma", energy=50 * GeV, n=1000, seed=1)
+>>> showers = generate("gamma", energy=50 * GeV, n=1000, seed=1)
 """
 
 from importlib import import_module
@@ -15,11 +15,10 @@ __version__ = version("caloforge")
 _HOMES = {
     "Calorimeter": "caloforge.geometry",
     "Showers": "caloforge.showers",
-    "generate": "caloforge.generate",
     "read": "caloforge.showers",
 }
 
-__all__ = ["Calorimeter", "Showers", "__version__", "generate", "read"]
+__all__ = ["Calorimeter", "Showers", "__version__", "read"]
 
 
 def __getattr__(name: str) -> Any:

@@ -92,17 +92,23 @@ class Generator:
     def _block(self, number: int) -> Showers:
         energy = self.spectrum.sample(self.seed, number * BLOCK, (number + 1) * BLOCK)
         label = np.full(BLOCK, self.model.label(self.pdg))
-        cells = self._draw(number, 0, energy, label)
+        cells = self._draw(number, 0, energy, label, np.full(BLOCK, True))
         if self.conservation is not None:
             self._conserve(cells, number, energy, label)
         return Showers(self.model.geometry, cells, energy, self.pdg, provenance=self.provenance)
 
     def _draw(
-        self, number: int, attempt: int, energy: npt.NDArray[np.float64], label: npt.NDArray[np.int64]
+        self,
+        number: int,
+        attempt: int,
+        energy: npt.NDArray[np.float64],
+        label: npt.NDArray[np.int64],
+        which: npt.NDArray[np.bool_],
     ) -> npt.NDArray[np.float32]:
+        """Make some showers of a block, from random numbers that only the block and the attempt decide."""
         stream = np.random.Generator(np.random.SFC64([self.seed, number, attempt]))
         noise = stream.standard_normal((BLOCK, self.model.noise_size), dtype=np.float32)
-        return self.model(noise, energy, label)
+        return self.model(noise[which], energy[which], label[which])
 
     def _conserve(
         self,
@@ -118,7 +124,7 @@ class Generator:
             if not over.any():
                 return
             self.rejected += int(over.sum())
-            cells[over] = self._draw(number, attempt, energy, label)[over]
+            cells[over] = self._draw(number, attempt, energy, label, over)
         over = cells.sum(axis=1, dtype=np.float64) > energy
         if over.any():
             raise InputError(
