@@ -17,21 +17,25 @@ from caloforge.trained import TrainedModel
 N = 50
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, small: Calorimeter) -> tuple[CaloGAN, Path]:
-    torch.manual_seed(1)
-    model = CaloGAN(Config(latent=256), small)
-    folder = tmp_path_factory.mktemp("trained")
+def saved(model: CaloGAN, folder: Path) -> Path:
+    """Save a model as a training would."""
     record = {
         "model": model.name,
         "config": config.to_dict(model.config),
-        "geometry": small.to_dict(),
+        "geometry": model.geometry.to_dict(),
         "plan": {},
         "data": [],
         "step": 1,
     }
     checkpoint.save(folder, record, {f"model.{name}": value for name, value in model.state_dict().items()})
-    return model.eval(), folder
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, small: Calorimeter) -> tuple[CaloGAN, Path]:
+    torch.manual_seed(1)
+    model = CaloGAN(Config(latent=256), small)
+    return model.eval(), saved(model, tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +71,7 @@ def test_whole_numbers_move_cells_by_a_few_percent_at_most(
     assert not np.array_equal(found, expected)
     assert np.abs(found - expected).max() < 0.05 * expected.max()
     np.testing.assert_allclose(found.sum(), expected.sum(), rtol=0.01)
+    assert 0 < exported.record["deviation"]["shower_energy_rms_percent"] < 1
 
 
 def test_whole_numbers_take_less_room(trained: tuple[CaloGAN, Path], exported: TrainedModel) -> None:
@@ -78,6 +83,20 @@ def test_a_shower_is_the_same_in_any_company(exported: TrainedModel) -> None:
     energy, label = np.full(64, 5e4), np.zeros(64, np.int64)
     half = exported(noise[:32], energy[:32], label[:32])
     np.testing.assert_allclose(exported(noise, energy, label)[:32], half, rtol=1e-5)
+
+
+def test_a_model_of_several_particles_keeps_them_apart(small: Calorimeter, tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    model = CaloGAN(Config(latent=8, particles=("e+", "gamma"), conditioning="acgan"), small)
+    graph = export(saved(model, tmp_path), tmp_path / "a.onnx")
+    assert [graph.label(pdg) for pdg in (-11, 22)] == [0, 1]
+    noise, energy = np.ones((4, 8), np.float32), np.full(4, 5e4)
+    cells = [graph(noise, energy, np.full(4, label)) for label in (0, 1)]
+    assert not np.allclose(cells[0], cells[1])
+    expected = model.eval()(
+        torch.tensor(noise), torch.tensor(energy).float(), torch.ones(4, dtype=torch.int64)
+    )
+    np.testing.assert_allclose(cells[1], expected.detach().numpy(), rtol=1e-3, atol=1e-6)
 
 
 def test_an_altered_graph_is_refused(own_copy: Path) -> None:

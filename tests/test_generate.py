@@ -1,5 +1,7 @@
 """Generation with the weights that ship."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +98,16 @@ def test_an_untrained_particle_is_answered_with_what_there_is() -> None:
         generate("e-", 10 * GeV, geometry="nowhere")
     with pytest.raises(CatalogError, match="not for e-"):
         generate("e-", 10 * GeV, model="calogan_gamma")
+
+
+def test_generation_runs_without_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from caloforge.generate import generate\n"
+        f"generate('e+', 1e4, 10).save({str(tmp_path / 'a.h5')!r})"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    np.testing.assert_array_equal(read(tmp_path / "a.h5").cells, generate("e+", 1e4, 10).cells)
 
 
 def test_every_shipped_model_makes_possible_showers() -> None:

@@ -29,6 +29,7 @@ NOISE_RANGE = 4.45  # standard deviations that 7 bits span, on both sides of zer
 _NOISE_ZERO = 64
 _NOISE_STEP = NOISE_RANGE / (_NOISE_ZERO - 0.5)
 _LARGE = 1 << 16  # weights from which whole numbers pay
+_COMPARED = 1024  # showers by which the graph is compared with the model
 
 
 def export(folder: Path, path: Path, *, precision: Precision = "int8") -> TrainedModel:
@@ -56,6 +57,7 @@ def export(folder: Path, path: Path, *, precision: Precision = "int8") -> Traine
     with written_aside(path) as aside:
         onnx.save(graph, aside)
     record = _record(saved, model, path, precision)
+    record["deviation"] = _deviation(model, TrainedModel(path.stem, record, path))
     with written_aside(path.with_suffix(".json")) as aside:
         aside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return TrainedModel.load(path.with_suffix(".json"))
@@ -95,6 +97,21 @@ def _record(
         "noise_size": model.noise_size,
         "pdg": [parse_particle(name) for name in model.config.particles],
         "energy_range_GeV": list(model.config.energy_range),
+    }
+
+
+def _deviation(model: GenerativeModel, trained: TrainedModel) -> dict[str, float]:
+    """Compare the total energies of the graph with those of the model, for the same noise."""
+    random = np.random.default_rng(0)
+    noise = random.standard_normal((_COMPARED, model.noise_size), dtype=np.float32)
+    energy = random.uniform(*trained.energy_range, _COMPARED).astype(np.float32)
+    label = random.integers(len(trained.record["pdg"]), size=_COMPARED)
+    with torch.no_grad():
+        cells = model.sampler()(*map(torch.from_numpy, (noise, energy, label))).numpy()
+    exact, found = (sample.sum(axis=1, dtype=np.float64) for sample in (cells, trained(noise, energy, label)))
+    return {
+        "mean_energy_percent": 100 * float(found.mean() / exact.mean() - 1),
+        "shower_energy_rms_percent": 100 * float(np.sqrt(np.mean(((found - exact) / energy) ** 2))),
     }
 
 

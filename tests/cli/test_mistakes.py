@@ -1,5 +1,6 @@
 """Wrong input: one sentence, exit code 2, and nothing under the final name."""
 
+import resource
 import shutil
 from pathlib import Path
 
@@ -44,6 +45,16 @@ def test_requests(run: Run, tmp_path: Path, options: tuple[str, ...], answer: st
 
 def test_a_folder_that_is_not_there(run: Run, tmp_path: Path) -> None:
     check(run(*GENERATE, "-o", tmp_path / "no" / "a.h5"), "no such folder", tmp_path)
+
+
+def test_a_full_disk(run: Run, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        result = run("generate", "--particle", "gamma", "-n", 1000, "-o", tmp_path / "a.h5")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    check(result, "a.h5: File too large", tmp_path)
 
 
 def test_a_file_that_is_not_there(run: Run, tmp_path: Path) -> None:

@@ -23,21 +23,27 @@ def command(
 ) -> None:
     """Generate showers of e+ and gamma, lay them beside Geant4's, and make a page with the pictures.
 
-    The Geant4 showers come with the package. Takes less than a minute.
+    The Geant4 showers come with the package. Takes about a minute.
 
     [bold]Example[/bold]: caloforge demo -o my-first-showers
     """
     from caloforge import report
 
     output.mkdir(parents=True, exist_ok=True)
-    sections: list[Section] = []
+    pairs = {}
     for particle in _PARTICLES:
         geant4 = _sample(particle)
-        generated = _generate(particle, geant4, seed, output)
-        sections += _sections(particle, generated, geant4, output)
-    page = output / "index.html"
-    report.write_page(page, "Showers from caloforge beside Geant4", sections)
-    console.print(f"Showers and pictures: {escape(str(output))}{'/'}", highlight=False)
+        pairs[particle] = _generate(particle, geant4, seed, output), geant4
+    sections: list[Section] = []
+    page, parts = output / "index.html", len(pairs) + 1
+    with progress_bar("Drawing", "parts") as progress:
+        for done, (particle, (generated, geant4)) in enumerate(pairs.items()):
+            progress(done, parts)
+            sections += _sections(particle, generated, geant4, output)
+        progress(len(pairs), parts)
+        report.write_page(page, "Showers from caloforge beside Geant4", sections)
+        progress(parts, parts)
+    console.print(f"Showers and pictures: {escape(str(output))}/", highlight=False, soft_wrap=True)
     console.print(f"All on one page:      {escape(str(page))}", highlight=False, soft_wrap=True)
 
 
