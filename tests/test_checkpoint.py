@@ -50,5 +50,7 @@ def test_missing_and_damaged_records_are_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no whole checkpoint"):
         checkpoint.load(tmp_path)
     (tmp_path / "checkpoint.json").write_text("{")
-    with pytest.raises(CheckpointError, match="not a checkpoint record"):
-        checkpoint.load(tmp_path)
+    for content in ("{", "[]", "{}"):
+        (tmp_path / "checkpoint.json").write_text(content)
+        with pytest.raises(CheckpointError, match="not a checkpoint record"):
+            checkpoint.load(tmp_path)

@@ -23,6 +23,7 @@ from caloforge.geometry import Calorimeter
 from caloforge.models.base import GenerativeModel
 
 _RECORD = "checkpoint.json"
+_KEYS = {"step", "tensors", "sha256"}
 
 
 @dataclass(frozen=True)
@@ -99,30 +100,39 @@ def load(folder: Path) -> Checkpoint:
     CheckpointError
         There is none, or its tensor file is missing or altered.
     """
-    try:
-        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-        path = folder / record["tensors"]
-        if sha256(path) != record["sha256"]:
-            raise CheckpointError(
-                f"{path} is not the file that its checkpoint describes (sha256 differs): "
-                "it was altered or cut. Restore it, or train again in an empty folder."
-            )
-        return Checkpoint(record, safetensors.torch.load_file(path))
-    except FileNotFoundError as error:
+    record = read_record(folder)
+    path = folder / (record["tensors"] if record else _RECORD)
+    if record is None or not path.is_file():
         raise CheckpointError(
-            f"{folder} holds no whole checkpoint ({Path(error.filename).name} is missing): "
+            f"{folder} holds no whole checkpoint ({path.name} is missing): "
             "give the folder that 'caloforge train' wrote to."
-        ) from None
-    except (json.JSONDecodeError, KeyError, UnicodeDecodeError):
+        )
+    if sha256(path) != record["sha256"]:
         raise CheckpointError(
-            f"{folder / _RECORD} is not a checkpoint record of caloforge, or was altered."
-        ) from None
+            f"{path} is not the file that its checkpoint describes (sha256 differs): "
+            "it was altered or cut. Restore it, or train again in an empty folder."
+        )
+    return Checkpoint(record, safetensors.torch.load_file(path))
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Return a checkpoint's JSON alone, without its numbers; None where there is no checkpoint."""
+    """Return a checkpoint's JSON alone, without its numbers; None where there is no checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        The JSON was altered or is not one of caloforge's.
+    """
     path = folder / _RECORD
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        record = None
+    if not (isinstance(record, dict) and record.keys() >= _KEYS):
+        raise CheckpointError(f"{path} is not a checkpoint record of caloforge, or was altered.")
+    return record
 
 
 def optimizer_tensors(optimizers: Mapping[str, torch.optim.Optimizer]) -> dict[str, torch.Tensor]:

@@ -1,5 +1,6 @@
 """Training: exact resume, averages, and refusals."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from caloforge import checkpoint
-from caloforge.errors import CheckpointError
+from caloforge.errors import CheckpointError, InputError
 from caloforge.geometry import Calorimeter
 from caloforge.models.base import GenerativeModel
 from caloforge.models.calogan import CaloGAN, Config
@@ -89,6 +90,22 @@ def test_a_folder_of_other_data_is_refused(tmp_path: Path, data: TrainingData) -
     other = replace(data, provenance=[{"file": "other.h5"}])
     with pytest.raises(CheckpointError, match="another data"):
         train(tmp_path, other)
+
+
+def test_fewer_showers_than_a_batch_are_refused(tmp_path: Path, data: TrainingData) -> None:
+    with pytest.raises(InputError, match="fewer than a batch of 97"):
+        train(tmp_path / "run", data, replace(PLAN, batch=97))
+
+
+def test_the_best_of_another_training_does_not_stay(tmp_path: Path, data: TrainingData) -> None:
+    with pytest.raises(Killed):
+        train(tmp_path, data, kill_at=3)
+    record = checkpoint.load(tmp_path / "best").record
+    (tmp_path / "checkpoint.json").unlink()
+    flattered = {**record, "figures": {"separation": 0.0}}
+    (tmp_path / "best" / "checkpoint.json").write_text(json.dumps(flattered))
+    train(tmp_path, data, replace(PLAN, seed=6))
+    assert checkpoint.load(tmp_path / "best").record["plan"]["seed"] == 6
 
 
 def test_a_rebuilt_model_has_the_averaged_parameters(tmp_path: Path, data: TrainingData) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from caloforge.errors import ConfigError
+from caloforge.errors import ConfigError, InputError
 from caloforge.geometry import Calorimeter
 from caloforge.models.calogan import CaloGAN, Config
 from caloforge.train.data import load
@@ -45,6 +45,15 @@ def test_a_validation_compares_and_draws(tmp_path: Path, small_file: Path, small
     assert {"separation/response", "separation/layer_fraction_1"} <= set(figures)
     assert (tmp_path / "pictures" / "step-000007.png").read_bytes().startswith(b"\x89PNG")
     assert Validation(data, tmp_path)(8, model) == figures
+
+
+def test_a_run_of_too_few_showers_makes_no_folder(
+    tmp_path: Path, small_file: Path, small: Calorimeter
+) -> None:
+    plan = Plan(held_out=10, batch=256)
+    with pytest.raises(InputError, match="fewer than a batch"):
+        run("calogan", [small_file], tmp_path / "run", plan, geometry=small, settings={"latent": 8})
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_names_a_wrong_key_before_it_makes_a_folder(

@@ -16,7 +16,7 @@ import torch
 
 from caloforge import checkpoint, config
 from caloforge.config import strict_dataclass
-from caloforge.errors import CheckpointError
+from caloforge.errors import CheckpointError, InputError
 from caloforge.models.base import Batch, GenerativeModel
 from caloforge.progress import Progress, no_progress
 from caloforge.train.data import TrainingData
@@ -92,6 +92,8 @@ def fit(
     ------
     CheckpointError
         The folder holds the training of another model, plan or data.
+    InputError
+        There are fewer showers than a batch takes.
     """
     optimizers = model.optimizers()
     average = (
@@ -99,7 +101,7 @@ def fit(
     )
     identity = describe(model, plan, data)
     done = _resume(folder, identity, model, optimizers, average)
-    total = plan.epochs * (len(data) // plan.batch)
+    total = plan.epochs * steps_an_epoch(data, plan)
     saved = time.monotonic()
     progress(done, total)
     for step in range(done, total):
@@ -122,6 +124,16 @@ def fit(
         progress(done, total)
 
 
+def steps_an_epoch(data: TrainingData, plan: Plan) -> int:
+    """Return how many whole batches the showers make; raises `InputError` where there is not even one."""
+    if len(data) < plan.batch:
+        raise InputError(
+            f"{len(data)} showers are left to train on, fewer than a batch of {plan.batch}: "
+            "simulate more, hold out fewer, or choose a smaller batch."
+        )
+    return len(data) // plan.batch
+
+
 def describe(model: GenerativeModel, plan: Plan, data: TrainingData) -> dict[str, Any]:
     """Return the record that identifies a training: two trainings with equal records are the same."""
     return {
@@ -139,7 +151,7 @@ def _mix(*numbers: int) -> int:
 
 
 def _batch(data: TrainingData, plan: Plan, step: int) -> Batch:
-    epoch, index = divmod(step, len(data) // plan.batch)
+    epoch, index = divmod(step, steps_an_epoch(data, plan))
     order = np.random.default_rng([plan.seed, epoch]).permutation(len(data))
     return data.batch(order[index * plan.batch : (index + 1) * plan.batch], flips=plan.flips)
 
@@ -165,9 +177,21 @@ def _averaged(model: GenerativeModel, average: dict[str, torch.Tensor]) -> Itera
 def _keep_best(folder: Path, record: dict[str, Any], model: GenerativeModel) -> None:
     """Keep the parameters of the validation with the lowest separation from the held-out showers so far."""
     best = checkpoint.read_record(folder)
-    if best is None or record["figures"]["separation"] < best["figures"]["separation"]:
+    # one that was killed before its first checkpoint may have left the best of another training behind
+    if best is None or _changes(best, record) or _separation(record) < _separation(best):
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
         checkpoint.save(folder, record, tensors)
+
+
+def _separation(record: dict[str, Any]) -> float:
+    return float(record["figures"]["separation"])
+
+
+def _changes(saved: dict[str, Any], record: dict[str, Any]) -> list[str]:
+    """Return the keys in which two trainings differ; the number of epochs does not count."""
+    plans = [{**item.get("plan", {}), "epochs": None} for item in (saved, record)]
+    others = [key for key in ("model", "config", "geometry", "data") if saved.get(key) != record[key]]
+    return others + ["plan"] * (plans[0] != plans[1])
 
 
 def _save(
@@ -193,11 +217,10 @@ def _resume(
     if checkpoint.read_record(folder) is None:
         return 0
     saved = checkpoint.load(folder)
-    different = [key for key, value in identity.items() if saved.record.get(key) != value and key != "plan"]
-    plans = {**saved.record["plan"], "epochs": identity["plan"]["epochs"]}
-    if different or plans != identity["plan"]:
+    changes = _changes(saved.record, identity)
+    if changes:
         raise CheckpointError(
-            f"{folder} holds a training with another {' and '.join(different) or 'plan'}: "
+            f"{folder} holds a training with another {' and '.join(changes)}: "
             "choose another folder, or call with what it was started with (only --epochs may grow)."
         )
     model.load_state_dict(saved.group("model"))

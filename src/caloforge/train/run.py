@@ -11,7 +11,7 @@ from caloforge.geometry import Calorimeter
 from caloforge.particles import particle_name
 from caloforge.progress import Progress, no_progress
 from caloforge.train.data import load
-from caloforge.train.fit import Plan, fit
+from caloforge.train.fit import Plan, fit, steps_an_epoch
 from caloforge.train.log import RunLog, Validation
 
 
@@ -60,6 +60,7 @@ def run(
     known, unseen = load(data, geometry, reading).split(plan.held_out, plan.seed)
     particles = [particle_name(pdg) for pdg in known.particles]
     chosen = config.load(entry.Config, {"particles": particles, **settings})
+    steps_an_epoch(known, plan)  # refuses too few showers before there is a folder
     torch.set_num_threads(threads)
     torch.manual_seed(plan.seed)
     network = entry(chosen, geometry)
