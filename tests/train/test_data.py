@@ -28,6 +28,18 @@ def test_files_of_several_particles_get_a_label_each(tmp_path: Path, small_showe
     assert data.label.tolist() == [0] * len(small_showers) + [1] * len(small_showers)
 
 
+def test_reading_tells_how_far_it_is(small_file: Path, small: Calorimeter) -> None:
+    told: list[tuple[int, int]] = []
+    load([small_file, small_file], small, lambda done, total: told.append((done, total)))
+    assert told == [(96, 192), (192, 192)]
+
+
+def test_files_without_showers_are_refused(tmp_path: Path, small_showers: Showers) -> None:
+    small_showers[:0].save(tmp_path / "empty.h5")
+    with pytest.raises(InputError, match=r"no showers to train on in .*empty\.h5"):
+        load([tmp_path / "empty.h5"], small_showers.geometry)
+
+
 def test_flips_move_energy_and_keep_it(small_file: Path, small: Calorimeter) -> None:
     data = load([small_file], small)
     index = np.arange(len(data))

@@ -29,6 +29,13 @@ def test_rows_that_will_be_made_again_are_dropped(tmp_path: Path) -> None:
     assert rows(tmp_path) == expected
 
 
+def test_closed_curves_are_on_the_disk(tmp_path: Path) -> None:
+    with RunLog(tmp_path, done=0, every=1) as log:
+        log(1, {"loss": 0.25})
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    assert b"loss" in events.read_bytes()
+
+
 def test_validations_are_logged_between_the_turns(tmp_path: Path) -> None:
     log = RunLog(tmp_path, done=0, every=10)
     log(3, {"loss": 1.0})

@@ -106,16 +106,19 @@ def load(paths: Sequence[Path], geometry: Calorimeter, progress: Progress = no_p
 
     Raises
     ------
-    ShowerFileError, GeometryError
-        A file is not one of showers, or its cells do not fit into those of ``geometry``.
+    ShowerFileError, GeometryError, InputError
+        A file is not one of showers, its cells do not fit into those of ``geometry``, or all files are empty.
     """
     parts: list[Showers] = []
     provenance: list[dict[str, Any]] = []
+    done, total = 0, sum(map(_count, paths))
+    if total == 0:
+        raise InputError(f"There are no showers to train on in {', '.join(map(str, paths))}.")
     for path in paths:
         with ShowerFile(path) as file:
             for batch in file.batches(_READ):
                 parts.append(batch if batch.geometry == geometry else batch.rebin(geometry))
-                progress(sum(map(len, parts)), sum(map(len, parts)) + len(file))
+                progress(done := done + len(batch), total)
             names = [particle_name(pdg) for pdg in dict.fromkeys(file.pdg.tolist())]
             provenance.append(
                 {"file": path.name, "sha256": sha256(path), "showers": len(file), "particles": names}
@@ -131,3 +134,8 @@ def load(paths: Sequence[Path], geometry: Calorimeter, progress: Progress = no_p
         particles,
         provenance,
     )
+
+
+def _count(path: Path) -> int:
+    with ShowerFile(path) as file:
+        return len(file)

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from caloforge import catalog, plots
+from caloforge.atomic import written_aside
 from caloforge.metrics.separation import separation
 from caloforge.models.base import GenerativeModel
 from caloforge.showers import Showers
@@ -17,6 +19,8 @@ from caloforge.train.data import TrainingData
 
 class RunLog:
     """Writes the figures of a training into its folder as ``log.csv`` and for TensorBoard.
+
+    Use as a context manager, or the last curves may stay in the memory.
 
     Parameters
     ----------
@@ -34,8 +38,16 @@ class RunLog:
         self.path, self.every = folder / "log.csv", every
         self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=done or None)
         kept = [row for row in self._rows() if int(row[0]) <= done]
-        with self.path.open("w", newline="", encoding="utf-8") as file:
+        with written_aside(self.path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([["step", "figure", "value"], *kept])
+
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._curves.close()
 
     def __call__(self, step: int, figures: dict[str, float]) -> None:
         """Log the figures of a step, if its turn has come or a validation is among them."""
@@ -88,7 +100,8 @@ class Validation:
         sample = self.held_out.replace_cells(self._sample(model))
         generated = sample.showers({"model": f"{model.name} after {step} steps"})
         self.pictures.mkdir(parents=True, exist_ok=True)
-        plots.average(generated, beside=self._reference).savefig(self.pictures / f"step-{step:06d}.png")
+        picture = plots.average(generated, beside=self._reference)
+        plots.save([picture], self.pictures / f"step-{step:06d}.png")
         return compare(generated, self._reference)
 
     @torch.no_grad()

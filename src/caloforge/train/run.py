@@ -65,14 +65,14 @@ def run(
     torch.manual_seed(plan.seed)
     network = entry(chosen, geometry)
     record = checkpoint.read_record(folder)
-    log = RunLog(folder, done=record["step"] if record else 0)
-    fit(
-        network,
-        known,
-        plan,
-        folder,
-        validate=Validation(unseen, folder),
-        log=log,
-        minutes=minutes,
-        progress=progress,
-    )
+    with RunLog(folder, done=record["step"] if record else 0) as log:
+        fit(
+            network,
+            known,
+            plan,
+            folder,
+            validate=Validation(unseen, folder),
+            log=log,
+            minutes=minutes,
+            progress=progress,
+        )
