@@ -55,6 +55,11 @@ def test_a_text_file_gives_one_energy_a_line(tmp_path: Path) -> None:
     np.testing.assert_array_equal(spectrum.sample(1, 0, 2), [1500, 20000])
 
 
+def test_a_list_may_be_longer_than_any_path() -> None:
+    spectrum = Spectrum.parse(",".join(["12.5"] * 2000))
+    np.testing.assert_array_equal(spectrum.sample(1, 1990, 2010), np.full(20, 12.5 * GeV))
+
+
 @pytest.mark.parametrize(
     "text", ["0", "-5", "nan", "inf", "5:nan", "100:1", "1:1", "", "ten", "1,0", "no/file.txt"]
 )

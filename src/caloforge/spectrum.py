@@ -48,7 +48,7 @@ class Spectrum:
         InputError
             An energy is not a finite number above 0, or the range is empty.
         """
-        if Path(text).is_file():
+        if names_file(text):
             return cls._listed(text, _from_file(Path(text)))
         low, colon, high = text.partition(":")
         if colon:
@@ -86,10 +86,18 @@ class Spectrum:
         All values are float32 numbers, so that no file format changes them.
         """
         if self.values:
-            energies = np.asarray(self.values)[np.arange(start, stop) % len(self.values)]
+            energies = np.array([self.values[i % len(self.values)] for i in range(start, stop)])
         else:
             energies = self.low + (self.high - self.low) * _uniforms(seed, start, stop)
         return energies.astype(np.float32).astype(np.float64)
+
+
+def names_file(text: str) -> bool:
+    """Whether a text is the path of a file; a list of energies can be longer than any path may be."""
+    try:
+        return Path(text).is_file()
+    except OSError:
+        return False
 
 
 def check_energy(value: float) -> float:

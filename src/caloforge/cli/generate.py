@@ -2,7 +2,6 @@
 
 import time
 import warnings
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,13 +42,13 @@ def command(
     """
     from caloforge.generate import Conservation, Generator, OutsideTrainedRange, generate_file
     from caloforge.particles import parse_particle, particle_name
-    from caloforge.spectrum import Spectrum
+    from caloforge.spectrum import Spectrum, names_file
     from caloforge.trained import TrainedModel
 
     pdg = parse_particle(particle)
     spectrum = Spectrum.parse(energy)
     if number is None:
-        number = len(spectrum.values) if Path(energy).is_file() else 1000
+        number = len(spectrum.values) if names_file(energy) else 1000
     trained = TrainedModel.load(model, threads) if model else TrainedModel.find(pdg, geometry, threads)
     generator = Generator(trained, pdg, spectrum, seed, Conservation(max_tries) if conserve_energy else None)
     begin = time.perf_counter()
