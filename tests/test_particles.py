@@ -14,8 +14,10 @@ def test_names_and_ids_are_understood(text: str, pdg: int) -> None:
     assert parse_particle(particle_name(pdg)) == pdg
 
 
-def test_a_nucleus_keeps_a_name() -> None:
-    assert particle_name(parse_particle("1000020040"))
+@pytest.mark.parametrize("pdg", [1000020040, 3112, -3112, 421, 22])
+def test_every_particle_has_a_name_that_is_understood(pdg: int) -> None:
+    assert parse_particle(str(pdg)) == pdg
+    assert parse_particle(particle_name(pdg)) == pdg
 
 
 @pytest.mark.parametrize("text", ["", "positorn", "0", "99999999"])

@@ -30,6 +30,8 @@ _NAMES: dict[str, int] = {
 def parse_particle(text: str) -> int:
     """Turn a particle's name (``e+``, ``gamma``, ``pi+``) or PDG id (``-11``) into its PDG id.
 
+    Beside the common names below, those of `particle_name` are known.
+
     Raises
     ------
     InputError
@@ -38,7 +40,9 @@ def parse_particle(text: str) -> int:
     if text in _NAMES:
         return _NAMES[text]
     try:
-        return int(Particle.from_pdgid(int(text)).pdgid)
+        is_number = text.removeprefix("-").isdecimal()
+        found = Particle.from_pdgid(int(text)) if is_number else Particle.from_name(text)
+        return int(found.pdgid)
     except (ValueError, InvalidParticle, ParticleNotFound):
         raise InputError(
             f"'{text}' is no known particle. Give a PDG id or one of: {', '.join(_NAMES)}."
@@ -46,7 +50,7 @@ def parse_particle(text: str) -> int:
 
 
 def particle_name(pdg: int) -> str:
-    """Return the plain name of a particle, as Geant4 and `parse_particle` know it."""
+    """Return the plain name of a particle, which `parse_particle` knows; the number where it has none."""
     for name, known in _NAMES.items():
         if known == pdg:
             return name
