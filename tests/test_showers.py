@@ -264,6 +264,15 @@ def test_killed_while_writing_keeps_the_old_file(make_showers, tmp_path, append)
     assert path.read_bytes() == before
 
 
+def test_the_first_shower_decides_the_columns_and_not_an_empty_sample(make_showers, tmp_path):
+    showers = make_showers(3)
+    bare = Showers(showers.geometry, showers.cells, 1.0, 22)
+    with ShowerWriter(tmp_path / "a.h5", showers.geometry) as writer:
+        writer.write(showers[:0])
+        writer.write(bare)
+    assert_equal(read(tmp_path / "a.h5"), bare)
+
+
 def test_only_fitting_showers_are_appended(make_showers, calogan_fine, tmp_path):
     path = tmp_path / "showers.h5"
     showers = make_showers(3)

@@ -337,6 +337,9 @@ class ShowerWriter:
     def _prepare_columns(self, showers: Showers) -> None:
         """Make the columns that the first showers have; see that all later showers have the same."""
         group = self._file["columns"]
+        if not len(self):
+            for name in list(group):  # those of an empty sample that was written before
+                del group[name]
         if len(self) and len(showers):
             _check_same_columns(set(group), set(showers.columns))
         for name, column in showers.columns.items():

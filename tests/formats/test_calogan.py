@@ -80,6 +80,8 @@ def test_batches(tmp_path, make_showers):
     with open_any(tmp_path / "a.h5") as file:
         assert len(file) == 10
         parts = list(file.batches(4))
+        with pytest.raises(InputError, match="at least 1"):
+            next(file.batches(0))
         assert [len(part) for part in parts] == [4, 4, 2]
         assert np.array_equal(Showers.concatenate(parts).cells, showers.cells)
         assert np.array_equal(file.read(2, -1).cells, showers[2:-1].cells)

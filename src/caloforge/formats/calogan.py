@@ -136,6 +136,8 @@ class CaloganFile:
     def batches(self, size: int | None = None) -> Iterator[Showers]:
         """Yield all showers in their order, size at a time (default: as many as take 64 MiB)."""
         step = batch_size(self.geometry) if size is None else size
+        if step < 1:
+            raise InputError(f"A batch of {step} showers is not possible: give at least 1.")
         for start in range(0, len(self), step):
             yield self.read(start, start + step)
 
