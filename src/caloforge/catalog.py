@@ -1,7 +1,7 @@
 """A folder is its own catalogue: what lies in it can be named, and nothing has to be registered.
 
 Folders of data (``geometries``, ``samples``, ``weights``) give paths; folders of modules (``models``,
-``formats``, ``observables``) give the object that a module names ``ENTRY``.
+``formats``, ``observables``, ``metrics``) give the object that a module names ``ENTRY``.
 """
 
 import difflib
@@ -22,7 +22,7 @@ def names(folder: str) -> list[str]:
     Parameters
     ----------
     folder
-        A folder of the package: geometries, samples, weights, models, formats, observables.
+        A folder of the package: geometries, samples, weights, models, formats, observables, metrics.
     """
     suffix = _DATA.get(folder, ".py")
     stems = (Path(item.name) for item in files("caloforge").joinpath(folder).iterdir())

@@ -22,7 +22,7 @@ def separation(reference: Floats, sample: Floats, bins: int = 30) -> float:
 
     References
     ----------
-    Diefenbacher et al., arXiv:2005.05334, and Krause et al., CaloChallenge 2022, arXiv:2410.21611.
+    Diefenbacher et al. (DCTRGAN), arXiv:2009.03796, Eq. 15; CaloChallenge 2022, arXiv:2410.21611.
     """
     known = reference[np.isfinite(reference)]
     edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])) if len(known) else np.zeros(0)
