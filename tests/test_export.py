@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from caloforge import checkpoint, config
-from caloforge.errors import CheckpointError
+from caloforge.errors import CheckpointError, InputError
 from caloforge.export import export
 from caloforge.geometry import Calorimeter
 from caloforge.models.calogan import CaloGAN, Config
@@ -111,6 +111,14 @@ def test_a_missing_graph_and_a_foreign_record_are_named(own_copy: Path) -> None:
     (own_copy / "a.onnx").unlink()
     with pytest.raises(CheckpointError, match=r"a\.onnx is missing"):
         TrainedModel.load(own_copy / "a.json")
-    (own_copy / "a.json").write_text("[]")
-    with pytest.raises(CheckpointError, match="no record of a trained model"):
-        TrainedModel.load(own_copy / "a.json")
+    for content in ("[]", "{", '{"graph": "a.onnx", "sha256": "0"}'):
+        (own_copy / "a.json").write_text(content)
+        with pytest.raises(CheckpointError, match="no record of a trained model"):
+            TrainedModel.load(own_copy / "a.json")
+
+
+def test_a_graph_is_no_record_and_a_record_no_graph(own_copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"give the \.json"):
+        TrainedModel.load(own_copy / "a.onnx")
+    with pytest.raises(InputError, match=r"ends in \.onnx"):
+        export(tmp_path, tmp_path / "a.json")

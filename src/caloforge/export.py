@@ -19,6 +19,7 @@ from onnx import helper, numpy_helper
 
 from caloforge import checkpoint
 from caloforge.atomic import written_aside
+from caloforge.errors import InputError
 from caloforge.models.base import GenerativeModel
 from caloforge.particles import parse_particle
 from caloforge.trained import TrainedModel
@@ -48,7 +49,11 @@ def export(folder: Path, path: Path, *, precision: Precision = "int8") -> Traine
     ------
     CheckpointError
         The folder holds no whole checkpoint.
+    InputError
+        The path does not end in ``.onnx``.
     """
+    if path.suffix != ".onnx":
+        raise InputError(f"The graph can't be written to {path.name}: give a name that ends in .onnx.")
     saved = checkpoint.load(folder)
     model = saved.build_model()
     graph = _trace(model)

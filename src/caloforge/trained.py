@@ -19,6 +19,8 @@ from caloforge.units import GeV
 
 Cells = npt.NDArray[np.float32]
 
+_KEYS = {"graph", "sha256", "pdg", "geometry", "energy_range_GeV", "noise_size"}
+
 
 @dataclass(frozen=True)
 class TrainedModel:
@@ -53,18 +55,15 @@ class TrainedModel:
             The record or the graph is missing or was altered.
         """
         own = Path(name_or_path)
-        path = own if own.suffix == ".json" else catalog.load("weights", str(name_or_path))
+        is_path = own.suffix == ".json" or own.is_file()
+        path = own if is_path else catalog.load("weights", str(name_or_path))
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = _read_record(path)
             graph = path.with_name(record["graph"])
             digest = hashlib.sha256(graph.read_bytes()).hexdigest()
         except FileNotFoundError as error:
             raise CheckpointError(
                 f"{error.filename} is missing: install caloforge, or export the model, again."
-            ) from None
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
-            raise CheckpointError(
-                f"{path} is no record of a trained model: give the .json that 'caloforge export' wrote."
             ) from None
         if digest != record["sha256"]:
             raise CheckpointError(
@@ -82,10 +81,7 @@ class TrainedModel:
         CatalogError
             None were trained for these; the message says which were, and the commands that make one.
         """
-        records = {
-            name: json.loads(catalog.load("weights", name).read_text(encoding="utf-8"))
-            for name in catalog.names("weights")
-        }
+        records = {name: _read_record(catalog.load("weights", name)) for name in catalog.names("weights")}
         for name, record in records.items():
             if record["geometry"]["name"] == geometry and pdg in record["pdg"]:
                 return cls.load(name, threads)
@@ -142,3 +138,15 @@ class TrainedModel:
         # Spinning threads between blocks would take a whole core from whoever shares the machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return onnxruntime.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        record = None
+    if not (isinstance(record, dict) and record.keys() >= _KEYS):
+        raise CheckpointError(
+            f"{path} is no record of a trained model: give the .json that 'caloforge export' wrote."
+        )
+    return record
