@@ -73,7 +73,7 @@ class Generator:
     rejected: int = 0
 
     def batches(self, n: int, size: int) -> Iterator[Showers]:
-        """Yield n showers in batches of a size, rounded up to whole blocks; the last may be smaller.
+        """Return n showers in batches of a size, rounded up to whole blocks; the last may be smaller.
 
         Raises
         ------
@@ -84,6 +84,9 @@ class Generator:
             if value < 1:
                 raise InputError(f"The {what} must be at least 1; found {value}.")
         self._warn_outside()
+        return self._batches(n, size)
+
+    def _batches(self, n: int, size: int) -> Iterator[Showers]:
         blocks, together = -(-n // BLOCK), -(-size // BLOCK)
         for first in range(0, blocks, together):
             made = [self._block(number) for number in range(first, min(first + together, blocks))]
@@ -136,9 +139,11 @@ class Generator:
     def _warn_outside(self) -> None:
         low, high = self.model.energy_range
         if self.spectrum.low < low or self.spectrum.high > high:
+            bounds = (self.spectrum.low, self.spectrum.high)
+            asked = " to ".join(dict.fromkeys(f"{energy / GeV:g}" for energy in bounds))
             warnings.warn(
-                f"{self.model.name} was trained from {low / GeV:g} to {high / GeV:g} GeV; showers at "
-                f"{self.spectrum.text} GeV reach beyond, and nobody has compared those with Geant4.",
+                f"{self.model.name} was trained from {low / GeV:g} to {high / GeV:g} GeV; showers of {asked} GeV "
+                "reach beyond, and nobody has compared those with Geant4.",
                 OutsideTrainedRange,
                 stacklevel=3,
             )
@@ -227,7 +232,9 @@ def generate_file(
     """
     done = 0
     with ShowerWriter(path, generator.model.geometry, generator.provenance) as writer:
-        for showers in generator.batches(n, batch):
+        batches = generator.batches(n, batch)
+        progress(0, n)
+        for showers in batches:
             writer.write(showers)
             done += len(showers)
             progress(done, n)

@@ -25,7 +25,7 @@ def command(
         str | None, typer.Option(help="Weights by name, or the .json of your own export.")
     ] = None,
     seed: Seed = 1,
-    batch: Annotated[int, typer.Option(help="Showers in memory at once; does not change the result.")] = 8192,
+    batch: Annotated[int, typer.Option(help="Showers in memory at once; does not change the result.")] = 1024,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads (default: all cores).")] = None,
     conserve_energy: Annotated[
         bool, typer.Option("--conserve-energy", help="Draw showers again that hold more energy than came in.")
