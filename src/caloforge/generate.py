@@ -142,8 +142,8 @@ class Generator:
             bounds = (self.spectrum.low, self.spectrum.high)
             asked = " to ".join(dict.fromkeys(f"{energy / GeV:g}" for energy in bounds))
             warnings.warn(
-                f"{self.model.name} was trained from {low / GeV:g} to {high / GeV:g} GeV; showers of {asked} GeV "
-                "reach beyond, and nobody has compared those with Geant4.",
+                f"{self.model.name} was trained from {low / GeV:g} to {high / GeV:g} GeV; showers of "
+                f"{asked} GeV reach beyond, and nobody has compared those with Geant4.",
                 OutsideTrainedRange,
                 stacklevel=3,
             )
