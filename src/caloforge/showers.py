@@ -561,7 +561,7 @@ def _foreign(path: Path) -> str:
         return f"{path} is an HDF5 file, but neither caloforge's nor of a known layout ({known})."
     return (
         f"{path} has the layout '{layout}', which has to be converted first: "
-        f"caloforge convert {path} showers.h5 --format {layout}"
+        f"caloforge convert {path} --format {layout} -o showers.h5"
     )
 
 

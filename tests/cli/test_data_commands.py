@@ -52,14 +52,16 @@ def test_rebin(run, make_showers, calogan_fine, calogan, tmp_path):
 def test_convert_there_and_back(run, make_showers, tmp_path):
     showers = make_showers(5)
     showers.save(tmp_path / "a.h5")
-    assert run("convert", tmp_path / "a.h5", tmp_path / "b.h5", "--format", "calogan")[0] == 0
+    assert run("convert", tmp_path / "a.h5", "-o", tmp_path / "b.h5", "--format", "calogan")[0] == 0
     assert ENTRY.recognises(tmp_path / "b.h5")
-    assert run("convert", tmp_path / "b.h5", tmp_path / "c.h5", "--format", "calogan")[0] == 0
+    assert run("convert", tmp_path / "b.h5", "-o", tmp_path / "c.h5", "--format", "calogan")[0] == 0
     back = read(tmp_path / "c.h5")
     assert np.array_equal(back.cells, showers.cells)
     assert np.array_equal(back.pdg, showers.pdg)
     assert (
-        run("convert", tmp_path / "b.h5", tmp_path / "d.h5", "--format", "calogan", "--particle", "pi+")[0]
+        run(
+            "convert", tmp_path / "b.h5", "-o", tmp_path / "d.h5", "--format", "calogan", "--particle", "pi+"
+        )[0]
         == 0
     )
     assert set(read(tmp_path / "d.h5").pdg) == {211}
@@ -79,13 +81,13 @@ def test_mistakes_end_in_a_sentence(run, make_showers, tmp_path):
         (("rebin", tmp_path / "ours.h5", "calogn", "-o", out), "Did you mean 'calogan'"),
         (("rebin", tmp_path / "published.h5", "calogan", "-o", out), "caloforge convert"),
         (("rebin", tmp_path / "ours.h5", "calogan", "-o", tmp_path / "none" / "out.h5"), "no such folder"),
-        (("convert", tmp_path / "published.h5", out, "--format", "calogan"), "--particle e+"),
+        (("convert", tmp_path / "published.h5", "-o", out, "--format", "calogan"), "--particle e+"),
         (
-            ("convert", tmp_path / "published.h5", out, "--format", "calogan", "--particle", "x"),
+            ("convert", tmp_path / "published.h5", "-o", out, "--format", "calogan", "--particle", "x"),
             "no known particle",
         ),
-        (("convert", tmp_path / "ours.h5", out, "--format", "calo"), "not among the formats"),
-        (("convert", tmp_path / "text.h5", out, "--format", "calogan"), "not an HDF5 file"),
+        (("convert", tmp_path / "ours.h5", "-o", out, "--format", "calo"), "not among the formats"),
+        (("convert", tmp_path / "text.h5", "-o", out, "--format", "calogan"), "not an HDF5 file"),
     ]:
         code, _, messages = run(*arguments)
         assert code == 2, arguments

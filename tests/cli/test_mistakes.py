@@ -34,6 +34,8 @@ def test_energies(run: Run, tmp_path: Path, energy: str) -> None:
         (("-n", "0"), "must be at least 1"),
         (("-n", "-3"), "must be at least 1"),
         (("--batch", "0"), "must be at least 1"),
+        (("--seed", "-1"), "The seed -1 is not possible"),
+        (("--seed", str(2**130)), "is not possible"),
         (("--model", "calogan_gama"), "Did you mean 'calogan_gamma'"),
         (("--model", "no.json"), "no.json is missing"),
         (("--geometry", "atlas"), "in atlas"),

@@ -9,20 +9,35 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from caloforge.errors import CaloforgeError, MissingExtra
+from caloforge.errors import CaloforgeError, InputError, MissingExtra
 from caloforge.progress import Progress
 
-console = Console()
+console = Console(emoji=False)
 """Standard output, for results."""
-messages = Console(stderr=True)
+messages = Console(stderr=True, emoji=False)
 """Standard error, for progress and warnings, so that results can be piped."""
 
-Seed = Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same showers.")]
+
+def _check_seed(seed: int) -> int:
+    if not 0 <= seed < 1 << 64:
+        raise InputError(f"The seed {seed} is not possible: give a whole number from 0 to 2^64 - 1.")
+    return seed
+
+
+Seed = Annotated[
+    int,
+    typer.Option(callback=_check_seed, help="Of all random numbers; the same seed gives the same result."),
+]
 Energy = Annotated[
     str,
     typer.Option(help="Incident energy in GeV: 50 (fixed), 1:100 (uniform), 10,50,100 (in turn), or a file."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
+
+
+def say(text: str) -> None:
+    """Print a line of the result as it is: brackets in names are no markup, and long paths stay whole."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def sentence(error: Exception) -> str | None:

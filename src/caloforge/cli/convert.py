@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from caloforge.cli.common import console, progress_bar
+from caloforge.cli.common import Output, progress_bar, say
 
 if TYPE_CHECKING:
     from caloforge.formats import Format, Source
@@ -17,15 +16,16 @@ if TYPE_CHECKING:
 
 def command(
     file: Annotated[Path, typer.Argument(help="File to read: caloforge's or of the foreign layout.")],
-    output: Annotated[Path, typer.Argument(help="File to write, of the other of the two layouts.")],
+    output: Output,
     layout: Annotated[str, typer.Option("--format", help="The foreign layout, such as calogan.")],
     particle: Annotated[
-        str | None, typer.Option(help="Incident particle, where the foreign file does not say it.")
+        str | None,
+        typer.Option("--particle", "-p", help="Incident particle, where the foreign file does not say it."),
     ] = None,
 ) -> None:
     """Convert a file of a foreign layout to caloforge's, or a file of caloforge's to a foreign layout.
 
-    [bold]Example[/bold]: caloforge convert published.h5 eplus.h5 --format calogan --particle e+
+    [bold]Example[/bold]: caloforge convert published.h5 --format calogan --particle e+ -o eplus.h5
     """
     from caloforge import catalog
     from caloforge.showers import ShowerFile
@@ -38,7 +38,7 @@ def command(
             with ShowerFile(file) as source:
                 entry.write(_told(source, progress), output)
                 number = len(source)
-    console.print(f"{escape(str(output))}: {number:,} showers", highlight=False)
+    say(f"{output}: {number:,} showers")
 
 
 def _import(entry: "Format", file: Path, particle: str | None, output: Path, progress: "Progress") -> int:

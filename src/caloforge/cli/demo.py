@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from caloforge.cli.common import Seed, console, progress_bar
+from caloforge.cli.common import Seed, progress_bar, say
 
 if TYPE_CHECKING:
     from caloforge.report import Section
@@ -43,8 +42,8 @@ def command(
         progress(len(pairs), parts)
         report.write_page(page, "Showers from caloforge beside Geant4", sections)
         progress(parts, parts)
-    console.print(f"Showers and pictures: {escape(str(output))}/", highlight=False, soft_wrap=True)
-    console.print(f"All on one page:      {escape(str(page))}", highlight=False, soft_wrap=True)
+    say(f"Showers and pictures: {output}/")
+    say(f"All on one page:      {page}")
 
 
 def _sample(particle: str) -> "Showers":

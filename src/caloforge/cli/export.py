@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from caloforge.cli.common import Output, Seed, console, extra
+from caloforge.cli.common import Output, Seed, extra, say
 
 if TYPE_CHECKING:
     from caloforge.showers import Showers
@@ -39,17 +38,28 @@ def command(
     with extra("train"):
         from caloforge.export import export
     from caloforge import card
-    from caloforge.showers import read
 
-    geant4 = read(reference) if reference else None
+    geant4 = _sample(reference) if reference else None
     trained = export(folder, output, precision=precision.value)
     written = [output, output.with_suffix(".json")]
     if geant4 is not None:
         written.append(output.with_suffix(".md"))
         card.write(written[-1], trained, _generate_like(geant4, trained, seed), geant4)
     for path in written:
-        console.print(escape(str(path)), highlight=False, soft_wrap=True)
-    console.print(f"Next: caloforge generate --model {escape(str(written[1]))} --particle ... -o showers.h5")
+        say(str(path))
+    say(f"Next: caloforge generate --model {written[1]} --particle ... -o showers.h5")
+
+
+def _sample(path: Path) -> "Showers":
+    """Read showers to compare with, which are of one particle."""
+    from caloforge.errors import InputError
+    from caloforge.showers import read
+
+    showers = read(path)
+    particles = len(set(showers.pdg.tolist()))
+    if particles != 1:
+        raise InputError(f"{path} holds showers of {particles} particles: a card compares those of one.")
+    return showers
 
 
 def _generate_like(sample: "Showers", model: "TrainedModel", seed: int) -> "Showers":

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from caloforge.cli.common import Energy, Output, Seed, console, messages, progress_bar
+from caloforge.cli.common import Energy, Output, Seed, messages, progress_bar, say
 
 
 def command(
@@ -64,4 +64,4 @@ def command(
     if conserve_energy:
         messages.print(f"Energy conservation: {generator.rejected:,} showers were drawn again.")
     rate = f"{1000 * seconds / number:.3g} ms a shower, written"
-    console.print(f"{escape(str(output))}: {number:,} showers, {rate}", highlight=False, soft_wrap=True)
+    say(f"{output}: {number:,} showers, {rate}")

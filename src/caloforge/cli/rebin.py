@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from caloforge.cli.common import Output, console, progress_bar
+from caloforge.cli.common import Output, progress_bar, say
 
 
 def command(
@@ -18,20 +17,17 @@ def command(
 
     [bold]Example[/bold]: caloforge rebin eplus_fine.h5 calogan -o eplus.h5
     """
-    from caloforge.geometry import Calorimeter, rebin_matrix
+    from caloforge.geometry import Calorimeter
     from caloforge.showers import ShowerFile, ShowerWriter
 
     coarse = Calorimeter.load(geometry)
     with ShowerFile(file) as source:
-        rebin_matrix(
-            source.geometry, coarse
-        )  # a grid that does not fit is refused before anything is written
-        provenance = {**source.provenance, "rebinned_from": source.geometry.name}
+        start = source.read(0, 0).rebin(coarse)  # refuses a grid that does not fit before anything is written
         with (
-            ShowerWriter(output, coarse, provenance) as writer,
+            ShowerWriter(output, coarse, start.provenance) as writer,
             progress_bar("Rebinning", "showers") as progress,
         ):
             for batch in source.batches():
                 writer.write(batch.rebin(coarse))
                 progress(len(writer), len(source))
-        console.print(f"{escape(str(output))}: {len(source):,} showers on {coarse.name}", highlight=False)
+        say(f"{output}: {len(source):,} showers on {coarse.name}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from caloforge.cli.common import console, messages
+from caloforge.cli.common import messages, say
 
 if TYPE_CHECKING:
     from caloforge.plots import Figure
@@ -48,7 +48,7 @@ def command(
         written = {file.with_name(f"{file.stem}_{name}.png"): [figure] for name, figure in figures.items()}
     for path, pages in written.items():
         plots.save(pages, path)
-        console.print(escape(str(path)), highlight=False, soft_wrap=True)
+        say(str(path))
 
 
 def _figures(alone: "Showers", sample: "Showers", other: "Showers | None") -> "dict[str, Figure]":

@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
-from caloforge.cli.common import Energy, Output, Seed, console, progress_bar
+from caloforge.cli.common import Energy, Output, Seed, progress_bar, say
 
 
 def command(
     geometry: Annotated[str, typer.Argument(help="Calorimeter: a name of the catalogue or a TOML file.")],
-    particle: Annotated[str, typer.Option(help="Incident particle: e+, gamma, pi+, ... or a PDG id.")],
+    particle: Annotated[
+        str, typer.Option("--particle", "-p", help="Incident particle: e+, gamma, pi+ or a PDG id.")
+    ],
     energy: Energy,
     n: Annotated[int, typer.Option("-n", help="Number of showers in the finished file.")],
     output: Output,
@@ -44,8 +46,8 @@ def command(
             workers=workers,
             progress=progress,
         )
-    console.print(f"{done.path}: {done.showers} showers, {done.simulated} of them new")
+    say(f"{done.path}: {done.showers:,} showers, {done.simulated:,} of them new")
     if done.simulated:
-        console.print(f"{done.ms_per_GeV:.1f} ms of processor time per GeV, {done.seconds:.0f} s in all")
+        say(f"{done.ms_per_GeV:.1f} ms of processor time per GeV, {done.seconds:.0f} s in all")
     if done.crashes:
-        console.print(f"{done.crashes} crashed workers were replaced; their logs are in {done.path}.shards")
+        say(f"{done.crashes} crashed workers were replaced; their logs are in {done.path}.shards")

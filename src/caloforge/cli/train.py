@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from caloforge.cli.common import Seed, console, extra, progress_bar
+from caloforge.cli.common import Seed, extra, progress_bar, say
 
 
 def command(
@@ -61,8 +61,8 @@ def command(
             reading=reading,
             progress=progress,
         )
-    console.print(f"Trained: {output} (curves: log.csv; the best by validation: {output / 'best'}).")
-    console.print(f"Next: caloforge export {output / 'best'} -o NAME.onnx")
+    say(f"Trained: {output} (curves: log.csv; the best by validation: {output / 'best'}).")
+    say(f"Next: caloforge export {output / 'best'} -o NAME.onnx")
 
 
 def _settings(path: Path | None, pairs: list[str]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _settings(path: Path | None, pairs: list[str]) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
         for pair in pairs:
             content |= tomllib.loads(pair)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"The model's configuration is not TOML: {error}. Write --set key=value, with text in quotes."
         ) from None
