@@ -20,6 +20,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 
 def test_a_newer_checkpoint_takes_the_place_of_the_older(tmp_path: Path) -> None:
+    (tmp_path / ".step-00000001.safetensors.partial-7").write_bytes(b"of a process that was killed")
     for step in (1, 2):
         checkpoint.save(tmp_path, {"step": step}, TENSORS)
     assert checkpoint.load(tmp_path).record["step"] == 2

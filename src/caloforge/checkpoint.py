@@ -69,7 +69,7 @@ def surroundings() -> dict[str, str | int]:
 
 
 def save(folder: Path, record: Mapping[str, Any], tensors: dict[str, torch.Tensor]) -> None:
-    """Write a checkpoint into a folder and remove the one before it.
+    """Write a checkpoint into a folder; remove the one before it and what a process that was killed left.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def save(folder: Path, record: Mapping[str, Any], tensors: dict[str, torch.Tenso
     whole = {**record, "tensors": path.name, "sha256": sha256(path), "surroundings": surroundings()}
     with written_aside(folder / _RECORD) as aside:
         aside.write_text(json.dumps(whole, indent=1), encoding="utf-8")
-    for old in folder.glob("step-*.safetensors"):
+    for old in [*folder.glob("step-*.safetensors"), *folder.glob(".step-*.partial-*")]:
         if old != path:
             old.unlink()
 

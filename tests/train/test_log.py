@@ -54,6 +54,18 @@ def test_a_validation_compares_and_draws(tmp_path: Path, small_file: Path, small
     assert Validation(data, tmp_path)(8, model) == figures
 
 
+def test_a_run_does_not_mix_the_particles_up(tmp_path: Path, small_file: Path, small: Calorimeter) -> None:
+    with pytest.raises(ConfigError, match="leave 'particles' out"):
+        run(
+            "calogan",
+            [small_file],
+            tmp_path,
+            Plan(held_out=10),
+            geometry=small,
+            settings={"particles": ["mu-"]},
+        )
+
+
 def test_a_run_of_too_few_showers_makes_no_folder(
     tmp_path: Path, small_file: Path, small: Calorimeter
 ) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from caloforge import catalog, checkpoint, config
+from caloforge.errors import ConfigError
 from caloforge.geometry import Calorimeter
-from caloforge.particles import particle_name
+from caloforge.particles import parse_particle, particle_name
 from caloforge.progress import Progress, no_progress
 from caloforge.train.data import load
 from caloforge.train.fit import Plan, fit, steps_an_epoch
@@ -43,7 +44,7 @@ def run(
     geometry
         The read-out to learn.
     settings
-        Keys of the model's ``Config``; the particles are taken from the data unless they are given.
+        Keys of the model's ``Config``; the particles are those of the data, in the order of the labels.
     threads
         CPU threads.
     minutes
@@ -60,6 +61,11 @@ def run(
     known, unseen = load(data, geometry, reading).split(plan.held_out, plan.seed)
     particles = [particle_name(pdg) for pdg in known.particles]
     chosen = config.load(entry.Config, {"particles": particles, **settings})
+    if [parse_particle(name) for name in chosen.particles] != list(known.particles):
+        raise ConfigError(
+            f"The configuration names the particles {', '.join(chosen.particles)}, but the showers are, in "
+            f"their order, of {', '.join(particles)}: leave 'particles' out."
+        )
     steps_an_epoch(known, plan)  # refuses too few showers before there is a folder
     torch.set_num_threads(threads)
     torch.manual_seed(plan.seed)
