@@ -90,6 +90,7 @@ def test_a_model_of_several_particles_keeps_them_apart(small: Calorimeter, tmp_p
     model = CaloGAN(Config(latent=8, particles=("e+", "gamma"), conditioning="acgan"), small)
     graph = export(saved(model, tmp_path), tmp_path / "a.onnx")
     assert [graph.label(pdg) for pdg in (-11, 22)] == [0, 1]
+    assert graph.record["precision"] == "float32"  # no product is one of the noise alone
     noise, energy = np.ones((4, 8), np.float32), np.full(4, 5e4)
     cells = [graph(noise, energy, np.full(4, label)) for label in (0, 1)]
     assert not np.allclose(cells[0], cells[1])

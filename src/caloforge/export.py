@@ -43,7 +43,8 @@ def export(folder: Path, path: Path, *, precision: Precision = "int8") -> Traine
     path
         The ONNX file to write; the record has the same name with ``.json``.
     precision
-        Of the large products: "int8", or "float32" as trained.
+        Of the large products: "int8", or "float32" as trained. Where no large product is one of the noise
+        alone (several particles, a small model) all stays in float32, and the record says so.
 
     Raises
     ------
@@ -57,8 +58,8 @@ def export(folder: Path, path: Path, *, precision: Precision = "int8") -> Traine
     saved = checkpoint.load(folder)
     model = saved.build_model()
     graph = _trace(model)
-    if precision == "int8":
-        _quantise(graph.graph)
+    if precision == "int8" and not _quantise(graph.graph):
+        precision = "float32"
     with written_aside(path) as aside:
         onnx.save(graph, aside)
     record = _record(saved, model, path, precision)
@@ -120,8 +121,8 @@ def _deviation(model: GenerativeModel, trained: TrainedModel) -> dict[str, float
     }
 
 
-def _quantise(graph: onnx.GraphProto) -> None:
-    """Replace products of the noise with large constant matrices by products of whole numbers."""
+def _quantise(graph: onnx.GraphProto) -> bool:
+    """Replace products of the noise with large constant matrices by products of whole numbers, if any."""
     weights = {item.name: item for item in graph.initializer}
     found = [
         node
@@ -131,7 +132,7 @@ def _quantise(graph: onnx.GraphProto) -> None:
         and _size(weights.get(node.input[1])) >= _LARGE
     ]
     if not found:
-        return
+        return False
     nodes = _noise_in_7_bits(graph)
     for node in found:
         nodes += _whole_product(graph, node, numpy_helper.to_array(weights[node.input[1]]))
@@ -140,6 +141,7 @@ def _quantise(graph: onnx.GraphProto) -> None:
     rest = list(graph.node)
     del graph.node[:]
     graph.node.extend(nodes + rest)
+    return True
 
 
 def _size(item: onnx.TensorProto | None) -> int:
