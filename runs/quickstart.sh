@@ -7,9 +7,12 @@ folder=${1:-quickstart}
 mkdir -p "$folder"
 cd "$folder"
 caloforge simulate calogan_fine --particle e+ --energy 1:10 -n 200 -o fine.h5 --workers 2
+caloforge simulate calogan_fine --particle e+ --energy 1:10 -n 100 -o fine_held_out.h5 --workers 2 --seed 1
 caloforge rebin fine.h5 calogan -o geant4.h5
+caloforge rebin fine_held_out.h5 calogan -o held_out.h5
 caloforge info geant4.h5
-caloforge train calogan --data geant4.h5 -o training --epochs 4 --batch 32 --held-out 40 --validate-every 10
-caloforge export training/best -o eplus.onnx --reference geant4.h5
+caloforge train calogan --data geant4.h5 -o training --epochs 4 --batch 32 --held-out 40 --validate-every 10 \
+    --set 'energy_range=[1.0, 10.0]'
+caloforge export training/best -o eplus.onnx --reference held_out.h5
 caloforge generate --model eplus.json --particle e+ --energy 1:10 -n 1000 -o generated.h5
-caloforge show generated.h5 --beside geant4.h5 -o pictures.pdf
+caloforge show generated.h5 --beside held_out.h5 -o pictures.pdf
