@@ -99,5 +99,7 @@ def _data(item: Mapping[str, Any]) -> str:
 
 
 def _plain(provenance: Mapping[str, Any]) -> str:
+    if "parts" in provenance:
+        return "; ".join(map(_plain, provenance["parts"]))
     simple = {key: value for key, value in provenance.items() if not isinstance(value, dict | list)}
     return ", ".join(f"{key} {value}" for key, value in simple.items())

@@ -22,6 +22,8 @@ from caloforge.spectrum import Spectrum
 from caloforge.trained import TrainedModel
 from caloforge.units import GeV
 
+_WORD = (1 << 32) - 1
+
 BLOCK = 128
 """Showers that are made at once; part of what a seed means."""
 
@@ -83,22 +85,26 @@ class Generator:
         for what, value in (("number of showers", n), ("batch size", size)):
             if value < 1:
                 raise InputError(f"The {what} must be at least 1; found {value}.")
+        if not 0 <= self.seed < 1 << 64:
+            raise InputError(f"The seed {self.seed} is not possible: give a number from 0 to 2^64 - 1.")
         self._warn_outside()
         return self._batches(n, size)
 
     def _batches(self, n: int, size: int) -> Iterator[Showers]:
         blocks, together = -(-n // BLOCK), -(-size // BLOCK)
         for first in range(0, blocks, together):
-            made = [self._block(number) for number in range(first, min(first + together, blocks))]
-            yield Showers.concatenate(made)[: n - first * BLOCK]
+            numbers = range(first, min(first + together, blocks))
+            yield Showers.concatenate([self._block(number, n - number * BLOCK) for number in numbers])
 
-    def _block(self, number: int) -> Showers:
+    def _block(self, number: int, wanted: int) -> Showers:
+        """Make a block, of which the first showers are wanted, and return those."""
         energy = self.spectrum.sample(self.seed, number * BLOCK, (number + 1) * BLOCK)
         label = np.full(BLOCK, self.model.label(self.pdg))
         cells = self._draw(number, 0, energy, label, np.full(BLOCK, True))
         if self.conservation is not None:
-            self._conserve(cells, number, energy, label)
-        return Showers(self.model.geometry, cells, energy, self.pdg, provenance=self.provenance)
+            self._conserve(cells, number, energy, label, wanted)
+        showers = Showers(self.model.geometry, cells, energy, self.pdg, provenance=self.provenance)
+        return showers[:wanted]
 
     def _draw(
         self,
@@ -109,7 +115,9 @@ class Generator:
         which: npt.NDArray[np.bool_],
     ) -> npt.NDArray[np.float32]:
         """Make some showers of a block, from random numbers that only the block and the attempt decide."""
-        stream = np.random.Generator(np.random.SFC64([self.seed, number, attempt]))
+        # One word of 32 bits each, so that no two meanings share a stream.
+        words = [self.seed & _WORD, number, attempt, self.seed >> 32]
+        stream = np.random.Generator(np.random.SFC64(words))
         noise = stream.standard_normal((BLOCK, self.model.noise_size), dtype=np.float32)
         return self.model(noise[which], energy[which], label[which])
 
@@ -119,20 +127,21 @@ class Generator:
         number: int,
         energy: npt.NDArray[np.float64],
         label: npt.NDArray[np.int64],
+        wanted: int,
     ) -> None:
         """Replace, in place, showers with more energy than came in by ones drawn again."""
         assert self.conservation is not None
         for attempt in range(1, self.conservation.tries + 1):
             over = cells.sum(axis=1, dtype=np.float64) > energy
-            if not over.any():
+            if not over[:wanted].any():
                 return
-            self.rejected += int(over.sum())
+            self.rejected += int(over[:wanted].sum())
             cells[over] = self._draw(number, attempt, energy, label, over)
-        over = cells.sum(axis=1, dtype=np.float64) > energy
+        over = (cells.sum(axis=1, dtype=np.float64) > energy)[:wanted]
         if over.any():
             raise InputError(
-                f"After {self.conservation.tries} draws {over.sum()} of {BLOCK} showers still hold more than "
-                f"their incident energy (the lowest is {energy[over].min() / GeV:.3g} GeV): "
+                f"After {self.conservation.tries} draws {over.sum()} of {len(over)} showers still hold more "
+                f"than their incident energy (the lowest is {energy[:wanted][over].min() / GeV:.3g} GeV): "
                 "allow more tries, choose higher energies, or do without energy conservation."
             )
 

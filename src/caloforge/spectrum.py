@@ -1,7 +1,8 @@
 """Incident energies: fixed, uniform in a range, a list, or read from a file.
 
 The energy of shower number i depends on the seed and on i alone. So any part of a sample can be made
-anywhere, in any order, and a sample that grows keeps what it had.
+anywhere, in any order, and a sample that grows keeps what it had. Simulation and generation with the same
+seed and range meet the same energies.
 """
 
 import math

@@ -88,3 +88,12 @@ def test_a_run_names_a_wrong_key_before_it_makes_a_folder(
             settings={"laten": 8},
         )
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_refuses_energies_that_the_data_do_not_have(
+    tmp_path: Path, small_file: Path, small: Calorimeter
+) -> None:
+    settings = {"latent": 8, "energy_range": [1.0, 200.0]}
+    with pytest.raises(InputError, match="give the range of the data"):
+        run("calogan", [small_file], tmp_path / "run", Plan(held_out=10), geometry=small, settings=settings)
+    assert not (tmp_path / "run").exists()

@@ -1,6 +1,7 @@
 """What all commands share: progress bars, errors as sentences, options that occur twice."""
 
 import errno
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ console = Console(emoji=False)
 """Standard output, for results."""
 messages = Console(stderr=True, emoji=False)
 """Standard error, for progress and warnings, so that results can be piped."""
+
+_LINE_EVERY = 30.0  # seconds between lines of progress where there is no terminal
 
 
 def _check_seed(seed: int) -> int:
@@ -64,7 +67,13 @@ def extra(name: str) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(title: str, unit: str) -> Iterator[Progress]:
-    """Show a bar with rate and time to go on standard error; yields the callback a stage wants."""
+    """Show how far a job is, with rate and time to go, on standard error; yields the callback a stage wants.
+
+    A terminal gets a bar, a batch job's log a line from time to time.
+    """
+    if not messages.is_terminal:
+        yield _Lines(title, unit)
+        return
     from rich import progress as bars
 
     columns = (
@@ -90,3 +99,23 @@ def progress_bar(title: str, unit: str) -> Iterator[Progress]:
         yield advance
     finally:
         bar.stop()
+
+
+class _Lines:
+    """Prints how far a job is: a line every half minute, and one at the end."""
+
+    def __init__(self, title: str, unit: str) -> None:
+        self._title, self._unit = title, unit
+        self._begin: tuple[float, int] | None = None
+        self._printed = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        begin, start = self._begin = self._begin or (now, done)
+        if now - self._printed < _LINE_EVERY and done < total:
+            return
+        self._printed = now
+        rate = (done - start) / max(now - begin, 1e-9)
+        left = f", {(total - done) / rate:.0f} s to go" if rate else ""
+        text = f"{self._title}: {done:,} of {total:,} {self._unit}, {rate:.3g} {self._unit}/s{left}"
+        messages.print(text, highlight=False)

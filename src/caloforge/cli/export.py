@@ -2,13 +2,15 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from caloforge.cli.common import Output, Seed, extra, say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from caloforge.showers import Showers
     from caloforge.trained import TrainedModel
 
@@ -36,10 +38,12 @@ def command(
     [bold]Example[/bold]: caloforge export runs/eplus/best -o eplus.onnx --reference held_out.h5
     """
     with extra("train"):
+        from caloforge import checkpoint
         from caloforge.export import export
     from caloforge import card
 
-    geant4 = _sample(reference) if reference else None
+    record = checkpoint.load(folder).record
+    geant4 = _sample(reference, record) if reference else None
     trained = export(folder, output, precision=precision.value)
     written = [output, output.with_suffix(".json")]
     if geant4 is not None:
@@ -50,12 +54,17 @@ def command(
     say(f"Next: caloforge generate --model {written[1]} --particle ... -o showers.h5")
 
 
-def _sample(path: Path) -> "Showers":
-    """Read showers to compare with, which are of one particle."""
+def _sample(path: Path, record: "Mapping[str, Any]") -> "Showers":
+    """Read showers to compare with: of one particle, of the model's calorimeter, and not learned from."""
+    from caloforge.checkpoint import sha256
     from caloforge.errors import InputError
     from caloforge.showers import read
 
     showers = read(path)
+    if sha256(path) in [item["sha256"] for item in record["data"]]:
+        raise InputError(f"The model was trained on {path}: compare it with showers that it has not seen.")
+    if showers.geometry.to_dict() != record["geometry"]:
+        raise InputError(f"{path} has other cells than the model, which draws {record['geometry']['name']}.")
     particles = len(set(showers.pdg.tolist()))
     if particles != 1:
         raise InputError(f"{path} holds showers of {particles} particles: a card compares those of one.")

@@ -7,13 +7,16 @@ from typing import Any
 import torch
 
 from caloforge import catalog, checkpoint, config
-from caloforge.errors import ConfigError
+from caloforge.errors import ConfigError, InputError
 from caloforge.geometry import Calorimeter
 from caloforge.particles import parse_particle, particle_name
 from caloforge.progress import Progress, no_progress
-from caloforge.train.data import load
+from caloforge.train.data import TrainingData, load
 from caloforge.train.fit import Plan, fit, steps_an_epoch
 from caloforge.train.log import RunLog, Validation
+from caloforge.units import GeV
+
+_MARGIN = 0.1  # of the energy range that showers may leave empty, or exceed, at either end
 
 
 def run(
@@ -66,6 +69,7 @@ def run(
             f"The configuration names the particles {', '.join(chosen.particles)}, but the showers are, in "
             f"their order, of {', '.join(particles)}: leave 'particles' out."
         )
+    _check_energies(chosen, known)
     steps_an_epoch(known, plan)  # refuses too few showers before there is a folder
     torch.set_num_threads(threads)
     torch.manual_seed(plan.seed)
@@ -81,4 +85,16 @@ def run(
             log=log,
             minutes=minutes,
             progress=progress,
+        )
+
+
+def _check_energies(chosen: Any, known: TrainingData) -> None:
+    """Refuse showers that do not fill the energies that generated showers are asked to have."""
+    (low, high), energies = chosen.energy_range, known.energy / GeV
+    found = float(energies.min()), float(energies.max())
+    margin = _MARGIN * (high - low)
+    if abs(found[0] - low) > margin or abs(found[1] - high) > margin:
+        raise InputError(
+            f"The showers have {found[0]:.4g} to {found[1]:.4g} GeV, but the model would be trained for "
+            f"{low:g} to {high:g} GeV: give the range of the data, as --set 'energy_range=[LOW, HIGH]'."
         )
