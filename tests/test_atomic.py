@@ -9,7 +9,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from caloforge.atomic import HDF5Output, written_aside
+from caloforge.atomic import HDF5Output, locked, written_aside
 
 
 def test_the_name_appears_at_the_end(tmp_path):
@@ -94,3 +94,14 @@ def test_killed_while_writing(tmp_path):
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert not path.exists()
+
+
+def test_a_lock_keeps_others_out_until_it_is_left(tmp_path):
+    busy = ValueError("busy")
+    for _ in range(2):
+        with (
+            locked(tmp_path / "lock", busy),
+            pytest.raises(ValueError, match="busy"),
+            locked(tmp_path / "lock", busy),
+        ):
+            pass

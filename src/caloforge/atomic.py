@@ -1,6 +1,7 @@
 """Files that appear whole under their final name, or not at all."""
 
 import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -36,6 +37,20 @@ def written_aside(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
         raise
     _sync(final.parent)
+
+
+@contextmanager
+def locked(path: Path, busy: Exception) -> Iterator[None]:
+    """Keep other processes out of what a lock file stands for; raises ``busy`` where one is in already.
+
+    The operating system frees the lock with the process, however it ends.
+    """
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise busy from None
+        yield
 
 
 class HDF5Output:

@@ -1,6 +1,5 @@
 """What is to be simulated, and the folder of finished shards that it leaves behind."""
 
-import fcntl
 import json
 import re
 import shutil
@@ -10,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from caloforge.atomic import written_aside
+from caloforge.atomic import locked, written_aside
 from caloforge.errors import SimulationError
 from caloforge.geometry import Calorimeter
 from caloforge.particles import particle_name
@@ -167,13 +166,8 @@ class Folder:
             Another process works in the folder, or its shards are of another job.
         """
         self.path.mkdir(exist_ok=True)
-        with (self.path / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise SimulationError(
-                    f"Another process simulates into {self.path}: wait for it or choose another output."
-                ) from None
+        busy = f"Another process simulates into {self.path}: wait for it or choose another output."
+        with locked(self.path / "lock", SimulationError(busy)):
             self._remove_leftovers()
             self._adopt(job)
             yield

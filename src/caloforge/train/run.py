@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from caloforge import catalog, checkpoint, config
-from caloforge.errors import ConfigError, InputError
+from caloforge.atomic import locked
+from caloforge.errors import CheckpointError, ConfigError, InputError
 from caloforge.geometry import Calorimeter
 from caloforge.particles import parse_particle, particle_name
 from caloforge.progress import Progress, no_progress
@@ -74,18 +75,13 @@ def run(
     torch.set_num_threads(threads)
     torch.manual_seed(plan.seed)
     network = entry(chosen, geometry)
-    record = checkpoint.read_record(folder)
-    with RunLog(folder, done=record["step"] if record else 0) as log:
-        fit(
-            network,
-            known,
-            plan,
-            folder,
-            validate=Validation(unseen, folder),
-            log=log,
-            minutes=minutes,
-            progress=progress,
-        )
+    folder.mkdir(parents=True, exist_ok=True)
+    busy = CheckpointError(f"Another process trains in {folder}: wait for it or choose another folder.")
+    with locked(folder / "lock", busy):
+        record = checkpoint.read_record(folder)
+        with RunLog(folder, done=record["step"] if record else 0) as log:
+            look = Validation(unseen, folder)
+            fit(network, known, plan, folder, validate=look, log=log, minutes=minutes, progress=progress)
 
 
 def _check_energies(chosen: Any, known: TrainingData) -> None:
