@@ -36,8 +36,10 @@ def test_a_card_shows_the_figures_of_both_samples(tmp_path: Path) -> None:
     geant4 = read(catalog.load("samples", "calogan_gamma"))
     stream = Generator(model, 22, Spectrum.listed(geant4.energy))
     generated = Showers.concatenate(list(stream.batches(len(geant4), 300)))
-    card.write(tmp_path / "card.md", model, generated, geant4)
+    (fixed,) = Generator(model, 22, Spectrum.parse("50")).batches(100, 100)
+    card.write(tmp_path / "card.md", model, generated, geant4, [fixed])
     text = (tmp_path / "card.md").read_text(encoding="utf-8")
     response = (geant4.cells.sum(axis=1, dtype=float) / geant4.energy).mean()
     assert f"{response:.3f}" in text
+    assert f"| 50 GeV | {(fixed.cells.sum(axis=1, dtype=float) / fixed.energy).mean():.4f} |" in text
     assert "Trained only between 1 and 100 GeV" in text

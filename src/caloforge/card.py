@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from caloforge.atomic import written_aside
+from caloforge.observables.response import Response
 from caloforge.particles import particle_name
 from caloforge.report import Table, comparison
 from caloforge.showers import Showers
 from caloforge.trained import TrainedModel
+from caloforge.units import GeV
 
 
-def write(path: Path, model: TrainedModel, generated: Showers, reference: Showers) -> None:
+def write(
+    path: Path, model: TrainedModel, generated: Showers, reference: Showers, fixed: Sequence[Showers]
+) -> None:
     """Write the card of a model.
 
     Parameters
@@ -30,6 +34,8 @@ def write(path: Path, model: TrainedModel, generated: Showers, reference: Shower
         Its showers, at the energies of the reference.
     reference
         Geant4 showers that it has not learned from.
+    fixed
+        Its showers at one incident energy each, for the response against energy.
 
     Raises
     ------
@@ -52,6 +58,9 @@ def write(path: Path, model: TrainedModel, generated: Showers, reference: Shower
         f"Against the checkpoint in single precision the same noise gives a mean energy that differs by "
         f"{deviation['mean_energy_percent']:.2g} %; a single shower's by "
         f"{deviation['shower_energy_rms_percent']:.2g} % (rms) of the incident energy.",
+        "The response of generated showers at fixed incident energies, and the standard deviation of a "
+        "single shower's:",
+        _markdown(_responses(fixed)),
         f"Reference: {len(reference):,} showers; {_plain(reference.provenance)}.",
         "## Made by",
         f"```\n{training_command(record)}\ncaloforge export FOLDER/best -o {record['graph']}\n```",
@@ -61,8 +70,9 @@ def write(path: Path, model: TrainedModel, generated: Showers, reference: Shower
         f"graph sha256 `{record['sha256']}`, verified at load.",
         "## Limits",
         f"Trained only between {low:g} and {high:g} GeV, perpendicular to the front face, at its centre. "
-        "Outside of this range showers are produced with a warning. Single showers can hold more energy than "
-        "came in; `--conserve-energy` draws those again.",
+        "Outside of this range showers are made with a warning. Single showers can hold more energy than "
+        "came in; `--conserve-energy` draws those again, and gives up where the mean response is far "
+        "above 1.",
     ]
     with written_aside(path) as aside:
         aside.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
@@ -86,6 +96,15 @@ def training_command(record: Mapping[str, Any]) -> str:
         for word in ("--set", f"{key}={json.dumps(value)}")
     ]
     return shlex.join(words)
+
+
+def _responses(fixed: Sequence[Showers]) -> Table:
+    response = Response()
+    rows = []
+    for showers in fixed:
+        values = response(showers)
+        rows.append([f"{showers.energy[0] / GeV:.3g} GeV", f"{values.mean():.4f}", f"{values.std():.4f}"])
+    return Table(["incident energy", "mean", "standard deviation"], rows)
 
 
 def _markdown(table: Table) -> str:

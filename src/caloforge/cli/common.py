@@ -107,7 +107,7 @@ class _Lines:
     def __init__(self, title: str, unit: str) -> None:
         self._title, self._unit = title, unit
         self._begin: tuple[float, int] | None = None
-        self._printed = time.monotonic()
+        self._born = self._printed = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
@@ -116,6 +116,6 @@ class _Lines:
             return
         self._printed = now
         rate = (done - start) / max(now - begin, 1e-9)
-        left = f", {(total - done) / rate:.0f} s to go" if rate else ""
-        text = f"{self._title}: {done:,} of {total:,} {self._unit}, {rate:.3g} {self._unit}/s{left}"
-        messages.print(text, highlight=False)
+        left = f"{rate:.3g} {self._unit}/s, {(total - done) / rate:.0f} s to go" if rate else "waiting"
+        state = left if done < total else f"{now - self._born:.1f} s"
+        messages.print(f"{self._title}: {done:,} of {total:,} {self._unit}, {state}", highlight=False)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from caloforge.trained import TrainedModel
 
 
+_FIXED = 2048  # showers at each fixed energy of a card
+
+
 class Precision(StrEnum):
     """Of the large products."""
 
@@ -40,7 +43,6 @@ def command(
     with extra("train"):
         from caloforge import checkpoint
         from caloforge.export import export
-    from caloforge import card
 
     record = checkpoint.load(folder).record
     geant4 = _sample(reference, record) if reference else None
@@ -48,7 +50,7 @@ def command(
     written = [output, output.with_suffix(".json")]
     if geant4 is not None:
         written.append(output.with_suffix(".md"))
-        card.write(written[-1], trained, _generate_like(geant4, trained, seed), geant4)
+        _write_card(written[-1], trained, geant4, seed)
     for path in written:
         say(str(path))
     say(f"Next: caloforge generate --model {written[1]} --particle ... -o showers.h5")
@@ -71,11 +73,18 @@ def _sample(path: Path, record: "Mapping[str, Any]") -> "Showers":
     return showers
 
 
-def _generate_like(sample: "Showers", model: "TrainedModel", seed: int) -> "Showers":
-    """Generate as many showers as a sample has, at the same energies."""
+def _write_card(path: Path, model: "TrainedModel", geant4: "Showers", seed: int) -> None:
+    """Generate showers at the energies of a sample and at some fixed ones, and write the card."""
+    import numpy as np
+
+    from caloforge import card
     from caloforge.generate import Generator
     from caloforge.showers import Showers
     from caloforge.spectrum import Spectrum
 
-    stream = Generator(model, int(sample.pdg[0]), Spectrum.listed(sample.energy), seed)
-    return Showers.concatenate(list(stream.batches(len(sample), len(sample))))
+    def generate(energies: np.ndarray, n: int) -> Showers:
+        stream = Generator(model, int(geant4.pdg[0]), Spectrum.listed(energies), seed)
+        return Showers.concatenate(list(stream.batches(n, n)))
+
+    fixed = [generate(energy, _FIXED) for energy in np.geomspace(*model.energy_range, 7)]
+    card.write(path, model, generate(geant4.energy, len(geant4)), geant4, fixed)
