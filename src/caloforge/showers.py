@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -22,6 +22,9 @@ from caloforge import catalog
 from caloforge.atomic import HDF5Output
 from caloforge.errors import InputError, ShowerFileError
 from caloforge.geometry import Calorimeter, rebin_cells
+
+if TYPE_CHECKING:
+    from caloforge.formats import Source
 
 FORMAT = "caloforge-showers"
 VERSION = 1
@@ -237,12 +240,8 @@ class ShowerFile:
             raise ShowerFileError(f"{self.path}, showers {start} to {stop}: {error}") from None
 
     def batches(self, size: int | None = None) -> Iterator[Showers]:
-        """Yield all showers in their order, size at a time (default: as many as take 64 MiB)."""
-        step = batch_size(self.geometry) if size is None else size
-        if step < 1:
-            raise InputError(f"A batch of {step} showers is not possible: give at least 1.")
-        for start in range(0, len(self), step):
-            yield self.read(start, start + step)
+        """Return all showers in their order, size at a time (default: as many as take 64 MiB)."""
+        return in_batches(self, size)
 
     def _slice(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
         try:
@@ -366,6 +365,21 @@ class ShowerWriter:
             length = len(dataset)
             dataset.resize(length + len(values), axis=0)
             dataset[length:] = values
+
+
+def in_batches(source: "Source", size: int | None = None) -> Iterator[Showers]:
+    """Yield all showers of a source in their order, size at a time (default: as many as take 64 MiB).
+
+    Raises
+    ------
+    InputError
+        The size is below 1.
+    """
+    step = batch_size(source.geometry) if size is None else size
+    if step < 1:
+        raise InputError(f"A batch of {step} showers is not possible: give at least 1.")
+    for start in range(0, len(source), step):
+        yield source.read(start, start + step)
 
 
 def batch_size(geometry: Calorimeter) -> int:

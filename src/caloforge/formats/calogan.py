@@ -22,7 +22,7 @@ from caloforge.atomic import HDF5Output
 from caloforge.errors import InputError, ShowerFileError
 from caloforge.geometry import Calorimeter
 from caloforge.particles import parse_particle, particle_name
-from caloforge.showers import Showers, batch_size
+from caloforge.showers import Showers, in_batches
 from caloforge.units import GeV
 
 _CHUNK = 128
@@ -134,12 +134,8 @@ class CaloganFile:
             raise ShowerFileError(f"{self.path}, showers from {start} on: {error}") from None
 
     def batches(self, size: int | None = None) -> Iterator[Showers]:
-        """Yield all showers in their order, size at a time (default: as many as take 64 MiB)."""
-        step = batch_size(self.geometry) if size is None else size
-        if step < 1:
-            raise InputError(f"A batch of {step} showers is not possible: give at least 1.")
-        for start in range(0, len(self), step):
-            yield self.read(start, start + step)
+        """Return all showers in their order, size at a time (default: as many as take 64 MiB)."""
+        return in_batches(self, size)
 
 
 def _fault(file: h5py.File) -> str | None:
