@@ -5,7 +5,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -13,6 +13,8 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from caloforge.errors import ConfigError
 
 T = TypeVar("T")
+
+_UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
 
 
 @dataclass_transform(frozen_default=True)
@@ -63,10 +65,13 @@ def _read(source: Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 
 def _first_fault(error: ValidationError, cls: type) -> str:
     """One sentence about the first thing that is wrong."""
-    fault = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return f"unknown key '{key}'. {_suggestion(str(fault['loc'][-1]), cls, fault['loc'])}"
+    faults = error.errors(include_url=False)
+    # A key that is written wrongly is unknown and missing: the first says more.
+    fault = next((fault for fault in faults if fault["type"] in _UNKNOWN), faults[0])
+    keys, known = _followed(cls, fault["loc"])
+    key = ".".join(keys)
+    if fault["type"] in _UNKNOWN:
+        return f"unknown key '{key}'. {_suggestion(keys[-1], known)}"
     if fault["type"] in ("missing", "missing_argument"):
         return f"the key '{key}' is missing."
     message = fault["msg"].removeprefix("Value error, ")
@@ -74,17 +79,35 @@ def _first_fault(error: ValidationError, cls: type) -> str:
     return f"{at}{message}" + ("" if message.endswith(".") else f" (found {fault['input']!r}).")
 
 
-def _suggestion(key: str, cls: type, location: tuple[int | str, ...]) -> str:
-    known = _known_keys(cls, location[:-1])
+def _suggestion(key: str, known: list[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1)
     return f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(known)}."
 
 
-def _known_keys(cls: Any, location: tuple[int | str, ...]) -> list[str]:
-    """Follow a location through nested dataclasses to the keys that are known there."""
+def _followed(cls: type, location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
+    """Follow a location through nested dataclasses.
+
+    Returns the keys on the way, without the class names by which pydantic tells alternatives apart, and the
+    keys that are known at its end.
+    """
+    keys: list[str] = []
+    inside: list[Any] = [cls]
+    known: list[str] = []
     for part in location:
-        if isinstance(part, str) and dataclasses.is_dataclass(cls):
-            cls = next((f.type for f in dataclasses.fields(cls) if f.name == part), cls)
-        while not dataclasses.is_dataclass(cls) and getattr(cls, "__args__", None):
-            cls = next((arg for arg in cls.__args__ if arg is not Ellipsis), None)
-    return [f.name for f in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []
+        chosen = [kind for kind in inside if kind.__name__ == part]
+        if chosen:
+            inside = chosen
+            continue
+        keys.append(str(part))
+        fields = {f.name: f.type for kind in inside for f in dataclasses.fields(kind)}
+        if not isinstance(part, int):
+            known = list(fields)
+            inside = _dataclasses(fields.get(part))
+    return keys, known
+
+
+def _dataclasses(annotation: Any) -> list[Any]:
+    """Return the dataclasses that a type annotation names."""
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _dataclasses(part)]

@@ -1,10 +1,14 @@
 """How a long job tells how far it is, without knowing who listens."""
 
-from collections.abc import Callable
-
-Progress = Callable[[int, int], None]
-"""Called with (done, total); cheap enough to be called for every batch."""
+from typing import Protocol
 
 
-def no_progress(done: int, total: int) -> None:
+class Progress(Protocol):
+    """Whoever listens; cheap enough to be called for every batch."""
+
+    def __call__(self, done: float, total: float, note: str = "") -> None:
+        """Take in that ``done`` of ``total`` is done; the note stands beside the rate."""
+
+
+def no_progress(done: float, total: float, note: str = "") -> None:
     """Listen to nothing: the default where nobody watches."""

@@ -405,8 +405,7 @@ def _checked_cells(cells: npt.ArrayLike, geometry: Calorimeter) -> npt.NDArray[n
 
 def _cell_name(geometry: Calorimeter, cell: int) -> str:
     layer = int(np.searchsorted(geometry.offsets, cell, side="right")) - 1
-    phi, eta = divmod(cell - geometry.offsets[layer], geometry.layers[layer].n_eta)
-    return f"layer {layer}, phi {phi}, eta {eta}"
+    return f"layer {layer}, {geometry.layers[layer].cell_name(cell - geometry.offsets[layer])}"
 
 
 def _checked_energy(energy: npt.ArrayLike, n: int) -> npt.NDArray[np.float64]:

@@ -76,7 +76,7 @@ def _layer_table(geometry: "Calorimeter", samples: "dict[int, Sample]") -> Table
     for i, layer in enumerate(geometry.layers):
         fractions = [f"{samples[pdg].layer_fractions[i]:.4f}" for pdg in sorted(samples)]
         z = f"{layer.z[0]:g} to {layer.z[1]:g}"
-        table.add_row(str(i), z, f"{layer.n_phi} x {layer.n_eta}", f"{layer.n_cells:,}", *fractions)
+        table.add_row(str(i), z, f"{layer.shape[0]} x {layer.shape[1]}", f"{layer.n_cells:,}", *fractions)
     table.add_section()
     table.add_row("all", f"0 to {geometry.depth:g}", "", f"{geometry.n_cells:,}")
     return table

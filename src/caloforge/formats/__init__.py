@@ -40,18 +40,23 @@ class Format(Protocol):
     def recognises(self, path: str | Path) -> bool:
         """Whether a file has this layout; False, never an error, for anything else."""
 
-    def open(self, path: str | Path, pdg: int | None = None) -> Source:
-        """Open a file to read; pdg is the incident particle where the layout does not say it."""
+    def open(self, path: str | Path, pdg: int | None = None, geometry: Calorimeter | None = None) -> Source:
+        """Open a file to read.
 
-    def read(self, path: str | Path, pdg: int | None = None) -> Showers:
-        """Return all showers of a file."""
+        ``pdg`` is the incident particle and ``geometry`` the calorimeter where the file does not say them.
+        """
+
+    def read(self, path: str | Path, pdg: int | None = None, geometry: Calorimeter | None = None) -> Showers:
+        """Return all showers of a file; see `open`."""
 
     def write(self, showers: Showers | Iterable[Showers], path: str | Path) -> None:
         """Write showers, at once or batch by batch."""
 
 
-def open_any(path: str | Path) -> Source:
+def open_any(path: str | Path, pdg: int | None = None, geometry: Calorimeter | None = None) -> Source:
     """Open a file of showers to read, caloforge's own or of any layout of the catalogue.
+
+    ``pdg`` and ``geometry`` are for foreign files that do not say them.
 
     Raises
     ------
@@ -61,5 +66,5 @@ def open_any(path: str | Path) -> Source:
     name = recognise(path)
     if name is None:
         return ShowerFile(path)
-    source: Source = catalog.load("formats", name).open(path)
+    source: Source = catalog.load("formats", name).open(path, pdg, geometry)
     return source
