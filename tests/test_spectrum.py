@@ -34,6 +34,19 @@ def test_uniform_energies_fill_their_range(seed: int) -> None:
     assert abs(energies.mean() / GeV - 50.5) < 5 * 99 / np.sqrt(12 * 4000)
 
 
+@given(seed=seeds)
+def test_logarithmic_energies_are_uniform_in_their_logarithm(seed: int) -> None:
+    spectrum = Spectrum.parse("log:0.5:50")
+    energies = spectrum.sample(seed, 0, 4000)
+    assert 0.5 * GeV <= energies.min()
+    assert energies.max() <= 50 * GeV
+    decades = np.log10(energies / GeV)
+    # Mean and its standard error of a uniform distribution over two decades; five of them.
+    assert abs(decades.mean() - np.log10(5)) < 5 * 2 / np.sqrt(12 * 4000)
+    np.testing.assert_array_equal(spectrum.sample(seed, 100, 200), energies[100:200])
+    assert Spectrum.parse(spectrum.text) == spectrum
+
+
 def test_energies_survive_single_precision() -> None:
     energies = Spectrum.parse("1:100").sample(3, 0, 1000)
     np.testing.assert_array_equal(energies, energies.astype(np.float32))

@@ -1,4 +1,4 @@
-"""Incident energies: fixed, uniform in a range, a list, or read from a file.
+"""Incident energies: fixed, uniform in a range or in its logarithm, a list, or read from a file.
 
 The energy of shower number i depends on the seed and on i alone. So any part of a sample can be made
 anywhere, in any order, and a sample that grows keeps what it had. Simulation and generation with the same
@@ -16,6 +16,7 @@ from caloforge.errors import InputError
 from caloforge.units import GeV
 
 _DOUBLES_PER_COUNTER = 4  # a Philox counter step yields four 64-bit numbers
+_LOGARITHMIC = "log:"
 _WRITTEN_OUT = 10  # energies up to which a list is named by its values
 
 
@@ -28,19 +29,22 @@ class Spectrum:
     text
         How it was written, with energies in GeV; part of a sample's provenance.
     values
-        Energies in MeV that are taken in turn; empty for a uniform spectrum.
+        Energies in MeV that are taken in turn; empty for a spectrum over a range.
     low, high
         Bounds in MeV.
+    logarithmic
+        Whether the logarithm of the energy is uniform, not the energy.
     """
 
     text: str
     low: float
     high: float
     values: tuple[float, ...] = ()
+    logarithmic: bool = False
 
     @classmethod
     def parse(cls, text: str) -> "Spectrum":
-        """Read ``50``, ``1:100``, ``10,50,100`` (GeV), or a file of energies.
+        """Read ``50``, ``1:100``, ``log:1:100``, ``10,50,100`` (GeV), or a file of energies.
 
         A text file holds one energy in GeV a line; from a file of showers their incident energies are taken.
 
@@ -51,20 +55,22 @@ class Spectrum:
         """
         if names_file(text):
             return cls._listed(text, _from_file(Path(text)))
-        low, colon, high = text.partition(":")
+        limits = text.removeprefix(_LOGARITHMIC)
+        low, colon, high = limits.partition(":")
         if colon:
-            return cls.uniform(_energy(low), _energy(high))
+            return cls.uniform(_energy(low), _energy(high), logarithmic=limits != text)
         return cls._listed(text, [_energy(part) for part in text.split(",")])
 
     @classmethod
-    def uniform(cls, low: float, high: float) -> "Spectrum":
-        """Uniform between two energies in MeV."""
+    def uniform(cls, low: float, high: float, logarithmic: bool = False) -> "Spectrum":
+        """Uniform between two energies in MeV, or between their logarithms."""
         low, high = check_energy(low), check_energy(high)
         if not low < high:
             raise InputError(
                 f"The energy range {low / GeV:g}:{high / GeV:g} GeV is empty: give LOW:HIGH with LOW < HIGH."
             )
-        return cls(f"{low / GeV:.10g}:{high / GeV:.10g}", low, high)
+        prefix = _LOGARITHMIC if logarithmic else ""
+        return cls(f"{prefix}{low / GeV:.10g}:{high / GeV:.10g}", low, high, logarithmic=logarithmic)
 
     @classmethod
     def listed(cls, energies: npt.ArrayLike) -> "Spectrum":
@@ -88,6 +94,8 @@ class Spectrum:
         """
         if self.values:
             energies = np.array([self.values[i % len(self.values)] for i in range(start, stop)])
+        elif self.logarithmic:
+            energies = self.low * (self.high / self.low) ** _uniforms(seed, start, stop)
         else:
             energies = self.low + (self.high - self.low) * _uniforms(seed, start, stop)
         return energies.astype(np.float32).astype(np.float64)
@@ -117,8 +125,8 @@ def _energy(text: str) -> float:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"'{text}' is no energy. Give GeV as 50 (fixed), 1:100 (uniform), 10,50,100 (in turn), "
-            "or a file that exists."
+            f"'{text}' is no energy. Give GeV as 50 (fixed), 1:100 (uniform), log:1:100 (uniform in its "
+            "logarithm), 10,50,100 (in turn), or a file that exists."
         ) from None
 
 
@@ -132,11 +140,19 @@ def _uniforms(seed: int, start: int, stop: int) -> npt.NDArray[np.float64]:
 
 def _from_file(path: Path) -> list[float]:
     if path.suffix in (".h5", ".hdf5"):
-        from caloforge.showers import ShowerFile
-
-        with ShowerFile(path) as file:
-            return [float(value) for value in file.energy]
+        return _incident(path)
     try:
         return [_energy(line) for line in path.read_text(encoding="utf-8").split()]
     except UnicodeDecodeError:
         raise InputError(f"{path} is no text file of energies: it needs one energy in GeV a line.") from None
+
+
+def _incident(path: Path) -> list[float]:
+    """Return the incident energies of a file of showers of any known layout."""
+    from caloforge.formats import open_any
+    from caloforge.showers import ShowerFile
+
+    with open_any(path) as file:
+        if isinstance(file, ShowerFile):  # which has them apart from the cells
+            return [float(value) for value in file.energy]
+        return [float(value) for batch in file.batches() for value in batch.energy]

@@ -33,7 +33,10 @@ Seed = Annotated[
 ]
 Energy = Annotated[
     str,
-    typer.Option(help="Incident energy in GeV: 50 (fixed), 1:100 (uniform), 10,50,100 (in turn), or a file."),
+    typer.Option(
+        help="Incident energy in GeV: 50 (fixed), 1:100 (uniform), log:1:100 (uniform in its logarithm), "
+        "10,50,100 (in turn), or a file of energies or showers."
+    ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
 
@@ -80,18 +83,19 @@ def progress_bar(title: str, unit: str) -> Iterator[Progress]:
         bars.TextColumn("{task.description}"),
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[rate]}"),
+        bars.TextColumn("{task.fields[rate]}{task.fields[note]}"),
         bars.TimeElapsedColumn(),
         bars.TextColumn("ETA"),
         bars.TimeRemainingColumn(),
     )
     bar = bars.Progress(*columns, console=messages)
-    task = bar.add_task(title, total=None, rate="")
+    task = bar.add_task(title, total=None, rate="", note="")
 
-    def advance(done: int, total: int) -> None:
+    def advance(done: float, total: float, note: str = "") -> None:
         bar.start()  # at the first call, so that the bars of a job's parts follow each other
         speed = bar.tasks[0].speed
-        bar.update(task, completed=done, total=total, rate=f"{speed:.3g} {unit}/s" if speed else "")
+        rate = f"{speed:.3g} {unit}/s" if speed else ""
+        bar.update(task, completed=done, total=total, rate=rate, note=f", {note}" if note else "")
         if done >= total:
             bar.stop()
 
@@ -106,10 +110,10 @@ class _Lines:
 
     def __init__(self, title: str, unit: str) -> None:
         self._title, self._unit = title, unit
-        self._begin: tuple[float, int] | None = None
+        self._begin: tuple[float, float] | None = None
         self._born = self._printed = time.monotonic()
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: float, total: float, note: str = "") -> None:
         now = time.monotonic()
         begin, start = self._begin = self._begin or (now, done)
         if now - self._printed < _LINE_EVERY and done < total:
@@ -117,5 +121,6 @@ class _Lines:
         self._printed = now
         rate = (done - start) / max(now - begin, 1e-9)
         left = f"{rate:.3g} {self._unit}/s, {(total - done) / rate:.0f} s to go" if rate else "waiting"
+        left += f", {note}" if note else ""
         state = left if done < total else f"{now - self._born:.1f} s"
         messages.print(f"{self._title}: {done:,} of {total:,} {self._unit}, {state}", highlight=False)
