@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,6 +51,28 @@ def to_dict(config: object) -> dict[str, Any]:
     """Turn a configuration into plain values: the inverse of `load` with a mapping."""
     plain: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
     return plain
+
+
+def to_toml(content: Mapping[str, Any]) -> str:
+    """Write plain values as TOML, lists of tables as ``[[name]]``: what `load` reads from a file."""
+    lines, blocks = [], []
+    for key, value in content.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            blocks += [
+                "\n".join([f"[[{key}]]", *(f"{name} = {_inline(part)}" for name, part in table.items())])
+                for table in value
+            ]
+        else:
+            lines.append(f"{key} = {_inline(value)}")
+    return "\n\n".join(["\n".join(lines), *blocks]) + "\n"
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_inline(part)}" for key, part in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_inline(part) for part in value) + "]"
+    return json.dumps(value, ensure_ascii=False)  # strings, numbers and booleans are the same in TOML
 
 
 def _read(source: Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

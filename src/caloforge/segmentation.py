@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -149,6 +149,9 @@ Depths = Annotated[tuple[float, float], AfterValidator(_forward)]
 class Layer:
     """A range of z (mm) that is read out in cells of eta and phi."""
 
+    axes: ClassVar[tuple[str, str]] = ("phi", "eta")
+    """What the rows and the columns of the layer's image are."""
+
     z: Depths
     eta: Axis
     phi: Axis
@@ -229,6 +232,9 @@ class RingLayer:
     alpha
         Number of sectors.
     """
+
+    axes: ClassVar[tuple[str, str]] = ("alpha", "r")
+    """What the rows and the columns of the layer's image are."""
 
     z: Depths
     r: Axis

@@ -1,4 +1,4 @@
-"""``caloforge info``: what is in a file of showers."""
+"""``caloforge info``: what is in a file of showers, or what a calorimeter is made of."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from caloforge.cli.common import console, progress_bar
+from caloforge.cli.common import console, progress_bar, say
 
 if TYPE_CHECKING:
     from caloforge.geometry import Calorimeter
@@ -16,12 +16,43 @@ if TYPE_CHECKING:
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="A file of showers, caloforge's or of a known layout.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|GEOMETRY",
+            help="A file of showers, caloforge's or of a known layout; or a calorimeter: a name of the "
+            "catalogue, a TOML file or a binning.xml.",
+        ),
+    ],
+    toml: Annotated[
+        Path | None,
+        typer.Option(help="Also write the calorimeter as TOML, to begin one of your own with."),
+    ] = None,
 ) -> None:
-    """Say what is in a file of showers: particles, energies, calorimeter, response, origin.
+    """Say what is in a file of showers (particles, energies, response, origin), or describe a calorimeter.
 
     [bold]Example[/bold]: caloforge info showers.h5
+
+    [bold]Example[/bold]: caloforge info calogan --toml mine.toml
     """
+    from caloforge import catalog
+    from caloforge.atomic import written_aside
+    from caloforge.config import to_toml
+    from caloforge.geometry import Calorimeter
+
+    if what in catalog.names("geometries") or what.endswith((".toml", ".xml")):
+        geometry = Calorimeter.load(what)
+        _describe(geometry, {})
+    else:
+        geometry = _look_into(Path(what))
+    if toml is not None:
+        with written_aside(toml) as partial:
+            partial.write_text(to_toml(geometry.to_dict()), encoding="utf-8")
+        say(f"\n{toml}: the description of {geometry.name}")
+
+
+def _look_into(file: Path) -> "Calorimeter":
+    """Describe a file of showers; return its calorimeter."""
     from caloforge import summary
     from caloforge.formats import open_any
     from caloforge.showers import recognise
@@ -33,17 +64,28 @@ def command(
             summary.add(samples, batch)
             progress(done := done + len(batch), total)
     layout = f"layout '{recognise(file) or 'caloforge'}'"
-    geometry, provenance = showers.geometry, showers.provenance
     size = file.stat().st_size
     title = f"[bold]{escape(str(file))}[/]: {total:,} showers, {size / 1e6:.3g} MB, {layout}"
     console.print(title, highlight=False)
     if samples:
         console.print(_sample_table(samples))
-    console.print(f"\n{escape(f'{geometry.name}: {geometry.description}')}", highlight=False)
-    console.print(_layer_table(geometry, samples))
-    if provenance:
+    _describe(showers.geometry, samples)
+    if showers.provenance:
         console.print("\nProvenance")
-        console.print(_provenance_table(provenance))
+        console.print(_provenance_table(showers.provenance))
+    return showers.geometry
+
+
+def _describe(geometry: "Calorimeter", samples: "dict[int, Sample]") -> None:
+    console.print(f"\n{escape(f'{geometry.name}: {geometry.description}')}", highlight=False)
+    for stack in geometry.stack:
+        slabs = " + ".join(f"{slab.thickness:g} mm {slab.material} ({slab.role})" for slab in stack.slabs)
+        say(f"{stack.repeat} x ({slabs})" if len(stack.slabs) > 1 else f"{stack.repeat} x {slabs}")
+    if geometry.stack:
+        say(f"cells hold what is deposited in: {', '.join(geometry.visible)}")
+    else:
+        say("no material is described, so it can't be simulated as it is")
+    console.print(_layer_table(geometry, samples))
 
 
 def _sample_table(samples: "dict[int, Sample]") -> Table:
@@ -68,7 +110,7 @@ def _layer_table(geometry: "Calorimeter", samples: "dict[int, Sample]") -> Table
     for title in (
         "layer",
         "z / mm",
-        "phi x eta",
+        " or ".join(sorted({" x ".join(layer.axes) for layer in geometry.layers}, reverse=True)),
         "cells",
         *(f"mean E_i/E_tot, {_name(p)}" for p in sorted(samples)),
     ):
