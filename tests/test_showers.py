@@ -362,7 +362,7 @@ def test_a_foreign_hdf5_file(tmp_path, calogan):
         file["energy"] = np.ones((3, 1))
         for number, shape in enumerate(calogan.shapes):
             file[f"layer_{number}"] = np.zeros((3, *shape))
-    with pytest.raises(ShowerFileError, match=r"layout 'calogan'.*caloforge convert .* --format calogan"):
+    with pytest.raises(ShowerFileError, match=r"layout 'calogan'.*caloforge convert .* showers.h5"):
         read(path)
 
 

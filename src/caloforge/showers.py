@@ -122,7 +122,7 @@ class Showers:
             raise InputError("There is nothing to join: give at least one sample.")
         first = parts[0]
         for other in parts:
-            _check_same_geometry(first.geometry, other.geometry, "The samples", InputError)
+            check_same_geometry(first.geometry, other.geometry, "The samples", InputError)
             _check_same_columns(set(first.columns), set(other.columns))
         return Showers(
             first.geometry,
@@ -184,7 +184,7 @@ class ShowerFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._file = _open(self.path)
+        self._file = open_hdf5(self.path)
         try:
             self.geometry, self.provenance = _read_header(self._file, self.path)
             self._datasets = _read_layout(self._file, self.path)
@@ -303,9 +303,9 @@ class ShowerWriter:
         history = [dict(provenance or {})]
         if self._append:
             with ShowerFile(self._path) as file:
-                _check_same_geometry(file.geometry, geometry, f"{path} and the new showers", ShowerFileError)
+                check_same_geometry(file.geometry, geometry, f"{path} and the new showers", ShowerFileError)
                 history.insert(0, file.provenance)
-        self._provenance = _to_json(_merged(history))
+        self._provenance = to_json(_merged(history))
 
     def __enter__(self) -> "ShowerWriter":
         self._output = HDF5Output(self._path, append=self._append)
@@ -326,45 +326,21 @@ class ShowerWriter:
     def write(self, showers: Showers) -> None:
         """Append showers to the file."""
         what = f"{self._path} and the new showers"
-        _check_same_geometry(self._geometry, showers.geometry, what, ShowerFileError)
-        self._prepare_columns(showers)
+        check_same_geometry(self._geometry, showers.geometry, what, ShowerFileError)
+        prepare_columns(self._file, showers)
         step = batch_size(self._geometry)
         for start in range(0, len(showers), step):
             self._extend(showers[start : start + step])
             self._output.check()
 
-    def _prepare_columns(self, showers: Showers) -> None:
-        """Make the columns that the first showers have; see that all later showers have the same."""
-        group = self._file["columns"]
-        if not len(self):
-            for name in list(group):  # those of an empty sample that was written before
-                del group[name]
-        if len(self) and len(showers):
-            _check_same_columns(set(group), set(showers.columns))
-        for name, column in showers.columns.items():
-            if name in group:
-                _check_same_kind(name, group[name].dtype, column.dtype)
-            elif not len(self):
-                _create(self._file, f"columns/{name}", (), column.dtype)
-
     def _extend(self, showers: Showers) -> None:
         rows, index = np.nonzero(showers.cells)
         counts = np.bincount(rows, minlength=len(showers))
         bounds = len(self._file["cells/index"]) + np.cumsum(counts)
-        fields: dict[str, npt.NDArray[Any]] = {
-            "cells/indptr": bounds,
-            "cells/index": index,
-            "cells/value": showers.cells[rows, index],
-            "energy": showers.energy,
-            "pdg": showers.pdg,
-            "direction": showers.direction,
-        }
-        fields |= {f"columns/{name}": column for name, column in showers.columns.items()}
-        for name, values in fields.items():
-            dataset = self._file[name]
-            length = len(dataset)
-            dataset.resize(length + len(values), axis=0)
-            dataset[length:] = values
+        cells = {"indptr": bounds, "index": index, "value": showers.cells[rows, index]}
+        for name, values in cells.items():
+            extend(self._file[f"cells/{name}"], values)
+        append_numbers(self._file, showers)
 
 
 def in_batches(source: "Source", size: int | None = None) -> Iterator[Showers]:
@@ -453,9 +429,10 @@ def _filled(name: str, values: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.
     return values
 
 
-def _check_same_geometry(
+def check_same_geometry(
     first: Calorimeter, second: Calorimeter, what: str, kind: type[InputError] | type[ShowerFileError]
 ) -> None:
+    """Refuse showers of two calorimeters with an error of a kind; ``what`` begins its sentence."""
     if first == second:
         return
     ours, theirs = first.to_dict(), second.to_dict()
@@ -488,7 +465,8 @@ def _merged(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return dict(parts[0]) if len(parts) == 1 else {"parts": parts} if parts else {}
 
 
-def _to_json(provenance: Provenance) -> str:
+def to_json(provenance: Provenance) -> str:
+    """Return a provenance as JSON; raises `InputError` where it can't be written so."""
     try:
         return json.dumps(provenance, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -498,18 +476,53 @@ def _to_json(provenance: Provenance) -> str:
 def _create_layout(file: h5py.File, geometry: Calorimeter) -> None:
     file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
     file.attrs["geometry"] = json.dumps(geometry.to_dict())
-    file.create_group("columns")
-    _create(file, "energy", (), np.float64, unit="MeV")
-    _create(file, "pdg", (), np.int32)
-    _create(file, "direction", (2,), np.float32, unit="rad")
+    create_numbers(file)
     _create(file, "cells/indptr", (), np.int64)
     _create(file, "cells/index", (), np.min_scalar_type(geometry.n_cells - 1))
     _create(file, "cells/value", (), np.float32, unit="MeV")
     file["cells/indptr"].resize(1, axis=0)
 
 
+def create_numbers(group: h5py.Group) -> None:
+    """Make the empty datasets of what showers have beside cells: energy, pdg, direction and columns."""
+    group.create_group("columns")
+    _create(group, "energy", (), np.float64, unit="MeV")
+    _create(group, "pdg", (), np.int32)
+    _create(group, "direction", (2,), np.float32, unit="rad")
+
+
+def prepare_columns(group: h5py.Group, showers: Showers) -> None:
+    """Make the columns that the first showers have; refuse later showers that have others (`InputError`)."""
+    columns, n = group["columns"], len(group["energy"])
+    if not n:
+        for name in list(columns):  # those of an empty sample that was written before
+            del columns[name]
+    if n and len(showers):
+        _check_same_columns(set(columns), set(showers.columns))
+    for name, column in showers.columns.items():
+        if name in columns:
+            _check_same_kind(name, columns[name].dtype, column.dtype)
+        elif not n:
+            _create(columns, name, (), column.dtype)
+
+
+def append_numbers(group: h5py.Group, showers: Showers) -> None:
+    """Write what showers have beside cells behind what is there; their columns must be prepared."""
+    for name in ("energy", "pdg", "direction"):
+        extend(group[name], getattr(showers, name))
+    for name, column in showers.columns.items():
+        extend(group["columns"][name], column)
+
+
+def extend(dataset: h5py.Dataset, values: npt.NDArray[Any]) -> None:
+    """Write values behind those that a dataset has."""
+    length = len(dataset)
+    dataset.resize(length + len(values), axis=0)
+    dataset[length:] = values
+
+
 def _create(
-    file: h5py.File, name: str, tail: tuple[int, ...], dtype: npt.DTypeLike, unit: str | None = None
+    file: h5py.Group, name: str, tail: tuple[int, ...], dtype: npt.DTypeLike, unit: str | None = None
 ) -> None:
     dataset = file.create_dataset(
         name,
@@ -525,7 +538,14 @@ def _create(
         dataset.attrs["unit"] = unit
 
 
-def _open(path: Path) -> h5py.File:
+def open_hdf5(path: Path) -> h5py.File:
+    """Open an HDF5 file to read.
+
+    Raises
+    ------
+    ShowerFileError
+        The file is missing, empty, no HDF5 or truncated.
+    """
     if not path.exists():
         raise ShowerFileError(f"{path} does not exist.")
     if path.is_dir():
@@ -572,10 +592,7 @@ def _foreign(path: Path) -> str:
     if layout is None:
         known = ", ".join(catalog.names("formats"))
         return f"{path} is an HDF5 file, but neither caloforge's nor of a known layout ({known})."
-    return (
-        f"{path} has the layout '{layout}', which has to be converted first: "
-        f"caloforge convert {path} --format {layout} -o showers.h5"
-    )
+    return f"{path} has the layout '{layout}', which has to be converted first: caloforge convert {path} showers.h5"
 
 
 def recognise(path: str | Path) -> str | None:
