@@ -15,7 +15,7 @@ MODULES = {
     ".".join(["caloforge", *path.relative_to(SOURCE).with_suffix("").parts]).removesuffix(".__init__"): path
     for path in sorted(SOURCE.rglob("*.py"))
 }
-STAGES = {f"caloforge.{name}" for name in ("simulate", "train", "generate", "export")}
+STAGES = {f"caloforge.{name}" for name in ("simulate", "train", "generate", "export", "benchmark")}
 # Which parts may import a library; all others must not.
 HOMES = {
     "torch": ("models", "checkpoint", "train", "export"),
@@ -23,6 +23,8 @@ HOMES = {
     "onnx": ("export",),
     "onnxruntime": ("trained",),
     "geant4_pybind": ("simulate",),
+    "distributed": ("simulate",),
+    "dask_jobqueue": ("simulate",),
     "matplotlib": ("plots",),
     "typer": ("cli",),
     "rich": ("cli",),
