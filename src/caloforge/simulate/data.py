@@ -1,21 +1,29 @@
-"""Geant4's physics data: where they are, and what to say when they are not there.
+"""Geant4's physics data: where they are, what to say when they are not there, and how to get them.
 
 geant4-pybind asks on standard input for a download when it misses data. A job must never wait for an
 answer, so the data are found here first and handed to the worker process in its environment.
 """
 
+import importlib.util
 import os
 import re
-from collections.abc import Mapping
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from caloforge.errors import SimulationError
+from caloforge.errors import MissingExtra, SimulationError
+from caloforge.progress import Progress, no_progress
 
 DATA_DIR = "GEANT4_DATA_DIR"
 """Variable that names the folder in which all data sets lie."""
 
-_DOWNLOADED = Path("~/.geant4_pybind")  # where geant4-pybind's own downloader puts them
-_HOW = f"env -u {DATA_DIR} python -c 'import geant4_pybind'"
+SOURCE = "https://cern.ch/geant4-data/datasets"
+"""Where geant4-pybind's downloader gets the data sets from."""
+
+_DOWNLOADED = ".geant4_pybind"  # the downloader's folder in the user's home
 
 # Official environment variable -> name of the data set, whose folder is NAME or NAME and a version.
 _SETS = {
@@ -24,10 +32,10 @@ _SETS = {
     "G4LEVELGAMMADATA": "PhotonEvaporation",
     "G4PARTICLEXSDATA": "G4PARTICLEXS",
     "G4RADIOACTIVEDATA": "RadioactiveDecay",
-    "G4SAIDXSDATA": "G4SAIDDATA",
     "G4NEUTRONHPDATA": "G4NDL",
     "G4INCLDATA": "G4INCL",
     "G4ABLADATA": "G4ABLA",
+    "G4SAIDXSDATA": "G4SAIDDATA",
     "G4PIIDATA": "G4PII",
     "G4REALSURFACEDATA": "RealSurface",
     "G4CHANNELINGDATA": "G4CHANNELING",
@@ -35,22 +43,82 @@ _SETS = {
 VARIABLES = tuple(_SETS)
 """The official variables, one for each data set."""
 
-_ALWAYS = ("G4LEDATA", "G4ENSDFSTATEDATA")
-_HADRONIC = ("G4LEVELGAMMADATA", "G4PARTICLEXSDATA")
-# Part of a physics list's name -> what it reads besides.
-_FURTHER = {
-    "_HP": ("G4NEUTRONHPDATA",),
-    "LBE": ("G4NEUTRONHPDATA",),
-    "Shielding": ("G4NEUTRONHPDATA", "G4RADIOACTIVEDATA"),
-    "INCLXX": ("G4INCLDATA", "G4ABLADATA"),
-}
+# Which physics lists, in words and as a pattern of their names, read which data.
+_READERS = (
+    ("every physics", r"", ("G4LEDATA", "G4ENSDFSTATEDATA")),
+    ("all but em", r"^(?!em$)", ("G4LEVELGAMMADATA", "G4PARTICLEXSDATA")),
+    ("*HP, LBE, Shielding", r"HP$|LBE|Shielding", ("G4RADIOACTIVEDATA", "G4NEUTRONHPDATA")),
+    ("*INCLXX*", r"INCLXX", ("G4INCLDATA", "G4ABLADATA")),
+)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One of Geant4's data sets, as this computer has it or has it not.
+
+    Attributes
+    ----------
+    variable
+        The official variable that names its folder.
+    name
+        Its name, which begins the folder's.
+    readers
+        The physics lists that read it, in words; empty where no calorimeter needs it.
+    path
+        The folder; None where nobody knows of one.
+    claimed
+        Whether the variable is set.
+    """
+
+    variable: str
+    name: str
+    readers: str
+    path: Path | None
+    claimed: bool
+
+    @property
+    def found(self) -> bool:
+        """Whether the folder exists."""
+        return self.path is not None and self.path.is_dir()
+
+
+def folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder in which data sets are looked for.
+
+    It is ``GEANT4_DATA_DIR``, by default the folder of geant4-pybind's downloader.
+    """
+    return Path(environment.get(DATA_DIR) or Path("~", _DOWNLOADED)).expanduser().resolve()
+
+
+def survey(environment: Mapping[str, str] = os.environ) -> list[DataSet]:
+    """Look for all data sets.
+
+    A variable that is set wins; else a data set is looked for in `folder` under its name, with or without a
+    version.
+    """
+    base = folder(environment)
+    readers = {variable: words for words, _, variables in _READERS for variable in variables}
+    sets = []
+    for variable, name in _SETS.items():
+        claim = environment.get(variable)
+        path = claim or _newest(base, name)
+        where = Path(path).resolve() if path else None
+        sets.append(DataSet(variable, name, readers.get(variable, ""), where, bool(claim)))
+    return sets
+
+
+def needed(physics: str) -> list[str]:
+    """Return the variables of the data that a physics list reads."""
+    return [name for _, lists, names in _READERS if re.search(lists, physics) for name in names]
+
+
+def missing(physics: str, environment: Mapping[str, str] = os.environ) -> list[DataSet]:
+    """Return the data sets that a physics list reads and that are not there."""
+    return [known for known in survey(environment) if known.variable in needed(physics) and not known.found]
 
 
 def find(physics: str, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return Geant4's data variables with the folders that they stand for.
-
-    A variable that is set wins; else the data set is looked for in ``GEANT4_DATA_DIR`` (by default in the
-    folder of geant4-pybind's downloader) under its name, with or without a version.
 
     Parameters
     ----------
@@ -64,14 +132,11 @@ def find(physics: str, environment: Mapping[str, str] = os.environ) -> dict[str,
     SimulationError
         A folder is missing that this physics needs; the message says how to get it.
     """
-    base = Path(environment.get(DATA_DIR, str(_DOWNLOADED))).expanduser()
-    looked_up = {name: environment.get(name) or _newest(base, folder) for name, folder in _SETS.items()}
-    paths = {name: Path(path).resolve() for name, path in looked_up.items() if path}
-    found = {name: str(path) for name, path in paths.items() if path.is_dir()}
-    missing = [name for name in _needed(physics) if name not in found]
-    if missing:
-        raise SimulationError(_explain(missing, physics, base))
-    return {DATA_DIR: str(base.resolve()), **found}
+    absent = missing(physics, environment)
+    if absent:
+        raise SimulationError(f"{problem(absent, physics, environment)} Run: {cure(absent, physics)}")
+    found = {known.variable: str(known.path) for known in survey(environment) if known.found}
+    return {DATA_DIR: str(folder(environment)), **found}
 
 
 def has_fluorescence(variables: Mapping[str, str]) -> bool:
@@ -84,11 +149,96 @@ def versions(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: Path(path).name for name, path in variables.items() if name != DATA_DIR}
 
 
-def _needed(physics: str) -> list[str]:
-    if physics == "em":
-        return list(_ALWAYS)
-    further = (names for part, names in _FURTHER.items() if part in physics)
-    return list(dict.fromkeys([*_ALWAYS, *_HADRONIC, *(name for names in further for name in names)]))
+def problem(absent: Sequence[DataSet], physics: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Say in a sentence which data are missing for a physics list."""
+    wrong = [f"{known.variable} names {known.path}" for known in absent if known.claimed]
+    if wrong:
+        return f"Geant4 data are missing for {physics}: {', '.join(wrong)}, which is no folder."
+    wanted = ", ".join(f"{known.name} ({known.variable})" for known in absent)
+    place = f"{DATA_DIR}, {folder(environment)}"
+    return f"Geant4 data are missing for {physics}: {wanted}, looked for in the folder of {place}."
+
+
+def cure(absent: Sequence[DataSet], physics: str) -> str:
+    """Return the command that helps: where a variable misleads, no download does."""
+    wrong = [known.variable for known in absent if known.claimed]
+    return f"unset {' '.join(wrong)}" if wrong else download_command(physics)
+
+
+def download_command(physics: str) -> str:
+    """Return the command that gets what a physics list reads."""
+    return f"caloforge doctor --download --physics {physics}"
+
+
+def download(
+    physics: str, environment: Mapping[str, str] = os.environ, progress: Progress = no_progress
+) -> list[Path]:
+    """Let geant4-pybind's own downloader get what is missing for a physics list.
+
+    Call this only for somebody who agreed. A data set appears in `folder` when it is complete, so an
+    interrupted download leaves nothing that looks like one.
+
+    Returns
+    -------
+    list of Path
+        The folders of the new data sets.
+
+    Raises
+    ------
+    MissingExtra
+        geant4-pybind is not installed.
+    SimulationError
+        A variable names a folder that does not exist, or the downloader did not deliver.
+    OSError
+        The folder can't be written to.
+    """
+    if importlib.util.find_spec("geant4_pybind") is None:
+        raise MissingExtra("geant4", "geant4_pybind")
+    absent = missing(physics, environment)
+    if any(known.claimed for known in absent):
+        raise SimulationError(f"{problem(absent, physics, environment)} Run: {cure(absent, physics)}")
+    base = folder(environment)
+    base.mkdir(parents=True, exist_ok=True)
+    new = []
+    progress(0, len(absent))
+    for known in absent:
+        new.append(_download(known, base, environment))
+        progress(len(new), len(absent))
+    return new
+
+
+def _download(wanted: DataSet, base: Path, environment: Mapping[str, str]) -> Path:
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=base) as aside:
+        error = _run_downloader(wanted, aside, environment)
+        arrived = _newest(Path(aside, _DOWNLOADED), wanted.name)
+        if error or arrived is None:
+            reason = f" ({error})" if error else ""
+            raise SimulationError(
+                f"geant4-pybind's downloader did not deliver {wanted.name}{reason}: run it again, or get "
+                f"it from {SOURCE} by other means and unpack it in {base}."
+            )
+        return Path(arrived).rename(base / Path(arrived).name)
+
+
+def _run_downloader(wanted: DataSet, home: str, environment: Mapping[str, str]) -> str:
+    """Import geant4-pybind such that it misses one data set, and agree when it asks; return its complaint."""
+    # It skips what has a variable, downloads into the home and cleans up there: hence a home of its own.
+    others = {variable: home for variable in VARIABLES if variable != wanted.variable}
+    surroundings = {**environment, **others, "HOME": home, "TMPDIR": home}
+    for name in (DATA_DIR, "CI", wanted.variable):
+        surroundings.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "import geant4_pybind"],
+        input="y\n",
+        stdout=sys.__stderr__,  # its own progress, for whoever watches
+        stderr=subprocess.PIPE,
+        env=surroundings,
+        text=True,
+        check=False,
+    )
+    errors = re.findall(r"^(?:[\w.]+)?Error: (.+)$", done.stderr, re.MULTILINE)
+    reasons = [error for error in errors if error != "initialization failed"]
+    return (reasons or errors or [f"exit code {done.returncode}"])[-1] if done.returncode else ""
 
 
 def _newest(base: Path, name: str) -> str | None:
@@ -99,11 +249,3 @@ def _newest(base: Path, name: str) -> str | None:
     matches = [(path, versioned.fullmatch(path.name)) for path in base.iterdir() if path.is_dir()]
     known = [(re.findall(r"\d+", match[1]), str(path)) for path, match in matches if match]
     return max(known, key=lambda entry: [int(part) for part in entry[0]])[1] if known else None
-
-
-def _explain(missing: list[str], physics: str, base: Path) -> str:
-    wanted = ", ".join(f"{_SETS[name]} ({name})" for name in missing)
-    return (
-        f"Geant4 data are missing for {physics}: {wanted}, looked for in {base}. Set {DATA_DIR} to the "
-        f"folder that holds them, or get them with: {_HOW} (it asks, then downloads to {_DOWNLOADED})."
-    )

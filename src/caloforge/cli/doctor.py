@@ -1,0 +1,101 @@
+"""``caloforge doctor``."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from caloforge.cli.common import console, messages, progress_bar, say
+from caloforge.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from caloforge.simulate.data import DataSet
+    from caloforge.simulate.doctor import Diagnosis
+
+
+def command(
+    physics: Annotated[
+        str, typer.Option(help="Geant4 reference physics list that is wanted, or em.")
+    ] = "FTFP_BERT",
+    download: Annotated[
+        bool, typer.Option("--download", help="Get the Geant4 data that are missing for this physics.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to the download; nobody is asked.")] = False,
+) -> None:
+    """Say whether a simulation would work here, and what is missing.
+
+    Looks at the packages and at Geant4's data, then simulates a few showers as a trial. Exit code 0 when
+    they came out, 1 otherwise.
+
+    [bold]Example[/bold]: caloforge doctor --physics QGSP_BERT
+    """
+    from caloforge.simulate import doctor
+
+    if download:
+        _download(physics, agreed=yes)
+    with messages.status("Simulating a few showers as a trial"):
+        diagnosis = doctor.diagnose(physics)
+    console.print(_table(diagnosis))
+    say(diagnosis.verdict.sentence)
+    if diagnosis.verdict.command:
+        say(f"Run: {diagnosis.verdict.command}")
+    if not diagnosis.verdict.works:
+        raise typer.Exit(1)
+
+
+def _download(physics: str, *, agreed: bool) -> None:
+    from caloforge.simulate import data
+
+    absent = data.missing(physics)
+    if not absent:
+        say(f"No Geant4 data are missing for {physics}: nothing is downloaded.")
+        return
+    names, folder = ", ".join(known.name for known in absent), data.folder()
+    if not agreed:
+        _ask(f"Let geant4-pybind download {names} from {data.SOURCE} (up to some GB) into {folder}?")
+    with progress_bar("Downloading", unit="data sets") as progress:
+        data.download(physics, progress=progress)
+
+
+def _ask(question: str) -> None:
+    """Ask for consent where somebody can answer, else refuse."""
+    if not sys.stdin.isatty():
+        raise InputError(
+            "Nobody can be asked here, because standard input is no terminal: add --yes to agree."
+        )
+    if not typer.confirm(question):
+        raise typer.Exit(1)
+
+
+def _table(diagnosis: "Diagnosis") -> "Table":
+    from importlib.metadata import version
+    from platform import python_version
+
+    from rich.table import Table
+
+    table = Table("what", "found", "for, or how to get it")
+    table.add_row("caloforge", version("caloforge"), "")
+    table.add_row("Python", python_version(), "")
+    table.add_section()
+    for package in diagnosis.packages:
+        missing = "not installed", f"pip install 'caloforge\\[{package.extra}]'"
+        table.add_row(package.name, *((package.version, package.extra) if package.version else missing))
+    table.add_section()
+    for known in diagnosis.data:
+        table.add_row(known.variable, _found(known, diagnosis), known.readers or "no calorimeter")
+    table.caption = f"Geant4's data are looked for in {diagnosis.folder}"
+    return table
+
+
+def _found(known: "DataSet", diagnosis: "Diagnosis") -> str:
+    from rich.markup import escape
+
+    if known.found:
+        assert known.path is not None
+        inside = known.path.parent == diagnosis.folder
+        return escape(known.path.name if inside else str(known.path))
+    claimed = f", {known.path} is no folder" if known.path else ""
+    missing = f"{known.name} missing{escape(claimed)}"
+    return f"[red]{missing}[/]" if known.variable in diagnosis.needed else missing
