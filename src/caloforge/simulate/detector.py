@@ -3,130 +3,166 @@
 Only the worker process imports this module: it needs Geant4's data variables to be set before.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from itertools import pairwise, product
 
 import numpy as np
+import numpy.typing as npt
 from geant4_pybind import (
-    G4Box,
     G4LogicalVolume,
     G4MultiFunctionalDetector,
     G4NistManager,
     G4PSEnergyDeposit3D,
-    G4PVPlacement,
-    G4PVReplica,
     G4SDManager,
-    G4ThreeVector,
     G4VPhysicalVolume,
     G4VUserDetectorConstruction,
+    kPhi,
     kXAxis,
     kYAxis,
 )
 
 from caloforge.errors import GeometryError
 from caloforge.geometry import Calorimeter
-from caloforge.simulate.slabs import Piece, pieces, pitch, span
+from caloforge.segmentation import Layer, RingLayer
+from caloforge.simulate import slabs
+from caloforge.simulate.leakage import Leakage
+from caloforge.simulate.slabs import Run
+from caloforge.simulate.volumes import Volumes
 
-T = TypeVar("T")
+Outline = Callable[..., G4LogicalVolume]
+"""Makes a volume of a cell's outline from its name, its length along z in mm and its material."""
 
-_VACUUM = "G4_Galactic"
 _MARGIN = 1.2  # the world's size over the calorimeter's; the gap is vacuum
+# A particle on the axis of rings would be in all sectors at once, and Geant4 stuck there for ten steps. So it
+# gets an axis that is a nanometre away (in mm), in a direction in which no sector ends.
+_BESIDE_THE_BEAM = (1e-6 * math.cos(1), 1e-6 * math.sin(1))
+_FULL_TURN = 2 * math.pi
+# Depths in the tree of volumes, seen from a slab (0), of what numbers a cell: column, cell and box (see
+# `slabs.box_cells`), or sector and ring (see `slabs.ring_cells`) and the slab, which always has number 0.
+_BOX_DEPTHS, _RING_DEPTHS = (2, 1, 3), (1, 2, 0)
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """One hits collection: the deposits in one role's material of one layer."""
+    """One hits collection: the deposits in one role's material of one layer.
+
+    Attributes
+    ----------
+    collection
+        Its name.
+    role
+        Of the material.
+    cells
+        The number of the cell, among those of all layers, for each key of the collection.
+    """
 
     collection: str
-    layer: int
     role: str
+    cells: npt.NDArray[np.int64]
 
 
 class Detector(G4VUserDetectorConstruction):  # type: ignore[misc]  # Geant4 has no types
-    """Layers, each cut into cells by two nested replicas, each cell a stack of slabs.
+    """Blocks of layers that are cut alike, each cut into cells, each cell a stack of slabs.
 
-    Replicas cost the navigation nothing, however fine they are; placements would. All slabs of a cell carry
-    the copy number 0, so that one entry of a hits map is one cell and role.
+    Cells of one size are two nested replicas, which cost the navigation nothing, however fine they are;
+    cells of several sizes are several such boxes side by side. Rings are tubes that are cut into sectors by
+    replicas. All slabs of a cell carry the copy number 0, so that one entry of a hits map is one cell.
 
     Parameters
     ----------
     calorimeter
-        Its axes must be uniform, which is what replicas can do.
+        Of materials that Geant4 has (see `check_materials`).
     """
 
     def __init__(self, calorimeter: Calorimeter) -> None:
         super().__init__()
         self.calorimeter = calorimeter
         self.scorers: list[Scorer] = []
-        self._slabs: dict[tuple[int, str, str, float], G4LogicalVolume] = {}
-        self._kept: list[object] = []  # Geant4 holds bare pointers: Python must not drop what they point to
+        self.leakage = Leakage()
+        self._volumes = Volumes()
+        self._slabs: dict[tuple[int, str], list[G4LogicalVolume]] = {}  # by layer and role
 
     def Construct(self) -> G4VPhysicalVolume:  # noqa: N802
         """Build the world: vacuum, and the calorimeter with its front face at z = 0."""
         layers = self.calorimeter.layers
-        axes = [axis for layer in layers for axis in (layer.eta, layer.phi)]
-        reach = 2 * max(float(np.abs(axis.edges).max()) for axis in axes)
-        depth = 2 * self.calorimeter.depth
-        world = self._box("world", (_MARGIN * reach, _MARGIN * reach, _MARGIN * depth), _VACUUM)
-        for number in range(len(layers)):
-            self._place_layer(number, world)
-        return self._keep(G4PVPlacement(None, G4ThreeVector(), world, "world", None, False, 0, False))
+        width = _MARGIN * 2 * max(layer.reach for layer in layers)
+        depth = _MARGIN * 2 * self.calorimeter.depth
+        self._world = self._volumes.box("world", depth, size=(width, width))
+        for block in slabs.blocks(self.calorimeter):
+            first = layers[block.start]
+            if isinstance(first, RingLayer):
+                self._build_rings(first, block)
+            else:
+                self._build_boxes(first, block)
+        return self._volumes.place(self._world, None)
 
     def ConstructSDandField(self) -> None:  # noqa: N802
-        """Attach one energy scorer to each layer and role."""
-        made: dict[tuple[int, str], G4MultiFunctionalDetector] = {}
-        for (number, role, _, _), volume in self._slabs.items():
-            if (number, role) not in made:
-                made[number, role] = self._scorer(number, role)
-            self.SetSensitiveDetector(volume, made[number, role])
+        """Attach one energy scorer to each layer and role, and the watch on what leaves the world."""
+        for (number, role), volumes in self._slabs.items():
+            detector = self._scorer(number, role)
+            for volume in volumes:
+                self.SetSensitiveDetector(volume, detector)
+        G4SDManager.GetSDMpointer().AddNewDetector(self.leakage)
+        self.SetSensitiveDetector(self._world, self.leakage)
 
     def _scorer(self, number: int, role: str) -> G4MultiFunctionalDetector:
         layer = self.calorimeter.layers[number]
+        if isinstance(layer, RingLayer):
+            cells, depths = slabs.ring_cells(layer), _RING_DEPTHS
+        else:
+            cells, depths = slabs.box_cells(layer), _BOX_DEPTHS
         name = f"layer{number}-{role}"
-        detector = self._keep(G4MultiFunctionalDetector(name))
-        # The last three are depths in the tree of volumes: a slab (0) lies in a cell (1) of a column (2).
-        deposit = self._keep(G4PSEnergyDeposit3D("deposit", layer.n_phi, layer.n_eta, 1, 2, 1, 0))
-        detector.RegisterPrimitive(deposit)
+        detector = self._volumes.keep(G4MultiFunctionalDetector(name))
+        detector.RegisterPrimitive(self._volumes.keep(G4PSEnergyDeposit3D("deposit", *cells.shape, *depths)))
         G4SDManager.GetSDMpointer().AddNewDetector(detector)
-        self.scorers.append(Scorer(f"{name}/deposit", number, role))
+        first = self.calorimeter.offsets[number]
+        self.scorers.append(Scorer(f"{name}/deposit", role, first + cells.ravel()))
         return detector
 
-    def _place_layer(self, number: int, world: G4LogicalVolume) -> None:
-        layer = self.calorimeter.layers[number]
-        low, high = layer.z
-        (width, x), (height, y) = span(layer.phi), span(layer.eta)
-        dx, dy = pitch(layer.phi), pitch(layer.eta)
-        box = self._box(f"layer{number}", (width, height, high - low), _VACUUM)
-        column = self._box(f"column{number}", (dx, height, high - low), _VACUUM)
-        cell = self._box(f"cell{number}", (dx, dy, high - low), _VACUUM)
-        for piece in pieces(self.calorimeter, number):
-            slab = self._slab(piece, number, (dx, dy))
-            self._place(slab, cell, (0.0, 0.0, (piece.low + piece.high - low - high) / 2))
-        self._keep(G4PVReplica(f"cell{number}", cell, column, kYAxis, layer.n_eta, dy))
-        self._keep(G4PVReplica(f"column{number}", column, box, kXAxis, layer.n_phi, dx))
-        self._place(box, world, (x, y, (low + high) / 2))
+    def _build_boxes(self, layer: Layer, block: range) -> None:
+        for number, (phi, eta) in enumerate(product(slabs.runs(layer.phi), slabs.runs(layer.eta))):
+            self._build_box(phi, eta, block, number)
 
-    def _slab(self, piece: Piece, number: int, size: tuple[float, float]) -> G4LogicalVolume:
-        thickness = round(piece.high - piece.low, 6)
-        key = (number, piece.role, piece.material, thickness)
-        if key not in self._slabs:
-            self._slabs[key] = self._box(f"{piece.role}{number}", (*size, thickness), piece.material)
-        return self._slabs[key]
+    def _build_box(self, phi: Run, eta: Run, block: range, number: int) -> None:
+        low, high = self._depths(block)
+        make = self._volumes
+        box = make.box("box", high - low, size=(phi.span, eta.span))
+        column = make.box("column", high - low, size=(phi.pitch, eta.span))
+        cell = self._cell(block, partial(make.box, size=(phi.pitch, eta.pitch)))
+        make.replicate(cell, column, kYAxis, eta.n, eta.pitch)
+        make.replicate(column, box, kXAxis, phi.n, phi.pitch)
+        make.place(box, self._world, (phi.centre, eta.centre, (low + high) / 2), number)
 
-    def _place(
-        self, volume: G4LogicalVolume, mother: G4LogicalVolume, at: tuple[float, float, float]
-    ) -> None:
-        self._keep(G4PVPlacement(None, G4ThreeVector(*at), volume, volume.GetName(), mother, False, 0, False))
+    def _build_rings(self, layer: RingLayer, block: range) -> None:
+        low, high = self._depths(block)
+        make = self._volumes
+        pitch = _FULL_TURN / layer.n_alpha
+        for number, radii in enumerate(pairwise(layer.r.edges.tolist())):
+            ring = make.tube("ring", high - low, radii=radii, angles=(0.0, _FULL_TURN))
+            sector = self._cell(block, partial(make.tube, radii=radii, angles=(-pitch / 2, pitch)))
+            make.replicate(sector, ring, kPhi, layer.n_alpha, pitch, -math.pi / 2)
+            make.place(ring, self._world, (*_BESIDE_THE_BEAM, (low + high) / 2), number)
 
-    def _box(self, name: str, size: tuple[float, float, float], material: str) -> G4LogicalVolume:
-        """A box of full edge lengths in mm, which is Geant4's unit too."""
-        solid = self._keep(G4Box(name, *(length / 2 for length in size)))
-        substance = self._keep(G4NistManager.Instance().FindOrBuildMaterial(material))
-        return self._keep(G4LogicalVolume(solid, substance, name))
+    def _depths(self, block: range) -> tuple[float, float]:
+        layers = self.calorimeter.layers
+        return layers[block.start].z[0], layers[block.stop - 1].z[1]
 
-    def _keep(self, thing: T) -> T:
-        self._kept.append(thing)
-        return thing
+    def _cell(self, block: range, outline: Outline) -> G4LogicalVolume:
+        """Make a cell that is as deep as a block and holds the slabs of its layers."""
+        low, high = self._depths(block)
+        cell = outline("cell", high - low)
+        for number in block:
+            made: dict[tuple[str, str, float], G4LogicalVolume] = {}
+            for piece in slabs.pieces(self.calorimeter, number):
+                key = piece.role, piece.material, round(piece.high - piece.low, 6)
+                if key not in made:
+                    made[key] = outline(piece.role, key[2], piece.material)
+                    self._slabs.setdefault((number, piece.role), []).append(made[key])
+                self._volumes.place(made[key], cell, (0.0, 0.0, (piece.low + piece.high - low - high) / 2))
+        return cell
 
 
 def check_materials(calorimeter: Calorimeter) -> None:

@@ -25,7 +25,8 @@ class Deposits:
     absorber, active
         (n,), all deposits in either kind of material.
     leaked
-        (n,), what left the world.
+        (n,), what left the world: the kinetic energy of its particles, and of their rest energy what can be
+        set free (see `caloforge.simulate.leakage`); without neutrinos.
     """
 
     cells: npt.NDArray[np.float32]
@@ -59,6 +60,7 @@ class Readout(G4UserEventAction):  # type: ignore[misc]  # Geant4 has no types
         self.deposits.cells[index] = cells
         self.deposits.absorber[index] = totals["absorber"]
         self.deposits.active[index] = totals["active"]
+        self.deposits.leaked[index] = self._detector.leakage.energy
         self._finished(index)
 
     def _read(self, event: G4Event) -> tuple[npt.NDArray[np.float64], dict[str, float]]:
@@ -72,8 +74,7 @@ class Readout(G4UserEventAction):  # type: ignore[misc]  # Geant4 has no types
             energies = np.fromiter(entries.values(), np.float64, len(entries))
             totals[scorer.role] += float(energies.sum())
             if scorer.role in calorimeter.visible:
-                first = calorimeter.offsets[scorer.layer]
-                cells[first + np.fromiter(entries, np.intp, len(entries))] += energies
+                cells[scorer.cells[np.fromiter(entries, np.intp, len(entries))]] += energies
         return cells, totals
 
     def _collection_ids(self) -> list[int]:
