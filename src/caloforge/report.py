@@ -87,7 +87,8 @@ def comparison(showers: Showers, beside: Showers) -> Table:
     rows.append(["incident energy", words.energies_text(showers), words.energies_text(beside), ""])
     layers = range(len(showers.geometry.layers))
     quantities: list[Observable] = [Response(), ShowerDepth()]
-    quantities += [LayerFraction(layer) for layer in layers] + [LateralWidth(layer) for layer in layers]
+    quantities += [LayerFraction(layer) for layer in layers]
+    quantities += LateralWidth.every(showers.geometry)[: len(layers)]  # along eta
     rows += [_row(quantity, showers, beside) for quantity in quantities]
     return Table(["mean of", *words.sample_names(showers, beside), "difference"], rows)
 

@@ -31,7 +31,7 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Draw one shower layer by layer and in space, and the average shower.
+    """Draw one shower layer by layer and in space, the average shower, and its profile beside the textbook's.
 
     [bold]Example[/bold]: caloforge show showers.h5 --shower 3 --beside geant4.h5 -o showers.pdf
     """
@@ -53,11 +53,16 @@ def command(
 
 def _figures(alone: "Showers", sample: "Showers", other: "Showers | None") -> "dict[str, Figure]":
     from caloforge import plots
+    from caloforge.errors import InputError
 
     figures = {"layers": plots.layers(alone, 0), "3d": plots.shower_3d(alone, 0)}
     figures["average"] = plots.average(sample, other)
     if other is not None:
         figures["shapes"] = plots.shapes(sample, other)
+    try:
+        figures["profile"] = plots.profile(sample, other)
+    except InputError as error:
+        messages.print(f"There is no picture of the profile: {escape(str(error))}")
     return figures
 
 

@@ -13,6 +13,7 @@ from caloforge.plots._style import check_pair
 from caloforge.plots.files import FORMATS, check_format, png, save, svg
 from caloforge.plots.histograms import response, shapes
 from caloforge.plots.images import average, layers
+from caloforge.plots.profile import profile
 from caloforge.plots.space import shower_3d
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "check_pair",
     "layers",
     "png",
+    "profile",
     "response",
     "save",
     "shapes",

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from caloforge.errors import InputError
-from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers
 from caloforge.units import GeV, keV
 
@@ -128,15 +127,11 @@ def check_pair(showers: Showers, beside: Showers) -> None:
     check_some(showers)
     check_some(beside)
     first, second = showers.geometry, beside.geometry
-    if _grid(first) != _grid(second):
+    if first.layers != second.layers:
         raise InputError(
             f"The showers have different cells ('{first.name}' and '{second.name}'), so they can't be laid "
             "beside each other; bring the finer ones onto the other read-out with: caloforge rebin."
         )
-
-
-def _grid(geometry: Calorimeter) -> list[tuple[Any, ...]]:
-    return [(layer.z, layer.eta, layer.phi) for layer in geometry.layers]
 
 
 def main_layers(showers: Showers, at_most: int) -> list[int]:

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from caloforge.errors import InputError
+from caloforge.geometry import Calorimeter
 from caloforge.observables.base import Observable
 from caloforge.observables.depth_width import DepthWidth
 from caloforge.observables.lateral_width import LateralWidth
@@ -54,7 +55,7 @@ def shapes(showers: Showers, beside: Showers, observables: Sequence[Observable] 
     """
     _style.check_pair(showers, beside)
     chosen = _style.main_layers(beside, at_most=_COLUMNS - 1)
-    page = [list(observables)] if observables is not None else _default_page(chosen)
+    page = [list(observables)] if observables is not None else _default_page(chosen, beside.geometry)
     lines = [words.describe(sample) for sample in (showers, beside)]
     lines += words.choice_text(chosen, showers) if observables is None else []
     with _style.style():
@@ -131,11 +132,12 @@ class _Histogram:
         return cls(counts / total, np.sqrt(counts) / total)
 
 
-def _default_page(chosen: Sequence[int]) -> list[list[Observable]]:
+def _default_page(chosen: Sequence[int], geometry: Calorimeter) -> list[list[Observable]]:
     """Return the shapes of a small page in rows, for some layers."""
+    widths = LateralWidth.every(geometry)  # first those along eta
     return [
         [Response(), *(LayerFraction(layer) for layer in chosen)],
-        [ShowerDepth(), *(LateralWidth(layer) for layer in chosen)],
+        [ShowerDepth(), *(widths[layer] for layer in chosen)],
         [DepthWidth(), *(Sparsity(layer) for layer in chosen)],
     ]
 

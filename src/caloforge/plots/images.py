@@ -8,18 +8,23 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
+from matplotlib.collections import LineCollection, QuadMesh
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
-from caloforge.geometry import Layer
-from caloforge.plots import _style, words
+from caloforge.plots import _cells, _style, words
+from caloforge.plots._cells import AnyLayer
+from caloforge.segmentation import RingLayer
 from caloforge.showers import Showers
 
 _FINE = 2000
 """Cells from which on a mesh is an image in a vector file and its cells have no outline."""
+
+_FINE_PAGE = 20_000
+"""Cells of a page that may be drawn as vectors."""
 
 _GRID = "#E2E2E2"
 _FEW = 10
@@ -33,6 +38,8 @@ _WIDE = 4
 
 _PANEL = 2.35
 """Width of one image in inches."""
+
+_MOST_COLUMNS = 9
 
 Image = NDArray[np.float64]
 
@@ -97,7 +104,7 @@ def _averages(showers: Showers, beside: Showers) -> Figure:
         figure.set_label("average showers and their ratio")
         scale = _style.energy_scale(*images)
         for axes, layer, image in zip(grid[:2].flat, parts * 2, images, strict=True):
-            mesh = _draw_energies(axes, layer, image, scale)
+            mesh = _draw_energies(axes, layer, image, scale, _FINE)
         _energy_bar(figure, mesh, grid[:2], "mean energy per cell [MeV]", images)
         _ratio_row(figure, grid[2], chosen, showers, beside)
         _row_names(grid, words.sample_names(showers, beside))
@@ -115,69 +122,101 @@ def _means(showers: Showers) -> list[Image]:
     return [image[0] for image in showers.geometry.split(mean)]
 
 
-def _layer_page(parts: Sequence[Layer], images: Sequence[Image], label: str, titles: int) -> Figure:
+def _layer_page(parts: Sequence[AnyLayer], images: Sequence[Image], label: str, titles: int) -> Figure:
     """Draw one image per layer, side by side or, if they are many, in rows."""
-    columns = len(parts) if len(parts) <= _WIDE else math.ceil(math.sqrt(1.6 * len(parts)))
+    columns = _columns(len(parts))
+    crowded = columns > _WIDE
     figure, grid = _image_grid(math.ceil(len(parts) / columns), columns, parts, titles)
-    scale = _style.energy_scale(*images)
+    scale, fine = _style.energy_scale(*images), min(_FINE, _FINE_PAGE // len(parts))
     for n, (axes, layer, image) in enumerate(zip(grid.flat, parts, images, strict=False)):
-        mesh = _draw_energies(axes, layer, image, scale)
-        axes.set_title(_layer_title(n, layer), fontsize="medium" if columns <= _WIDE else "x-small")
+        mesh = _draw_energies(axes, layer, image, scale, fine)
+        axes.set_title(_layer_title(n, layer, crowded), fontsize=_title_size(columns), pad=3)
     for axes in grid.flat[len(parts) :]:
         axes.set_axis_off()
     _energy_bar(figure, mesh, grid, label, images)
-    _outer_labels(grid)
+    _outer_labels(grid, crowded)
     return figure
 
 
+def _title_size(columns: int) -> str:
+    return "medium" if columns <= _WIDE else "x-small" if columns < _MOST_COLUMNS - 1 else "xx-small"
+
+
+def _columns(n: int) -> int:
+    """Return into how many columns n images go: a page that is full and about as wide as a sheet of paper."""
+    if n <= _WIDE:
+        return n
+
+    def cost(columns: int) -> float:
+        return -n % columns / n + 0.1 * abs(columns - math.sqrt(1.6 * n))
+
+    return min(range(_WIDE, _MOST_COLUMNS + 1), key=cost)
+
+
 def _image_grid(
-    rows: int, columns: int, parts: Sequence[Layer], titles: int, least: float = 0.6
+    rows: int, columns: int, parts: Sequence[AnyLayer], titles: int, least: float = 0.6
 ) -> tuple[Figure, Any]:
     """Return a figure and its (rows, columns) array of axes, with room for title lines and a least height."""
-    tall = max(float(np.ptp(x.phi.edges) / np.ptp(x.eta.edges)) for x in parts)
-    panel = _PANEL if columns <= _WIDE else 10.5 / columns - 0.55
-    height = max(panel * min(tall, 3.0), least) + 0.4 + 0.17 * (titles - 1)
-    figure = _style.new_figure((panel + 0.55) * columns + 1.4, height * rows + 0.8, layout="compressed")
+    sides = [np.ptp(_cells.extent(layer), axis=1) for layer in parts]
+    tall = max(float(phi / eta) for eta, phi in sides)
+    gap = 0.55 if columns <= _WIDE else 0.15
+    panel = _PANEL if columns <= _WIDE else 10.5 / columns - gap
+    height = max(panel * min(tall, 3.0), least) + 0.4 * gap / 0.55 + 0.17 * titles - 0.17
+    figure = _style.new_figure((panel + gap) * columns + 1.4, height * rows + 0.8, layout="compressed")
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _draw_energies(axes: Axes, layer: Layer, image: Image, scale: LogNorm) -> QuadMesh:
-    return _draw(axes, layer, np.ma.masked_less_equal(image, 0), scale, _style.energy_map())
+def _draw_energies(axes: Axes, layer: AnyLayer, image: Image, scale: LogNorm, fine: int) -> QuadMesh:
+    return _draw(axes, layer, np.ma.masked_less_equal(image, 0), scale, _style.energy_map(), fine)
 
 
-def _draw(axes: Axes, layer: Layer, image: NDArray[Any], scale: Normalize, colours: Any) -> QuadMesh:
-    """Draw one layer's (n_phi, n_eta) image between its true edges in mm."""
-    fine = layer.n_cells > _FINE
+def _draw(
+    axes: Axes, layer: AnyLayer, image: NDArray[Any], scale: Normalize, colours: Any, fine: int
+) -> QuadMesh:
+    """Draw one layer's image between its true edges in mm; ``fine`` cells and more as pixels."""
+    pixels = layer.n_cells * _cells.chords(layer) > fine
     # An outline in the colour of the cell closes the seams that viewers of vector files show.
     mesh = axes.pcolormesh(
-        layer.eta.edges,
-        layer.phi.edges,
-        image,
+        *_cells.corners(layer),
+        np.ma.repeat(image, _cells.chords(layer), axis=0),
         norm=scale,
         cmap=colours,
-        rasterized=fine,
-        edgecolors="none" if fine else "face",
-        linewidth=0.0 if fine else 0.1,
+        rasterized=pixels,
+        edgecolors="none" if pixels else "face",
+        linewidth=0.0 if pixels else 0.1,
     )
-    if not fine:
-        eta, phi = layer.eta.edges, layer.phi.edges
-        axes.vlines(eta, phi[0], phi[-1], colors=_GRID, linewidth=0.4, zorder=0)
-        axes.hlines(phi, eta[0], eta[-1], colors=_GRID, linewidth=0.4, zorder=0)
+    if layer.n_cells <= fine:
+        grid = LineCollection(_cells.lines(layer), colors=_GRID, linewidths=0.4, zorder=0)
+        axes.add_collection(grid, autolim=False)
     axes.set_aspect("equal")
-    for axis, edges in ((axes.xaxis, layer.eta.edges), (axes.yaxis, layer.phi.edges)):
-        axis.set_major_locator(FixedLocator([edges[0], edges[0] / 2 + edges[-1] / 2, edges[-1]]))
+    _set_ticks(axes, layer)
+    return mesh
+
+
+def _set_ticks(axes: Axes, layer: AnyLayer) -> None:
+    """Mark the edges of a layer and its middle; the frame around rings is their circle."""
+    limits = _cells.extent(layer)
+    if isinstance(layer, RingLayer):
+        axes.spines[:].set_visible(False)
+        axes.add_patch(
+            Circle((0, 0), layer.reach, fill=False, edgecolor="#333333", linewidth=0.7, clip_on=False)
+        )
+    for axis, (low, high) in zip((axes.xaxis, axes.yaxis), limits, strict=True):
+        axis.set_major_locator(FixedLocator([low, (low + high) / 2, high]))
         axis.set_major_formatter(
             FuncFormatter(lambda value, _: f"{value:.0f}".replace("-", "\N{MINUS SIGN}"))
         )
+    axes.set(xlim=limits[0], ylim=limits[1])
     axes.tick_params(direction="out", length=3)
-    return mesh
 
 
 def _energy_bar(figure: Figure, mesh: QuadMesh, grid: Any, label: str, images: Sequence[Image]) -> None:
     scale = mesh.norm
     assert isinstance(scale, LogNorm)
+    extend = _style.extends_below(scale, *images)
+    slender = 20 * max(1.0, grid.shape[0] / 2)
     bar = figure.colorbar(
-        mesh, ax=grid.ravel().tolist(), label=label, extend=_style.extends_below(scale, *images), pad=0.02
+        mesh, ax=grid.ravel().tolist(), label=label, extend=extend, pad=0.02, aspect=slender
     )
     bar.outline.set_linewidth(0.5)
 
@@ -192,7 +231,7 @@ def _ratio_row(figure: Figure, row: Any, chosen: Sequence[int], first: Showers, 
     colours = mpl.colormaps[_style.RATIO_MAP].with_extremes(bad=_style.NO_DATA)
     scale = LogNorm(1 / upper[-1], upper[-1])
     for n, axes, ratio in zip(chosen, row, ratios, strict=True):
-        mesh = _draw(axes, first.geometry.layers[n], ratio, scale, colours)
+        mesh = _draw(axes, first.geometry.layers[n], ratio, scale, colours, _FINE)
     bar = figure.colorbar(mesh, ax=row.tolist(), label="ratio (grey: no statistics)", extend="both", pad=0.02)
     ticks = sorted([1.0, *upper, *(1 / tick for tick in upper)])
     bar.ax.yaxis.set_major_locator(FixedLocator(ticks))
@@ -233,17 +272,22 @@ def _row_names(grid: Any, names: tuple[str, str]) -> None:
         )
 
 
-def _outer_labels(grid: Any) -> None:
-    """Name the axes once: phi at the left, eta at the bottom of each column."""
+def _outer_labels(grid: Any, crowded: bool = False) -> None:
+    """Name the axes once: phi at the left, eta at the bottom of each column; number only these if crowded."""
     for row in grid:
         row[0].set_ylabel(r"$\phi$ [mm]")
+        for axes in row[1:] if crowded else ():
+            axes.tick_params(labelleft=False, left=False)
     for column in grid.T:
         below = [axes for axes in column if axes.axison]
         below[-1].set_xlabel(r"$\eta$ [mm]")
+        for axes in below[:-1] if crowded else ():
+            axes.tick_params(labelbottom=False, bottom=False)
 
 
-def _layer_title(n: int, layer: Layer) -> str:
-    return f"layer {n}  ({layer.z[0]:g}–{layer.z[1]:g} mm)"
+def _layer_title(n: int, layer: AnyLayer, crowded: bool = False) -> str:
+    low, high = (f"{z:.0f}" if crowded else f"{z:g}" for z in layer.z)
+    return f"layer {n}  ({low}–{high} mm)"
 
 
 def _share_text(energy: float, total: float) -> str:

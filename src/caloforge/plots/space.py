@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from caloforge.geometry import Layer
-from caloforge.plots import _style, words
+from caloforge.plots import _cells, _style, words
+from caloforge.plots._cells import AnyLayer
 from caloforge.showers import Showers
 
 Floats = NDArray[np.float64]
@@ -29,7 +29,7 @@ def shower_3d(showers: Showers, i: int) -> Figure:
     """Draw one shower in space (Paganini et al. 2018, Fig. 2).
 
     The layers are planes across the particle's direction, at equal distances (not to scale); hit cells
-    are coloured rectangles in true eta and phi, on one logarithmic colour scale in MeV.
+    are coloured areas in true eta and phi, on one logarithmic colour scale in MeV.
 
     Raises
     ------
@@ -61,16 +61,17 @@ def shower_3d(showers: Showers, i: int) -> Figure:
         return _style.settle(figure)
 
 
-def _draw_plane(axes: Any, depth: int, layer: Layer, image: Floats, scale: LogNorm, crowded: bool) -> None:
+def _draw_plane(axes: Any, depth: int, layer: AnyLayer, image: Floats, scale: LogNorm, crowded: bool) -> None:
     """Draw one layer. A deeper one lies behind, so it is drawn first; crowded ones show only what is hit."""
     order = -10 * depth
-    whole = _rectangles(depth, layer.eta.edges[[0, -1]], layer.phi.edges[[0, -1]], np.ones((1, 1), bool))
+    whole = [_at(depth, _cells.outline(layer))]
     face, edge = ("none", "#C8C8C8") if crowded else ((1.0, 1.0, 1.0, 0.85), "#666666")
     axes.add_collection3d(
         Poly3DCollection(whole, facecolors=face, edgecolors=edge, linewidths=0.7, zorder=order)
     )
     if not crowded and layer.n_cells <= _MANY:
-        lines = Line3DCollection(_grid_lines(depth, layer), colors="#DCDCDC", linewidths=0.3)
+        borders = [_at(depth, line) for line in _cells.lines(layer)]
+        lines = Line3DCollection(borders, colors="#DCDCDC", linewidths=0.3)
         lines.set_zorder(order + 1)
         axes.add_collection3d(lines)
     hit = image > 0
@@ -78,7 +79,7 @@ def _draw_plane(axes: Any, depth: int, layer: Layer, image: Floats, scale: LogNo
         return
     colours = _style.energy_map()(scale(image[hit]))
     cells = Poly3DCollection(
-        _rectangles(depth, layer.eta.edges, layer.phi.edges, hit),
+        _at(depth, _cells.polygons(layer, hit)),
         facecolors=colours,
         edgecolors=colours,
         linewidths=0.1,
@@ -88,27 +89,15 @@ def _draw_plane(axes: Any, depth: int, layer: Layer, image: Floats, scale: LogNo
     axes.add_collection3d(cells)
 
 
-def _rectangles(depth: int, eta: Floats, phi: Floats, hit: NDArray[np.bool_]) -> Floats:
-    """Return the corners of the hit cells, (n_hit, 4, 3) as (depth, eta, phi)."""
-    rows, columns = np.nonzero(hit)
-    corners = np.empty((len(rows), 4, 3))
-    corners[..., 0] = depth
-    corners[..., 1] = eta[np.stack([columns, columns + 1, columns + 1, columns], axis=1)]
-    corners[..., 2] = phi[np.stack([rows, rows, rows + 1, rows + 1], axis=1)]
-    return corners
-
-
-def _grid_lines(depth: int, layer: Layer) -> list[Floats]:
-    """Return the outlines of all cells as lines across the plane."""
-    eta, phi = layer.eta.edges, layer.phi.edges
-    upright = [np.array([(depth, x, phi[0]), (depth, x, phi[-1])]) for x in eta]
-    level = [np.array([(depth, eta[0], y), (depth, eta[-1], y)]) for y in phi]
-    return upright + level
+def _at(depth: float, points: Floats) -> Floats:
+    """Return points (..., 2) of a layer, eta and phi, in space: (..., 3) as depth, eta and phi."""
+    return np.concatenate([np.full((*points.shape[:-1], 1), depth), points], axis=-1)
 
 
 def _draw_particle(axes: Any, shower: Showers) -> None:
     """Draw the incident particle as an arrow onto the centre of the first layer."""
-    size, step = float(np.ptp(shower.geometry.layers[0].phi.edges)), _lead(shower.geometry.layers)
+    layers = shower.geometry.layers
+    size, step = float(np.ptp(_cells.extent(layers[0])[1])), _lead(layers)
     shaft = [[(-step, 0, 0), (-0.2 * step, 0, 0)]]
     head = [[(-0.05 * step, 0, 0), (-0.22 * step, 0, 0.03 * size), (-0.22 * step, 0, -0.03 * size)]]
     colour = _style.ORANGE
@@ -118,23 +107,28 @@ def _draw_particle(axes: Any, shower: Showers) -> None:
     axes.text(-1.07 * step, 0, 0, name, color=colour, fontsize=14, ha="right", va="center", zorder=10)
 
 
-def _lead(layers: tuple[Layer, ...]) -> float:
+def _lead(layers: tuple[AnyLayer, ...]) -> float:
     """Return the length of the particle's arrow, in distances between layers."""
     return max(0.7, 0.2 * len(layers))
 
 
-def _set_view(axes: Any, layers: tuple[Layer, ...]) -> None:
+def _name(n: int, layers: tuple[AnyLayer, ...]) -> str:
+    """Name a layer, with its place where there is room."""
+    low, high = layers[n].z
+    return f"layer {n}" + (f"\n{low:g}–{high:g} mm" if len(layers) <= _CROWDED else "")
+
+
+def _set_view(axes: Any, layers: tuple[AnyLayer, ...]) -> None:
     """Look along the particle's direction, from above and from the side: eta to the right, phi upwards."""
-    eta = np.concatenate([layer.eta.edges for layer in layers])
-    phi = np.concatenate([layer.phi.edges for layer in layers])
+    eta, phi = np.concatenate([_cells.extent(layer) for layer in layers], axis=1)
     # Downwards eta makes the picture right-handed: phi x eta = z, as in the frame of the calorimeter.
     axes.set(
         xlim=(-_lead(layers), len(layers) - 0.9), ylim=(eta.max(), eta.min()), zlim=(phi.min(), phi.max())
     )
     named = range(0, len(layers), -(-len(layers) // _CROWDED))
-    axes.set_xticks(named, [f"layer {n}\n{layers[n].z[0]:g}–{layers[n].z[1]:g} mm" for n in named])
-    axes.set_yticks([eta.min(), 0, eta.max()])
-    axes.set_zticks([phi.min(), 0, phi.max()])
+    axes.set_xticks(named, [_name(n, layers) for n in named])
+    for set_ticks, values in ((axes.set_yticks, eta), (axes.set_zticks, phi)):
+        set_ticks([values.min(), 0, values.max()], [f"{x:.4g}" for x in (values.min(), 0, values.max())])
     axes.set_ylabel(r"$\eta$ [mm]")
     axes.zaxis.set_rotate_label(False)
     axes.tick_params(axis="z", pad=6)
