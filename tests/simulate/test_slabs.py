@@ -1,17 +1,25 @@
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from caloforge.errors import GeometryError
 from caloforge.geometry import Calorimeter
+from caloforge.segmentation import Axis, Layer, RingLayer
 from caloforge.simulate import slabs
 
 CALOGAN = Calorimeter.load("calogan")
 
+axes = st.builds(
+    lambda start, widths: Axis(np.cumsum([start, *(n / 8 for n in widths)])),
+    st.integers(-50, 50),
+    st.lists(st.integers(1, 3), min_size=1, max_size=12),
+)
 
-def calorimeter(tenths: list[int], cut: float, eta: dict[str, object] | None = None) -> Calorimeter:
+
+def calorimeter(tenths: list[int], cut: float) -> Calorimeter:
     """Slabs (1/10 mm) that alternate between two materials, read out in two layers that meet at a depth."""
     materials = [("G4_W", "absorber"), ("G4_Si", "active")]
     plates = [
@@ -28,7 +36,7 @@ def calorimeter(tenths: list[int], cut: float, eta: dict[str, object] | None = N
             "visible": ["active"],
             "stack": [{"repeat": 1, "slabs": plates}],
             "layers": [
-                {"z": [0.0, cut], "eta": eta or axis, "phi": axis},
+                {"z": [0.0, cut], "eta": axis, "phi": axis},
                 {"z": [cut, depth], "eta": axis, "phi": axis},
             ],
         }
@@ -56,14 +64,50 @@ def test_pieces_fill_each_layer_without_gaps(tenths: list[int], data: st.DataObj
         assert all(a.high == pytest.approx(b.low) for a, b in pairwise(parts))
 
 
-def test_uneven_cells_are_refused_with_the_axis_named() -> None:
-    uneven = calorimeter([10, 10], 1.0, eta={"edges": [-40.0, -20.0, 40.0]})
-    with pytest.raises(GeometryError, match=r"test, layer 0, eta: the cells are 20 to 60 mm wide"):
-        slabs.check(uneven)
+@given(axes)
+def test_runs_hold_all_cells_of_an_axis_in_as_few_widths_as_there_are(axis: Axis) -> None:
+    found = slabs.runs(axis)
+    edges = [run.low + run.pitch * cell for run in found for cell in range(run.n)] + [found[-1].high]
+    np.testing.assert_array_equal(edges, axis.edges)
+    assert all(a.first + a.n == b.first and a.pitch != b.pitch for a, b in pairwise(found))
+
+
+def test_rounding_makes_no_runs() -> None:
+    assert len(slabs.runs(Axis.uniform(90, -0.7, 0.2))) == 1
+
+
+@given(axes, axes)
+def test_every_box_cell_has_its_copy_numbers(eta: Axis, phi: Axis) -> None:
+    layer = Layer((0.0, 1.0), eta, phi)
+    cells = slabs.box_cells(layer)
+    assert sorted(cells[cells >= 0]) == list(range(layer.n_cells))
+    boxes = [(a, b) for a in slabs.runs(phi) for b in slabs.runs(eta)]
+    for (column, row, box), cell in np.ndenumerate(cells):
+        along_phi, along_eta = boxes[box]
+        inside = column < along_phi.n and row < along_eta.n
+        place = (along_phi.first + column) * layer.n_eta + along_eta.first + row
+        assert cell == (place if inside else -1)
+
+
+@given(st.integers(1, 20), st.integers(1, 5))
+def test_every_ring_cell_has_its_copy_numbers(sectors: int, rings: int) -> None:
+    layer = RingLayer((0.0, 1.0), Axis.uniform(rings, 0, 10), sectors)
+    cells = slabs.ring_cells(layer)
+    eta, phi = (coordinate.ravel() for coordinate in layer.centres)
+    angle = np.arctan2(eta, phi)  # from x to y; the first sector begins at -90 degrees
+    number = np.floor((angle + np.pi / 2) / (2 * np.pi) % 1 * sectors).astype(int)
+    ring = np.searchsorted(layer.r.edges, np.hypot(eta, phi)) - 1
+    np.testing.assert_array_equal(cells[number, ring, 0], np.arange(layer.n_cells))
+
+
+def test_layers_that_are_cut_alike_are_one_block() -> None:
+    assert slabs.blocks(CALOGAN) == [range(1), range(1, 2), range(2, 3)]
+    assert slabs.blocks(Calorimeter.load("ild_ecal")) == [range(30)]
+    assert slabs.blocks(Calorimeter.load("calochallenge_2")) == [range(45)]
+
+
+def test_a_read_out_without_material_is_refused() -> None:
+    bare = Calorimeter.from_dict(CALOGAN.to_dict() | {"stack": []})
+    with pytest.raises(GeometryError, match="calogan is a read-out without material"):
+        slabs.check(bare)
     slabs.check(CALOGAN)
-
-
-def test_span_and_pitch() -> None:
-    axis = CALOGAN.layers[0].eta
-    assert slabs.span(axis) == (480, 0)
-    assert slabs.pitch(axis) == 5

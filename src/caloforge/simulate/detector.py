@@ -40,9 +40,8 @@ _MARGIN = 1.2  # the world's size over the calorimeter's; the gap is vacuum
 # gets an axis that is a nanometre away (in mm), in a direction in which no sector ends.
 _BESIDE_THE_BEAM = (1e-6 * math.cos(1), 1e-6 * math.sin(1))
 _FULL_TURN = 2 * math.pi
-# Depths in the tree of volumes, seen from a slab (0), of what numbers a cell: column, cell and box (see
-# `slabs.box_cells`), or sector and ring (see `slabs.ring_cells`) and the slab, which always has number 0.
-_BOX_DEPTHS, _RING_DEPTHS = (2, 1, 3), (1, 2, 0)
+_BOX_DEPTHS = 2, 1, 3  # of column, cell and box, as in `slabs.box_cells`
+_RING_DEPTHS = 1, 2, 0  # of sector, ring and the slab itself, which has number 0, as in `slabs.ring_cells`
 
 
 @dataclass(frozen=True)
@@ -55,12 +54,16 @@ class Scorer:
         Its name.
     role
         Of the material.
+    depths
+        Where in the tree of volumes the three copy numbers of a cell are, counted from the slab (0) outwards.
     cells
-        The number of the cell, among those of all layers, for each key of the collection.
+        The number of the cell, among those of all layers, for each three copy numbers. A key of the
+        collection is the place in the flattened array.
     """
 
     collection: str
     role: str
+    depths: tuple[int, int, int]
     cells: npt.NDArray[np.int64]
 
 
@@ -83,6 +86,7 @@ class Detector(G4VUserDetectorConstruction):  # type: ignore[misc]  # Geant4 has
         self.scorers: list[Scorer] = []
         self.leakage = Leakage()
         self._volumes = Volumes()
+        self._pieces = [slabs.pieces(calorimeter, number) for number in range(len(calorimeter.layers))]
         self._slabs: dict[tuple[int, str], list[G4LogicalVolume]] = {}  # by layer and role
 
     def Construct(self) -> G4VPhysicalVolume:  # noqa: N802
@@ -119,7 +123,7 @@ class Detector(G4VUserDetectorConstruction):  # type: ignore[misc]  # Geant4 has
         detector.RegisterPrimitive(self._volumes.keep(G4PSEnergyDeposit3D("deposit", *cells.shape, *depths)))
         G4SDManager.GetSDMpointer().AddNewDetector(detector)
         first = self.calorimeter.offsets[number]
-        self.scorers.append(Scorer(f"{name}/deposit", role, first + cells.ravel()))
+        self.scorers.append(Scorer(f"{name}/deposit", role, depths, first + cells))
         return detector
 
     def _build_boxes(self, layer: Layer, block: range) -> None:
@@ -156,7 +160,7 @@ class Detector(G4VUserDetectorConstruction):  # type: ignore[misc]  # Geant4 has
         cell = outline("cell", high - low)
         for number in block:
             made: dict[tuple[str, str, float], G4LogicalVolume] = {}
-            for piece in slabs.pieces(self.calorimeter, number):
+            for piece in self._pieces[number]:
                 key = piece.role, piece.material, round(piece.high - piece.low, 6)
                 if key not in made:
                     made[key] = outline(piece.role, key[2], piece.material)

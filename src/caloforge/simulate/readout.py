@@ -74,7 +74,7 @@ class Readout(G4UserEventAction):  # type: ignore[misc]  # Geant4 has no types
             energies = np.fromiter(entries.values(), np.float64, len(entries))
             totals[scorer.role] += float(energies.sum())
             if scorer.role in calorimeter.visible:
-                cells[scorer.cells[np.fromiter(entries, np.intp, len(entries))]] += energies
+                cells[scorer.cells.ravel()[np.fromiter(entries, np.intp, len(entries))]] += energies
         return cells, totals
 
     def _collection_ids(self) -> list[int]:
