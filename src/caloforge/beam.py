@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter, Layer
+from caloforge.particles import particle_name
 from caloforge.spectrum import Spectrum
 
 _STREAM = 1 << 64  # added to the seed: the upper word of Philox's key, which is 0 for energies
@@ -181,6 +182,16 @@ class Beam:
             "direction": _bounds(self.direction),
             "position": self.position and _bounds(self.position),
         }
+
+    def provenance(self) -> dict[str, str]:
+        """Return what a file of showers says about these particles, in the units of the command line."""
+        theta, phi = (bounds.scaled(180 / math.pi) for bounds in self.direction)
+        words = {
+            "particle": particle_name(self.pdg),
+            "energy_GeV": self.spectrum.text,
+            "direction_deg": f"{theta} {phi}",
+        }
+        return words | ({"position_mm": "{} {}".format(*self.position)} if self.position else {})
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "Beam":

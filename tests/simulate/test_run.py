@@ -1,5 +1,6 @@
 """Geant4 itself: few showers of 1 GeV, which take about 10 ms each beside half a second to begin."""
 
+import math
 import os
 import re
 import signal
@@ -13,7 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from caloforge import simulate
-from caloforge.errors import GeometryError, InputError, SimulationError
+from caloforge.beam import parse_direction, parse_position
+from caloforge.errors import InputError, SimulationError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers, read
 from caloforge.spectrum import Spectrum
@@ -21,9 +23,23 @@ from caloforge.spectrum import Spectrum
 pytestmark = pytest.mark.usefixtures("geant4")
 
 FINE = Calorimeter.load("calogan_fine")
+# The same material in layers of 60 mm.
+SLICED = Calorimeter.from_dict(
+    FINE.to_dict()
+    | {
+        "layers": [
+            {
+                "z": [60.0 * i, 60.0 * i + 60],
+                "eta": {"bins": 96, "range": [-240.0, 240.0]},
+                "phi": {"bins": 96, "range": [-240.0, 240.0]},
+            }
+            for i in range(8)
+        ]
+    }
+)
 ABOUT_1_GEV = Spectrum.uniform(500, 1500)
-POSITRON, GAMMA, PION = -11, 22, 211
-TWO_ELECTRON_MASSES = 1.022  # MeV
+POSITRON, MUON, GAMMA, PION, PROTON = -11, 13, 22, 211, 2212
+TWO_ELECTRON_MASSES, CHARGED_PION_MASS = 1.022, 139.570  # MeV
 
 
 def showers(
@@ -33,15 +49,24 @@ def showers(
     return read(out)
 
 
-@pytest.mark.parametrize(("pdg", "physics"), [(POSITRON, "em"), (GAMMA, "FTFP_BERT"), (PION, "FTFP_BERT")])
-def test_energy_is_accounted_for(tmp_path: Path, pdg: int, physics: str) -> None:
+@pytest.mark.parametrize(
+    ("pdg", "physics", "rest"),
+    [
+        (POSITRON, "em", TWO_ELECTRON_MASSES),
+        (GAMMA, "FTFP_BERT", 0.0),
+        (PION, "FTFP_BERT", CHARGED_PION_MASS),
+        (PROTON, "FTFP_BERT", 0.0),
+    ],
+)
+def test_energy_is_accounted_for(tmp_path: Path, pdg: int, physics: str, rest: float) -> None:
     made = showers(tmp_path / "showers.h5", 5, pdg, physics=physics)
-    deposited = made.columns["absorber"] + made.columns["active"]
-    np.testing.assert_allclose(deposited + made.columns["leaked"], made.energy, rtol=1e-12)
-    np.testing.assert_allclose(made.cells.sum(1, dtype=float), deposited, rtol=1e-6)
-    assert (deposited < made.energy + TWO_ELECTRON_MASSES).all()
+    parts = [made.columns[name] for name in ("absorber", "active", "leaked", "invisible")]
+    np.testing.assert_allclose(sum(parts), made.energy + rest, rtol=1e-6)
+    np.testing.assert_allclose(made.cells.sum(1, dtype=float), parts[0] + parts[1], rtol=1e-6)
+    assert all((part >= 0).all() for part in parts[:3])
     assert (made.pdg == pdg).all()
     assert len(np.unique(made.energy)) == 5
+    assert set(made.columns) == {"absorber", "active", "leaked", "invisible"}
 
 
 def test_positrons_shower_where_they_should(tmp_path: Path) -> None:
@@ -53,6 +78,38 @@ def test_positrons_shower_where_they_should(tmp_path: Path) -> None:
     for axis, edges in ((1, FINE.layers[0].phi.edges), (0, FINE.layers[0].eta.edges)):
         centre = np.average((edges[1:] + edges[:-1]) / 2, weights=first.sum(axis=axis))
         assert abs(centre) < 5
+
+
+@pytest.mark.parametrize(("theta", "phi"), [("25", "-90"), ("25", "0"), ("0", "0")])
+def test_muons_follow_the_direction_from_the_position(tmp_path: Path, theta: str, phi: str) -> None:
+    out = tmp_path / "showers.h5"
+    aim = parse_direction(theta, phi)
+    place = parse_position("-62.5", "40:50")  # the middle of a cell, and any place
+    simulate.run(
+        SLICED, MUON, Spectrum.listed(1e4), 6, out, physics="em", direction=aim, position=place, workers=2
+    )
+    made = read(out)
+    np.testing.assert_array_equal(made.columns["eta"], np.full(6, -62.5, np.float32))
+    assert (made.columns["phi"] >= 40).all()
+    assert np.ptp(made.columns["phi"]) > 0
+    np.testing.assert_allclose(made.direction, [[aim[0].low, aim[1].low]] * 6, rtol=1e-6)
+    # A straight line through each layer's cell with most energy, from where the muon met the front face.
+    places = np.stack([made.columns["eta"], made.columns["phi"]])
+    depths = [np.mean(layer.z) for layer in SLICED.layers]
+    way = []
+    for layer, image in zip(SLICED.layers, SLICED.split(made.cells), strict=True):
+        peaks = image.reshape(len(made), -1).argmax(1)
+        passed = np.stack([centres.ravel()[peaks] for centres in layer.centres])
+        way.append(np.median(passed - places, axis=1))
+    slopes, begins = np.polyfit(depths, way, 1)
+    across = math.tan(aim[0].low) * np.array([math.cos(aim[1].low), math.sin(aim[1].low)])
+    np.testing.assert_allclose(begins, 0, atol=2.5)  # mm, half a cell
+    np.testing.assert_allclose(slopes, across, atol=0.02)
+
+
+def test_a_position_beside_the_calorimeter_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not on the front face of calogan_fine"):
+        simulate.run(FINE, GAMMA, ABOUT_1_GEV, 1, tmp_path / "out.h5", position=parse_position("250", "0"))
 
 
 def test_cells_hold_what_is_visible(tmp_path: Path) -> None:
@@ -71,6 +128,24 @@ def test_showers_do_not_depend_on_workers_or_on_what_was_before(tmp_path: Path, 
     for n in (3, 5):
         showers(grown, n, pdg)
     assert one.read_bytes() == two.read_bytes() == grown.read_bytes()
+
+
+def test_the_time_of_each_new_shower_is_told_but_for_the_first_of_a_worker(tmp_path: Path) -> None:
+    out = tmp_path / "showers.h5"
+    simulate.run(FINE, POSITRON, Spectrum.listed([100, 3000]), 2, out, physics="em", seed=5)
+    done = simulate.run(FINE, POSITRON, Spectrum.listed([100, 3000]), 8, out, physics="em", seed=5)
+    times = done.seconds_per_shower
+    assert np.isnan(times).tolist() == [True] + [False] * 5
+    assert (times[1::2] > 5 * times[2::2].mean()).all()  # those of 3 GeV beside those of 0.1 GeV
+    assert done.simulated == 6
+
+
+def test_commands_reach_geant4_and_the_provenance(tmp_path: Path) -> None:
+    for name, commands in {"with": simulate.DEFAULT_COMMANDS, "without": ()}.items():
+        out = tmp_path / f"{name}.h5"
+        simulate.run(FINE, POSITRON, ABOUT_1_GEV, 2, out, physics="em", seed=5, commands=commands)
+        assert read(out).provenance["commands"] == list(commands)
+    assert not np.array_equal(read(tmp_path / "with.h5").cells, read(tmp_path / "without.h5").cells)
 
 
 def test_another_seed_gives_other_showers(tmp_path: Path) -> None:
@@ -119,7 +194,7 @@ def workers_of(folder: Path) -> list[int]:
 def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
     out, killed = tmp_path / "showers.h5", []
 
-    def kill_once(done: int, total: int) -> None:
+    def kill_once(done: float, total: float, note: str = "") -> None:
         if done >= 3 and not killed:
             killed.extend(workers_of(tmp_path / "showers.h5.shards"))
             os.kill(killed[0], signal.SIGKILL)
@@ -136,7 +211,7 @@ from caloforge import simulate
 from caloforge.geometry import Calorimeter
 from caloforge.spectrum import Spectrum
 simulate.run(Calorimeter.load("calogan_fine"), -11, Spectrum.uniform(100, 200), 240, sys.argv[1], seed=5,
-             workers=2, progress=lambda done, total: print(done, flush=True))
+             workers=2, progress=lambda done, total, note: print(done, flush=True))
 """
 
 
@@ -187,6 +262,8 @@ def test_a_file_is_never_overwritten_by_something_else(tmp_path: Path) -> None:
         ({"seed": -1}, "The seed -1 is not possible"),
         ({"seed": 1 << 64}, "is not possible"),
         ({"range_cut": float("nan")}, "A range cut of nan mm is not possible"),
+        ({"commands": ["/process/em/nonsense 1"]}, "Geant4 refuses the command '/process/em/nonsense 1'"),
+        ({"commands": ["/process/em/fluo 7 7"]}, "Geant4 refuses the command '/process/em/fluo 7 7'"),
     ],
 )
 def test_wrong_values_end_in_one_sentence_and_leave_nothing(
@@ -202,13 +279,6 @@ def test_a_material_that_geant4_does_not_have_is_named(tmp_path: Path) -> None:
     content = FINE.to_dict()
     content["stack"][0]["slabs"][0]["material"] = "G4_Unobtainium"
     with pytest.raises(InputError, match="Geant4 has no material 'G4_Unobtainium'"):
-        simulate.run(Calorimeter.from_dict(content), POSITRON, ABOUT_1_GEV, 1, tmp_path / "out.h5")
-
-
-def test_uneven_cells_are_refused(tmp_path: Path) -> None:
-    content = FINE.to_dict()
-    content["layers"][0]["eta"] = {"edges": [-240.0, 0.0, 100.0, 240.0]}
-    with pytest.raises(GeometryError, match="of one size"):
         simulate.run(Calorimeter.from_dict(content), POSITRON, ABOUT_1_GEV, 1, tmp_path / "out.h5")
 
 

@@ -1,10 +1,15 @@
 """``caloforge simulate``."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from caloforge.cli.common import Energy, Output, Seed, progress_bar, say
+
+if TYPE_CHECKING:
+    from caloforge.simulate import Summary
+
+_NAMED = 10  # skipped showers whose numbers are said
 
 
 def command(
@@ -15,9 +20,27 @@ def command(
     energy: Energy,
     n: Annotated[int, typer.Option("-n", help="Number of showers in the finished file.")],
     output: Output,
+    direction: Annotated[
+        tuple[str, str],
+        typer.Option(
+            metavar="THETA PHI",
+            help="Where the particle flies, in degrees: angle to the perpendicular, azimuth from eta towards "
+            "phi. Each a number or LOW:HIGH (uniform).",
+        ),
+    ] = ("0", "0"),
+    position: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="ETA PHI",
+            help="Where it meets the front face, in mm from the centre. Each a number or LOW:HIGH (uniform).",
+        ),
+    ] = None,
     physics: Annotated[
         str, typer.Option(help="Geant4 reference physics list, or em (no hadronic interactions).")
     ] = "FTFP_BERT",
+    range_cut: Annotated[
+        float, typer.Option(metavar="MM", help="Range below which secondaries are not tracked.")
+    ] = 0.7,
     workers: Annotated[int, typer.Option(help="Number of processes.")] = 1,
     seed: Seed = 0,
 ) -> None:
@@ -29,6 +52,7 @@ def command(
     [bold]Example[/bold]: caloforge simulate calogan_fine --particle e+ --energy 1:100 -n 1000 -o eplus.h5
     """
     from caloforge import simulate
+    from caloforge.beam import parse_direction, parse_position
     from caloforge.geometry import Calorimeter
     from caloforge.particles import parse_particle
     from caloforge.spectrum import Spectrum
@@ -41,13 +65,26 @@ def command(
             spectrum,
             n,
             output,
+            direction=parse_direction(*direction),
+            position=parse_position(*position) if position else None,
             physics=physics,
+            range_cut=range_cut,
             seed=seed,
             workers=workers,
             progress=progress,
         )
+    _say(done)
+
+
+def _say(done: "Summary") -> None:
     say(f"{done.path}: {done.showers:,} showers, {done.simulated:,} of them new")
     if done.simulated:
         say(f"{done.ms_per_GeV:.1f} ms of processor time per GeV, {done.seconds:.0f} s in all")
     if done.crashes:
         say(f"{done.crashes} crashed workers were replaced; their logs are in {done.path}.shards")
+    if done.skipped:
+        numbers = ", ".join(map(str, done.skipped[:_NAMED])) + (", ..." if done.skipped[_NAMED:] else "")
+        say(
+            f"{len(done.skipped)} showers are left out, because Geant4 crashed three times in each "
+            f"(number {numbers}); why is in {done.path}.shards/skipped.json"
+        )

@@ -5,25 +5,35 @@ any time, make the same showers bit for bit, and a sample that grows keeps what 
 """
 
 import importlib.util
+import itertools
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from caloforge.beam import PERPENDICULAR, Beam, Ranges
 from caloforge.errors import InputError, MissingExtra
 from caloforge.geometry import Calorimeter
 from caloforge.progress import Progress, no_progress
 from caloforge.showers import ShowerFile, ShowerWriter
 from caloforge.simulate import data, slabs
-from caloforge.simulate.job import Folder, Job
-from caloforge.simulate.pool import Pool
+from caloforge.simulate.job import DEFAULT_COMMANDS, Folder, Job, Shard
+from caloforge.simulate.ledger import Ledger, hopeless
+from caloforge.simulate.pool import Effort, Pool
 from caloforge.spectrum import Spectrum
 
-__all__ = ["Summary", "run"]
+__all__ = ["DEFAULT_COMMANDS", "Summary", "run"]
 
-_SHARD = 100  # showers at most; about a minute at 1-100 GeV
+_SHARD = 200  # showers at most; about two minutes at 1-100 GeV
+_PARTS = 4  # shards for each worker, so that all end at about the same time
+_WORTH_A_SHARD = 50  # showers; more and smaller files are no gain
+_STEP = 100  # showers that are joined at once
 _SEEDS = 1 << 64
 
 
@@ -39,20 +49,27 @@ class Summary:
         How many it holds.
     simulated
         How many of them are new.
+    skipped
+        Numbers of the showers that it lacks, because Geant4 crashed three times in each.
     ms_per_GeV
         Processor time for each GeV of incident energy; nan when none are new.
     seconds
         Wall-clock time.
     crashes
         Workers that had to be replaced.
+    seconds_per_shower
+        Processor time of each new shower in s, in the order of their numbers; nan for the first of each
+        worker, which also prepares what all others use.
     """
 
     path: Path
     showers: int
     simulated: int
+    skipped: tuple[int, ...]
     ms_per_GeV: float  # noqa: N815
     seconds: float
     crashes: int
+    seconds_per_shower: npt.NDArray[np.float64]
 
 
 def run(
@@ -62,25 +79,28 @@ def run(
     n: int,
     out: str | Path,
     *,
+    direction: Ranges = PERPENDICULAR,
+    position: Ranges | None = None,
     physics: str = "FTFP_BERT",
+    range_cut: float = 0.7,
+    commands: Sequence[str] = DEFAULT_COMMANDS,
     seed: int = 0,
     workers: int = 1,
-    range_cut: float = 0.7,
     progress: Progress = no_progress,
 ) -> Summary:
     """Simulate n showers into a file; go on where an earlier call stopped, extend a file that has fewer.
 
-    The showers' columns ``absorber`` and ``active`` are the energies deposited in either material (MeV) and
-    ``leaked`` is the incident kinetic energy less both: what left the calorimeter, was spent on binding
-    energies or went to neutrinos. A positron's annihilation adds up to 1.022 MeV that its kinetic energy does
-    not have, so for positrons it can be slightly negative.
+    The showers' columns account for the energy (MeV): ``absorber`` and ``active`` were deposited in either
+    material, ``leaked`` left the calorimeter, and ``invisible`` is the rest: binding energies of nuclei and
+    neutrinos. Where a position is given, the columns ``eta`` and ``phi`` (mm) say where each particle met
+    the front face.
 
     Finished shards are kept in the folder ``OUT.shards``, from which the file can be rebuilt or extended.
 
     Parameters
     ----------
     geometry
-        The calorimeter; the particle hits the centre of its front face at a right angle.
+        The calorimeter.
     pdg
         PDG id of the incident particle.
     spectrum
@@ -89,16 +109,21 @@ def run(
         Number of showers that the file holds in the end.
     out
         The file.
+    direction, position
+        Where the particle comes from and where it meets the front face, as in `caloforge.beam.Beam`: by
+        default at a right angle in the centre.
     physics
         A reference physics list of Geant4, or ``em`` for electromagnetic physics and decays alone.
+    range_cut
+        Range in mm below which secondaries are not tracked.
+    commands
+        Commands of Geant4's user interface that are applied before it builds its physics tables.
     seed
         Below 2^64.
     workers
         Number of processes.
-    range_cut
-        Range in mm below which secondaries are not tracked.
     progress
-        Called with the number of showers that are there and n.
+        Called with the number of showers that are there, n, and how fast it goes.
 
     Raises
     ------
@@ -106,19 +131,22 @@ def run(
         A value is not possible, Geant4 does not know a name, or ``out`` has more showers than asked for or no
         shards.
     GeometryError
-        The cells of a layer are not all of one size.
+        The calorimeter is one that can't be simulated.
     SimulationError
-        Geant4's data are missing, it crashed three times in the same shard, or the shards are of another job.
+        Geant4's data are missing, it crashes in every shower or outside showers, or the shards are of another
+        job.
     MissingExtra
         geant4-pybind is not installed.
     """
     _check(n, workers, seed, range_cut)
+    beam = Beam(pdg, spectrum, direction, position)
+    beam.check(geometry)
     slabs.check(geometry)
     if importlib.util.find_spec("geant4_pybind") is None:
         raise MissingExtra("geant4", "geant4_pybind")
     variables = data.find(physics)
     job = Job(
-        geometry, pdg, spectrum, physics, seed, range_cut,
+        geometry, beam, physics, seed, range_cut, tuple(commands),
         data.has_fluorescence(variables), data.versions(variables), version("geant4-pybind"),
     )  # fmt: skip
     return _run(job, n, Path(out), workers, variables, progress)
@@ -129,29 +157,50 @@ def _run(job: Job, n: int, out: Path, workers: int, variables: dict[str, str], p
     folder = Folder(out.with_name(out.name + ".shards"))
     _check_output(out, folder, n)
     with folder.claimed(job):
-        shards = folder.missing(n, min(_SHARD, math.ceil(n / workers)))
-        new = sum(shard.stop - shard.start for shard in shards)
-        command = [sys.executable, "-P", "-m", "caloforge.simulate.worker", str(folder.path)]
-        pool = Pool(command, variables, folder.path, shards, lambda made: progress(n - new + made, n))
-        progress(n - new, n)
+        shards = folder.missing(n, _shard_size(n, workers))
+        energies = job.beam.spectrum.sample(job.seed, 0, n)
+        ledger = Ledger(energies, shards, folder.skip, progress, job.physics)
         try:
-            pool.run(workers)
+            effort = _simulate(folder, shards, workers, variables, ledger)
         except InputError:
             folder.clear()
             raise
-        _join(folder, out, n)
-    energy = sum(float(job.spectrum.sample(job.seed, *shard).sum()) for shard in shards)
-    cost = 1e6 * pool.effort.seconds / energy if energy else math.nan
-    return Summary(out, n, new, cost, time.monotonic() - begin, pool.effort.crashes)
+        skipped = _join(folder, out, n, job.physics)
+    cost = 1e6 * effort.seconds / ledger.energy if ledger.energy > 0 else math.nan
+    seconds = time.monotonic() - begin
+    new = ledger.seconds
+    return Summary(out, n - len(skipped), len(new), skipped, cost, seconds, effort.crashes, new)
 
 
-def _join(folder: Folder, out: Path, n: int) -> None:
-    """Write showers 0 to n into one file."""
+def _simulate(
+    folder: Folder, shards: Sequence[Shard], workers: int, variables: dict[str, str], ledger: Ledger
+) -> Effort:
+    command = [sys.executable, "-P", "-m", "caloforge.simulate.worker", str(folder.path)]
+    pool = Pool(command, variables, folder.path, shards, ledger)
+    pool.run(workers)
+    return pool.effort
+
+
+def _shard_size(n: int, workers: int) -> int:
+    """Return how many showers a shard has: something for everybody to do, up to the end."""
+    return min(_SHARD, math.ceil(n / workers), max(_WORTH_A_SHARD, math.ceil(n / (_PARTS * workers))))
+
+
+def _join(folder: Folder, out: Path, n: int, physics: str) -> tuple[int, ...]:
+    """Write showers 0 to n into one file; return the numbers of those that were given up."""
+    reasons = folder.skipped()
+    skipped = tuple(number for number in reasons if number < n)
+    if len(skipped) == n:
+        raise hopeless(physics, reasons[skipped[-1]])
     # Always in the same steps, so that the same showers are the same file byte for byte.
-    first = folder.read(0, 1)
-    with ShowerWriter(out, first.geometry, first.provenance) as writer:
-        for start in range(0, n, _SHARD):
-            writer.write(folder.read(start, min(start + _SHARD, n)))
+    steps = (folder.read(start, min(start + _STEP, n)) for start in range(0, n, _STEP))
+    parts = (part for part in steps if part is not None)
+    first = next(parts)
+    lacking = {"skipped": list(skipped)} if skipped else {}
+    with ShowerWriter(out, first.geometry, {**first.provenance, **lacking}) as writer:
+        for part in itertools.chain([first], parts):
+            writer.write(part)
+    return skipped
 
 
 def _check(n: int, workers: int, seed: int, range_cut: float) -> None:
@@ -174,8 +223,9 @@ def _check_output(out: Path, folder: Folder, n: int) -> None:
             "choose another output or move that file away."
         )
     with ShowerFile(out) as file:
-        if len(file) > n:
+        asked_for = len(file) + len(file.provenance.get("skipped", ()))
+        if asked_for > n:
             raise InputError(
-                f"{out} already has {len(file)} showers, more than the {n} asked for: "
+                f"{out} already has {asked_for} showers, more than the {n} asked for: "
                 "ask for more to extend it, or choose another output."
             )

@@ -3,6 +3,7 @@
 Only the worker process imports this module: it needs Geant4's data variables to be set before.
 """
 
+import math
 from collections.abc import Callable
 
 import geant4_pybind
@@ -25,11 +26,13 @@ from geant4_pybind import (
     G4VUserPrimaryGeneratorAction,
 )
 
+from caloforge.beam import Incident
 from caloforge.catalog import unknown
 from caloforge.errors import InputError
 from caloforge.particles import particle_name
 from caloforge.simulate.detector import Detector, check_materials
 from caloforge.simulate.job import Job
+from caloforge.simulate.leakage import rest_energy
 from caloforge.simulate.readout import Deposits, Readout
 
 ELECTROMAGNETIC = "em"
@@ -64,36 +67,38 @@ class Engine:
         self._manager.SetUserInitialization(self._detector)
         self._manager.SetUserInitialization(self._physics)
         # Geant4 wants its physics before anybody makes a beam.
-        self._beam, self._readout = Beam(job.seed), Readout(self._detector)
-        self._actions = _Actions(self._beam, self._readout)
+        self._gun, self._readout = Gun(job.seed), Readout(self._detector)
+        self._actions = _Actions(self._gun, self._readout)
         self._manager.SetUserInitialization(self._actions)
         _apply(*_settings(job))
         self._manager.Initialize()
         _apply(f"/run/setCut {job.range_cut} mm")
-        self._beam.aim(job.pdg)
+        self._gun.aim(job.beam.pdg)
 
     def shoot(
-        self, start: int, energies: npt.NDArray[np.float64], finished: Callable[[int], None]
+        self, start: int, incident: Incident, begins: Callable[[int], None], finished: Callable[[int], None]
     ) -> Deposits:
-        """Simulate showers number start and following, one for each energy in MeV.
+        """Simulate showers number start and following, one for each incident particle.
 
-        ``finished`` is called with a shower's number after each of them.
+        ``begins`` and ``finished`` are called with a shower's number before and after each of them.
         """
-        self._beam.load(start, energies)
-        self._readout.open(len(energies), lambda index: finished(start + index))
-        self._manager.BeamOn(len(energies))
+        self._gun.load(start, incident, begins)
+        self._readout.open(len(incident.energy), lambda index: finished(start + index))
+        self._manager.BeamOn(len(incident.energy))
         return self._readout.deposits
 
+    def available(self, energies: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return what incident particles of these kinetic energies can deposit at most, in MeV."""
+        return energies + rest_energy(self._gun.particle)
 
-class Beam(G4VUserPrimaryGeneratorAction):  # type: ignore[misc]  # Geant4 has no types
-    """One particle at the centre of the front face, perpendicular to it."""
+
+class Gun(G4VUserPrimaryGeneratorAction):  # type: ignore[misc]  # Geant4 has no types
+    """Starts each shower with its incident particle, just before the front face."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         self._seed = seed
         self._gun = G4ParticleGun(1)
-        self._gun.SetParticlePosition(G4ThreeVector(0.0, 0.0, -_BEFORE_THE_FACE))
-        self._gun.SetParticleMomentumDirection(G4ThreeVector(0.0, 0.0, 1.0))
 
     def aim(self, pdg: int) -> None:
         """Choose the particle; Geant4 knows particles only after its physics is set up."""
@@ -102,11 +107,12 @@ class Beam(G4VUserPrimaryGeneratorAction):  # type: ignore[misc]  # Geant4 has n
             raise InputError(
                 f"Geant4 can't shoot {particle_name(pdg)} (PDG id {pdg}) with this physics list."
             )
+        self.particle = particle
         self._gun.SetParticleDefinition(particle)
 
-    def load(self, start: int, energies: npt.NDArray[np.float64]) -> None:
+    def load(self, start: int, incident: Incident, begins: Callable[[int], None]) -> None:
         """Say which showers come next."""
-        self._start, self._energies = start, energies
+        self._start, self._incident, self._begins = start, incident, begins
 
     def GeneratePrimaries(self, event: G4Event) -> None:  # noqa: N802
         """Start a shower with a random stream of its own.
@@ -114,15 +120,27 @@ class Beam(G4VUserPrimaryGeneratorAction):  # type: ignore[misc]  # Geant4 has n
         Whatever was simulated before, in this process or another, changes nothing.
         """
         index = event.GetEventID()
-        G4Random.setTheSeeds(stream(self._seed, self._start + index), _WORDS)
-        self._gun.SetParticleEnergy(float(self._energies[index]))
+        number = self._start + index
+        self._begins(number)
+        G4Random.setTheSeeds(stream(self._seed, number), _WORDS)
+        direction = _unit_vector(*self._incident.direction[index].tolist())
+        eta, phi = self._incident.position[index].tolist()
+        self._gun.SetParticleMomentumDirection(direction)
+        self._gun.SetParticlePosition(G4ThreeVector(phi, eta, 0.0) - direction * _BEFORE_THE_FACE)
+        self._gun.SetParticleEnergy(float(self._incident.energy[index]))
         self._gun.GeneratePrimaryVertex(event)
 
 
+def _unit_vector(theta: float, phi: float) -> G4ThreeVector:
+    """A direction in Geant4's frame, in which x is phi and y is eta."""
+    across = math.sin(theta)
+    return G4ThreeVector(across * math.sin(phi), across * math.cos(phi), math.cos(theta))
+
+
 class _Actions(G4VUserActionInitialization):  # type: ignore[misc]  # Geant4 has no types
-    def __init__(self, beam: Beam, readout: Readout) -> None:
+    def __init__(self, gun: Gun, readout: Readout) -> None:
         super().__init__()
-        self._parts = (beam, readout)
+        self._parts = (gun, readout)
 
     def Build(self) -> None:  # noqa: N802
         for part in self._parts:
@@ -159,19 +177,21 @@ def _physics_list(name: str) -> G4VModularPhysicsList:
 
 def _settings(job: Job) -> list[str]:
     """Commands that Geant4 wants before it builds its physics tables."""
-    settings = [
-        "/process/em/verbose 0",
-        "/process/had/verbose 0",
-        # The same physics with several multiple-scattering steps at once: about 20 % faster.
-        "/process/em/transportationWithMsc MultipleSteps",
-    ]
+    settings = ["/process/em/verbose 0", "/process/had/verbose 0", *job.commands]
     return settings if job.fluorescence else [*settings, "/process/em/fluo false"]
 
 
 def _apply(*commands: str) -> None:
-    manager = G4UImanager.GetUIpointer()
+    # Not by G4UImanager's ApplyCommand: geant4-pybind drops the code that tells whether it did anything.
+    tree = G4UImanager.GetUIpointer().GetTree()
     for command in commands:
-        manager.ApplyCommand(command)
+        name, _, values = command.partition(" ")
+        found = tree.FindPath(name)
+        if found is None or not found.IsAvailable() or found.DoIt(values.strip()):
+            raise InputError(
+                f"Geant4 refuses the command '{command}': there is no such command before its initialisation, "
+                "or it wants other values."
+            )
 
 
 def stream(seed: int, number: int) -> list[int]:

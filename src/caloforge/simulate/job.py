@@ -5,18 +5,24 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from caloforge.atomic import locked, written_aside
+from caloforge.beam import Beam
 from caloforge.errors import SimulationError
 from caloforge.geometry import Calorimeter
-from caloforge.particles import particle_name
 from caloforge.showers import ShowerFile, Showers
-from caloforge.spectrum import Spectrum
 
 _NAME = re.compile(r"showers-(\d+)-(\d+)\.h5")
+
+
+VERSION = 2
+"""Of what the shards hold; shards of another version have other columns and can't be added to."""
+
+DEFAULT_COMMANDS = ("/process/em/transportationWithMsc MultipleSteps",)
+"""The same physics with several multiple-scattering steps at once: about 20 % faster."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +33,16 @@ class Job:
     ----------
     geometry
         The calorimeter and the cells that are scored.
-    pdg
-        PDG id of the incident particle.
-    spectrum
-        Its kinetic energies.
+    beam
+        The incident particles.
     physics
         ``em`` or a reference physics list of Geant4.
     seed
         Below 2^64.
     range_cut
         Range in mm below which secondaries are not tracked.
+    commands
+        Commands of Geant4's user interface that are applied before it builds its physics tables.
     fluorescence
         Whether atomic de-excitation is simulated.
     data
@@ -46,11 +52,11 @@ class Job:
     """
 
     geometry: Calorimeter
-    pdg: int
-    spectrum: Spectrum
+    beam: Beam
     physics: str
     seed: int
     range_cut: float
+    commands: tuple[str, ...]
     fluorescence: bool
     data: dict[str, str]
     geant4_pybind: str
@@ -58,44 +64,43 @@ class Job:
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary of JSON's types that holds everything; the keys name what may differ."""
         return {
+            "version": VERSION,
             "geometry": self.geometry.to_dict(),
-            "particle": self.pdg,
-            "energy": {**asdict(self.spectrum), "values": list(self.spectrum.values)},
+            **self.beam.to_dict(),
             "physics": self.physics,
             "seed": self.seed,
-            "range cut": self.range_cut,
+            "range_cut_mm": self.range_cut,
+            "commands": list(self.commands),
             "fluorescence": self.fluorescence,
-            "Geant4 data": self.data,
-            "geant4-pybind": self.geant4_pybind,
+            "geant4_data": self.data,
+            "geant4_pybind": self.geant4_pybind,
         }
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "Job":
         """Build a job from what `to_dict` returned."""
-        energy = {**content["energy"], "values": tuple(content["energy"]["values"])}
         return cls(
             Calorimeter.from_dict(content["geometry"]),
-            content["particle"],
-            Spectrum(**energy),
+            Beam.from_dict(content),
             content["physics"],
             content["seed"],
-            content["range cut"],
+            content["range_cut_mm"],
+            tuple(content["commands"]),
             content["fluorescence"],
-            content["Geant4 data"],
-            content["geant4-pybind"],
+            content["geant4_data"],
+            content["geant4_pybind"],
         )
 
     def provenance(self, geant4: str) -> dict[str, Any]:
         """Return what a file of these showers says about where they come from."""
         return {
             "stage": "simulate",
-            "particle": particle_name(self.pdg),
-            "energy_GeV": self.spectrum.text,
+            **self.beam.provenance(),
             "physics": self.physics,
             "seed": self.seed,
             "range_cut_mm": self.range_cut,
+            "commands": list(self.commands),
             "fluorescence": self.fluorescence,
-            "transport": "transportation with multiple scattering, multiple steps",
             "geant4": geant4,
             "geant4_pybind": self.geant4_pybind,
             "geant4_data": self.data,
@@ -113,11 +118,12 @@ class Folder:
     """The shards of one job: a file for each run of showers that is finished, and the job's description.
 
     A shard appears whole and never changes. Its name says which showers it holds, so shards of any lengths
-    fit together.
+    fit together. Showers that can't be made are in no shard, but in a list with what Geant4 said.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._job, self._skipped = path / "job.json", path / "skipped.json"
 
     def job(self) -> Job:
         """Read the description of the job."""
@@ -132,10 +138,22 @@ class Folder:
         matches = (_NAME.fullmatch(path.name) for path in self.path.iterdir())
         return sorted(Shard(int(match[1]), int(match[2])) for match in matches if match)
 
+    def skipped(self) -> dict[int, str]:
+        """Return the numbers of the showers that were given up, ascending, with the reasons."""
+        if not self._skipped.exists():
+            return {}
+        content: dict[str, str] = self._read_json(self._skipped)
+        return {int(number): content[number] for number in sorted(content, key=int)}
+
+    def skip(self, number: int, reason: str) -> None:
+        """Give a shower up for good."""
+        self._write_json(self._skipped, {**self.skipped(), number: reason})
+
     def missing(self, n: int, size: int) -> list[Shard]:
-        """Return shards of at most size showers that, with the finished ones, make showers 0 to n."""
+        """Return shards of at most size showers that, with what is settled, make showers 0 to n."""
         gaps, position = [], 0
-        for shard in [*self.finished(), Shard(n, n)]:
+        settled = sorted([*self.finished(), *(Shard(number, number + 1) for number in self.skipped())])
+        for shard in [*settled, Shard(n, n)]:
             gaps += [
                 Shard(start, min(start + size, shard.start)) for start in range(position, shard.start, size)
             ]
@@ -147,14 +165,14 @@ class Folder:
         if not self.finished():
             shutil.rmtree(self.path)
 
-    def read(self, start: int, stop: int) -> Showers:
-        """Read showers start to stop (exclusive), however they are divided into shards."""
+    def read(self, start: int, stop: int) -> Showers | None:
+        """Read showers start to stop (exclusive), however they lie in shards; None where all are skipped."""
         parts = []
         for shard in self.finished():
             if shard.start < stop and start < shard.stop:
                 with ShowerFile(self.file(shard)) as file:
                     parts.append(file.read(max(start - shard.start, 0), stop - shard.start))
-        return Showers.concatenate(parts)
+        return Showers.concatenate(parts) if parts else None
 
     @contextmanager
     def claimed(self, job: Job) -> Iterator[None]:
@@ -177,11 +195,17 @@ class Folder:
         if self.finished():
             self._check_same(wanted)
         else:
-            with written_aside(self.path / "job.json") as partial:
-                partial.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+            self._skipped.unlink(missing_ok=True)  # another job may know how to make them
+            self._write_json(self._job, wanted)
 
     def _check_same(self, wanted: dict[str, Any]) -> None:
-        found, wanted = _essence(self._description()), _essence(wanted)
+        found = self._description()
+        if found.get("version") != wanted["version"]:
+            raise SimulationError(
+                f"The showers in {self.path} were made by another version of caloforge, whose files have "
+                "other columns: choose another output, or delete that folder to begin anew."
+            )
+        found, wanted = _essence(found), _essence(wanted)
         changes = [
             _change(key, found.get(key), wanted[key]) for key in wanted if found.get(key) != wanted[key]
         ]
@@ -192,7 +216,9 @@ class Folder:
             )
 
     def _description(self) -> dict[str, Any]:
-        path = self.path / "job.json"
+        return self._read_json(self._job)
+
+    def _read_json(self, path: Path) -> dict[str, Any]:
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -201,6 +227,10 @@ class Folder:
                 "choose another output, or delete that folder to begin anew."
             ) from None
         return content
+
+    def _write_json(self, path: Path, content: dict[Any, Any]) -> None:
+        with written_aside(path) as partial:
+            partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
     def _remove_leftovers(self) -> None:
         """Delete what a process that was killed had not finished."""
@@ -211,11 +241,12 @@ class Folder:
 def _essence(job: dict[str, Any]) -> dict[str, Any]:
     """What must be equal for showers to belong together: not how a calorimeter or an energy is described."""
     geometry = {key: job["geometry"][key] for key in ("stack", "visible", "layers")}
-    energy = {key: job["energy"][key] for key in ("low", "high", "values")}
+    energy = {key: value for key, value in job["energy"].items() if key != "text"}
     return {**job, "geometry": geometry, "energy": energy}
 
 
 def _change(name: str, found: object, wanted: object) -> str:
     """Name a difference, with the values where they are short."""
     short = all(isinstance(value, str | int | float) for value in (found, wanted))
-    return f"{name} {found}, now {wanted}" if short else f"another {name}"
+    words = name.replace("_", " ")
+    return f"{words} {found}, now {wanted}" if short else f"another {words}"

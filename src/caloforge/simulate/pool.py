@@ -1,11 +1,12 @@
 """Hands shards to worker processes, watches them, and replaces those that crash."""
 
 import json
+import math
 import os
 import selectors
 import subprocess
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 
 from caloforge.errors import InputError, SimulationError
 from caloforge.simulate.job import Shard
+from caloforge.simulate.ledger import Listener
 
-_TRIES = 3  # crashes of one shard after which it is given up
+_TRIES = 3  # crashes after which a shower is given up
 _READ = 1 << 16
 
 
@@ -22,21 +24,25 @@ class Worker:
     """A worker process and what it is doing.
 
     It reads a line ``START STOP`` for each shard from standard input and writes a line of JSON for everything
-    it reports to standard output: ``{"shower": NUMBER}``, ``{"finished": [START, STOP], "seconds": S}``, or,
-    before it ends, ``{"refused": SENTENCE}`` or ``{"failed": [ERRNO, TEXT, FILE]}``.
+    it reports to standard output: ``{"begins": NUMBER}`` and ``{"shower": NUMBER, "seconds": S}`` before and
+    after each shower, ``{"finished": [START, STOP], "seconds": S}`` after a shard, or, before it ends,
+    ``{"refused": SENTENCE}`` or ``{"failed": [ERRNO, TEXT, FILE]}``.
 
     Attributes
     ----------
     shard
         The showers it was told to make; None when it has nothing to do.
-    done
-        How many of them it has made.
+    shower
+        The one that it is in; None before, between and after them.
+    warm
+        Whether it has made a shower: the first one also prepares what all later ones use.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self.log = log
         self.shard: Shard | None = None
-        self.done = 0
+        self.shower: int | None = None
+        self.warm = False
         self._rest = b""
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -56,7 +62,7 @@ class Worker:
     def give(self, shard: Shard) -> None:
         """Tell it to make a shard."""
         assert self._process.stdin is not None
-        self.shard, self.done = shard, 0
+        self.shard = shard
         with suppress(BrokenPipeError):  # it died; the end of its reports says so too
             self._process.stdin.write(f"{shard.start} {shard.stop}\n".encode())
 
@@ -98,8 +104,8 @@ class Pool:
         Folder for what they say.
     shards
         What is to be made.
-    made
-        Called with the number of showers that are made, after each of them.
+    listener
+        Hears what becomes of each shower.
     """
 
     def __init__(
@@ -108,24 +114,24 @@ class Pool:
         environment: Mapping[str, str],
         logs: Path,
         shards: Sequence[Shard],
-        made: Callable[[int], None],
+        listener: Listener,
     ) -> None:
         self.effort = Effort()
-        self._command, self._environment, self._logs, self._made = command, environment, logs, made
+        self._command, self._environment, self._logs = command, environment, logs
+        self._listener = listener
         self._waiting = deque(shards)
-        self._crashes: Counter[Shard] = Counter()
-        self._finished = 0
+        self._crashes: Counter[int | Shard] = Counter()
         self._selector = selectors.DefaultSelector()
 
     def run(self, workers: int) -> None:
-        """Work until all shards are finished.
+        """Work until all shards are finished; a shower in which Geant4 always crashes is in none of them.
 
         Raises
         ------
         InputError
             Geant4 does not know something that the job names.
         SimulationError
-            Geant4 crashed several times in the same shard.
+            Geant4 crashed several times outside a shower.
         OSError
             A worker could not write, for instance because the disk is full.
         """
@@ -158,17 +164,20 @@ class Pool:
                 raise InputError(report["refused"])
             if "failed" in report:
                 raise OSError(*report["failed"])
+            if "begins" in report:
+                worker.shower = report["begins"]
             if "shower" in report:
-                worker.done += 1
+                self._count(worker, report["shower"], report["seconds"])
             if "finished" in report:
                 self._finish(worker, report["seconds"])
-        self._made(self._finished + sum(other.done for other in self._workers()))
+
+    def _count(self, worker: Worker, number: int, seconds: float) -> None:
+        self._listener.made(number, seconds if worker.warm else math.nan)
+        worker.shower, worker.warm = None, True
 
     def _finish(self, worker: Worker, seconds: float) -> None:
-        assert worker.shard is not None
         self.effort.seconds += seconds
-        self._finished += worker.shard.stop - worker.shard.start
-        worker.shard, worker.done = None, 0
+        worker.shard = None
         if self._waiting:
             worker.give(self._waiting.popleft())
         else:
@@ -179,20 +188,36 @@ class Pool:
         return worker.end()
 
     def _mourn(self, worker: Worker) -> None:
-        """Give the shard of a worker that crashed to a new one."""
-        code = self._dismiss(worker)
-        shard = worker.shard
+        """Give the work of a worker that crashed to a new one, and give up what has crashed too often."""
+        code, shard, shower = self._dismiss(worker), worker.shard, worker.shower
         assert shard is not None
         self.effort.crashes += 1
-        self._crashes[shard] += 1
-        if self._crashes[shard] == _TRIES:
-            raise SimulationError(
-                f"Geant4 crashed {_TRIES} times (exit code {code}) in showers {shard.start} to "
-                f"{shard.stop - 1}, last in shower {shard.start + worker.done}: {last_words(worker.log)} "
-                f"Everything it said is in {worker.log}."
-            )
-        self._waiting.appendleft(shard)
-        self._start(worker.log)
+        self._listener.lost(shard)
+        culprit = shard if shower is None else shower
+        self._crashes[culprit] += 1
+        given_up = self._crashes[culprit] == _TRIES
+        reason = f"exit code {code}, {last_words(worker.log).rstrip('.')}"
+        if shower is None:
+            if given_up:
+                raise SimulationError(
+                    f"Geant4 crashed {_TRIES} times before or after showers {shard.start} to "
+                    f"{shard.stop - 1}: {reason}. Everything it said is in {worker.log}."
+                )
+            parts = [shard]
+        else:
+            if given_up:
+                self._listener.skipped(shower, reason)
+            parts = _around(shower, shard, given_up)
+        self._waiting.extendleft(reversed(parts))
+        if self._waiting:
+            self._start(worker.log)
+
+
+def _around(shower: int, shard: Shard, given_up: bool) -> list[Shard]:
+    """Set a shower apart, so that its next crash costs no other; leave it out if it is given up."""
+    alone = [] if given_up else [Shard(shower, shower + 1)]
+    parts = [Shard(shard.start, shower), *alone, Shard(shower + 1, shard.stop)]
+    return [part for part in parts if part.start < part.stop]
 
 
 def last_words(log: Path) -> str:

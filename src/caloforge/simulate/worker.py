@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy.typing as npt
+
 from caloforge import __version__
 from caloforge.errors import CaloforgeError
 from caloforge.showers import Showers
@@ -37,6 +39,22 @@ class Reports:
             os.write(self._pipe, json.dumps(report).encode() + b"\n")
         except BrokenPipeError:
             os._exit(1)
+
+
+class Clock:
+    """Reports each shower, with the processor time from its begin to its end."""
+
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
+
+    def begins(self, number: int) -> None:
+        """Report the begin of a shower."""
+        self._reports.send(begins=number)
+        self._begin = time.process_time()
+
+    def finished(self, number: int) -> None:
+        """Report the end of a shower."""
+        self._reports.send(shower=number, seconds=time.process_time() - self._begin)
 
 
 def main(path: str) -> None:
@@ -66,19 +84,26 @@ def _work(folder: Folder, reports: Reports) -> None:
 
 def _simulate(engine: "Engine", folder: Folder, shard: Shard, reports: Reports) -> None:
     job = engine.job
-    energies = job.spectrum.sample(job.seed, *shard)
-    deposits = engine.shoot(shard.start, energies, lambda number: reports.send(shower=number))
+    incident = job.beam.sample(job.seed, *shard)
+    clock = Clock(reports)
+    deposits = engine.shoot(shard.start, incident, clock.begins, clock.finished)
+    seen = deposits.absorber + deposits.active + deposits.leaked
+    columns: dict[str, npt.NDArray[Any]] = {
+        "absorber": deposits.absorber,
+        "active": deposits.active,
+        "leaked": deposits.leaked,
+        "invisible": engine.available(incident.energy) - seen,
+    }
+    if job.beam.position:
+        columns |= {"eta": incident.position[:, 0], "phi": incident.position[:, 1]}
     showers = Showers(
         job.geometry,
         deposits.cells,
-        energies,
-        job.pdg,
-        columns={
-            "absorber": deposits.absorber,
-            "active": deposits.active,
-            "leaked": energies - deposits.absorber - deposits.active,
-        },
-        provenance={**job.provenance(engine.version), "caloforge": __version__},
+        incident.energy,
+        job.beam.pdg,
+        incident.direction,
+        columns,
+        {**job.provenance(engine.version), "caloforge": __version__},
     )
     showers.save(folder.file(shard))
 

@@ -1,0 +1,132 @@
+"""Keeps account of the new showers of a simulation: which are made, what each took, which were given up."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from caloforge.errors import SimulationError
+from caloforge.progress import Progress
+from caloforge.simulate.job import Shard
+from caloforge.units import GeV
+
+Float64s = npt.NDArray[np.float64]
+
+_HOPELESS = 3  # showers that are given up before the first is made: then it is the physics
+_MINUTE, _HOUR = 60, 3600
+
+
+class Listener(Protocol):
+    """Whoever hears what becomes of the showers."""
+
+    def made(self, number: int, seconds: float) -> None:
+        """Take in that a shower is made, and its processor time in s; nan where it is not typical."""
+
+    def lost(self, shard: Shard) -> None:
+        """Take in that what was made of a shard has to be made again."""
+
+    def skipped(self, number: int, reason: str) -> None:
+        """Take in that a shower is given up."""
+
+
+class Ledger:
+    """What became of each new shower. A `Listener`.
+
+    Parameters
+    ----------
+    energies
+        (n,) incident energies of showers 0 to n - 1, in MeV.
+    shards
+        Which of them are new.
+    give_up
+        Called with the number of a shower that is given up and the reason.
+    progress
+        Called after each shower with the number of settled ones, n, and the rate.
+    physics
+        Name of the physics list.
+    """
+
+    def __init__(
+        self,
+        energies: Float64s,
+        shards: Sequence[Shard],
+        give_up: Callable[[int, str], None],
+        progress: Progress,
+        physics: str,
+    ) -> None:
+        self._energies, self._give_up, self._progress, self._physics = energies, give_up, progress, physics
+        self._made: dict[int, float] = {}
+        self._given_up = 0
+        self._before = len(energies) - sum(shard.stop - shard.start for shard in shards)
+        self._to_do = sum(float(energies[shard.start : shard.stop].sum()) for shard in shards)
+        self._done = 0.0  # MeV
+        self._begin: tuple[float, float] | None = None  # when the first shower was made, and its energy
+        self._tell("")
+
+    @property
+    def energy(self) -> float:
+        """Incident energy of the new showers in MeV."""
+        return self._done
+
+    @property
+    def seconds(self) -> Float64s:
+        """Processor time of each new shower in s, in the order of their numbers."""
+        return np.array([self._made[number] for number in sorted(self._made)], np.float64)
+
+    def made(self, number: int, seconds: float) -> None:
+        """Take in that a shower is made, and its processor time in s; nan where it is not typical."""
+        self._made[number] = seconds
+        self._done += float(self._energies[number])
+        self._begin = self._begin or (time.monotonic(), self._done)
+        self._tell(self._rate())
+
+    def lost(self, shard: Shard) -> None:
+        """Take in that what was made of a shard has to be made again."""
+        for number in range(*shard):
+            if number in self._made:
+                del self._made[number]
+                self._done -= float(self._energies[number])
+        self._tell(self._rate())
+
+    def skipped(self, number: int, reason: str) -> None:
+        """Take in that a shower is given up.
+
+        Raises
+        ------
+        SimulationError
+            Geant4 has made no shower, but given up several: it can't make any.
+        """
+        self._give_up(number, reason)
+        self._given_up += 1
+        self._to_do -= float(self._energies[number])
+        if self._given_up >= _HOPELESS and not self._made:
+            raise hopeless(self._physics, reason)
+        self._tell(self._rate())
+
+    def _tell(self, note: str) -> None:
+        settled = self._before + len(self._made) + self._given_up
+        self._progress(settled, len(self._energies), note)
+
+    def _rate(self) -> str:
+        """Say how fast it goes: showers differ in energy, and the time that one takes goes with it."""
+        begin, first = self._begin or (0.0, 0.0)
+        rate = (self._done - first) / max(time.monotonic() - begin, 1e-9)
+        if not self._begin or rate <= 0:
+            return ""
+        return f"{rate / GeV:.3g} GeV/s, {_duration((self._to_do - self._done) / rate)} to go"
+
+
+def hopeless(physics: str, reason: str) -> SimulationError:
+    """Return the error that says that Geant4 crashes in every shower."""
+    return SimulationError(
+        f"Geant4 crashes in every shower with {physics} ({reason}). Find out what it misses with: "
+        f"caloforge doctor --physics {physics}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 2 * _MINUTE:
+        return f"{max(seconds, 0):.0f} s"
+    return f"{seconds / _MINUTE:.0f} min" if seconds < 2 * _HOUR else f"{seconds / _HOUR:.1f} h"
