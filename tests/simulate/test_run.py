@@ -23,19 +23,9 @@ from caloforge.spectrum import Spectrum
 pytestmark = pytest.mark.usefixtures("geant4")
 
 FINE = Calorimeter.load("calogan_fine")
-# The same material in layers of 60 mm.
+GRID = {"bins": 96, "range": [-240.0, 240.0]}
 SLICED = Calorimeter.from_dict(
-    FINE.to_dict()
-    | {
-        "layers": [
-            {
-                "z": [60.0 * i, 60.0 * i + 60],
-                "eta": {"bins": 96, "range": [-240.0, 240.0]},
-                "phi": {"bins": 96, "range": [-240.0, 240.0]},
-            }
-            for i in range(8)
-        ]
-    }
+    FINE.to_dict() | {"layers": [{"z": [0.0, 12.0], "eta": GRID, "phi": GRID, "repeat": 40}]}
 )
 ABOUT_1_GEV = Spectrum.uniform(500, 1500)
 POSITRON, MUON, GAMMA, PION, PROTON = -11, 13, 22, 211, 2212

@@ -189,8 +189,8 @@ def _apply(*commands: str) -> None:
         found = tree.FindPath(name)
         if found is None or not found.IsAvailable() or found.DoIt(values.strip()):
             raise InputError(
-                f"Geant4 refuses the command '{command}': there is no such command before its initialisation, "
-                "or it wants other values."
+                f"Geant4 refuses the command '{command}': there is no such command at this "
+                "point, or it wants other values."
             )
 
 
