@@ -4,7 +4,19 @@ import sys
 
 import typer
 
-from caloforge.cli import convert, demo, export, generate, info, rebin, show, simulate, train
+from caloforge.cli import (
+    benchmark,
+    convert,
+    demo,
+    doctor,
+    export,
+    generate,
+    info,
+    rebin,
+    show,
+    simulate,
+    train,
+)
 from caloforge.cli.common import sentence
 
 app = typer.Typer(
@@ -17,8 +29,9 @@ app = typer.Typer(
 )
 
 # In the order in which a user meets them.
-for module in (demo, generate, show, info, simulate, rebin, convert, train, export):
+for module in (demo, generate, show, info, doctor, simulate, rebin, convert, train, export):
     app.command(name=module.__name__.rpartition(".")[2])(module.command)
+app.add_typer(benchmark.app, name="benchmark")
 
 
 @app.callback(invoke_without_command=True)
