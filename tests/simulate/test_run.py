@@ -189,10 +189,49 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None
             killed.extend(workers_of(tmp_path / "showers.h5.shards"))
             os.kill(killed[0], signal.SIGKILL)
 
-    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 30, out, seed=5, progress=kill_once)
+    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 30, out, physics="em", seed=5, progress=kill_once)
     assert done.crashes == 1
-    showers(tmp_path / "quiet.h5", 30)
+    showers(tmp_path / "quiet.h5", 30, physics="em")
     assert out.read_bytes() == (tmp_path / "quiet.h5").read_bytes()
+
+
+DIES_IN_SHOWER_4 = """
+import os, signal
+write = os.write
+def write_and_die(pipe, report):
+    done = write(pipe, report)
+    if report == b'{"begins": 4}\\n':
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+os.write = write_and_die
+"""
+
+
+def test_a_shower_in_which_geant4_always_crashes_is_skipped_and_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, told = tmp_path / "showers.h5", []
+    (tmp_path / "sitecustomize.py").write_text(DIES_IN_SHOWER_4)
+    with monkeypatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(tmp_path))
+        done = simulate.run(
+            FINE,
+            POSITRON,
+            ABOUT_1_GEV,
+            6,
+            out,
+            seed=5,
+            progress=lambda done, total, note="": told.append(done),
+        )
+    assert (done.showers, done.simulated, done.skipped, done.crashes) == (5, 5, (4,), 3)
+    assert told[-1] == 6
+    made, quiet = read(out), showers(tmp_path / "quiet.h5", 7, physics="em")
+    np.testing.assert_array_equal(made.cells, quiet.cells[[0, 1, 2, 3, 5]])
+    assert made.provenance == {**quiet.provenance, "skipped": [4]}
+    with pytest.raises(InputError, match="already has 6 showers, more than the 5 asked for"):
+        showers(out, 5, physics="em")
+    grown = showers(out, 7, physics="em")  # also where nothing kills it any more
+    np.testing.assert_array_equal(grown.cells, quiet.cells[[0, 1, 2, 3, 5, 6]])
 
 
 PARENT = """
