@@ -214,15 +214,8 @@ def test_a_shower_in_which_geant4_always_crashes_is_skipped_and_said_so(
     (tmp_path / "sitecustomize.py").write_text(DIES_IN_SHOWER_4)
     with monkeypatch.context() as patched:
         patched.setenv("PYTHONPATH", str(tmp_path))
-        done = simulate.run(
-            FINE,
-            POSITRON,
-            ABOUT_1_GEV,
-            6,
-            out,
-            seed=5,
-            progress=lambda done, total, note="": told.append(done),
-        )
+        watched = {"progress": lambda done, total, note="": told.append(done)}
+        done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 6, out, physics="em", seed=5, **watched)
     assert (done.showers, done.simulated, done.skipped, done.crashes) == (5, 5, (4,), 3)
     assert told[-1] == 6
     made, quiet = read(out), showers(tmp_path / "quiet.h5", 7, physics="em")
