@@ -1,0 +1,23 @@
+"""How fast is it, and what does a setting cost or gain? Tables with statistical errors, made by measurement.
+
+A benchmark is handed what it times, so that it knows no other stage: a `Simulate` here.
+"""
+
+from caloforge.benchmark.machine import pinned
+from caloforge.benchmark.settings import SETTINGS, compare
+from caloforge.benchmark.shots import Setting, Shot, Simulate
+from caloforge.benchmark.speed import speed
+from caloforge.benchmark.write import Report, markdown, write
+
+__all__ = [
+    "SETTINGS",
+    "Report",
+    "Setting",
+    "Shot",
+    "Simulate",
+    "compare",
+    "markdown",
+    "pinned",
+    "speed",
+    "write",
+]

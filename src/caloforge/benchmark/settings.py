@@ -1,0 +1,269 @@
+"""What settings cost in time and what they do to showers, measured shower by shower side by side."""
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caloforge.atomic import written_aside
+from caloforge.benchmark.machine import machine, pinned
+from caloforge.benchmark.shots import Float64s, Setting, Shot, Simulate
+from caloforge.benchmark.write import Report
+from caloforge.errors import SimulationError
+from caloforge.geometry import Calorimeter
+from caloforge.observables.lateral_width import LateralWidth
+from caloforge.observables.layer_fraction import LayerFraction
+from caloforge.observables.response import Response
+from caloforge.observables.shower_depth import ShowerDepth
+from caloforge.plots.words import with_error
+from caloforge.progress import Progress, no_progress
+from caloforge.report import Table
+from caloforge.showers import ShowerFile, Showers, read
+
+SETTINGS = (
+    Setting("transportation, then scattering", ("/process/em/transportationWithMsc Disabled",)),
+    Setting("transportation with scattering, one step", ("/process/em/transportationWithMsc Enabled",)),
+    Setting("processes of photons one by one", ("/process/em/UseGeneralProcess false",)),
+    Setting("range cut 0.1 mm", range_cut=0.1),
+    Setting("range cut 2 mm", range_cut=2.0),
+    Setting("production cuts for all processes", ("/process/em/applyCuts true",)),
+    Setting("electrons tracked down to 100 keV", ("/process/em/lowestElectronEnergy 100 keV",)),
+    Setting("scattering: range factor 0.08", ("/process/msc/RangeFactor 0.08",)),
+    Setting("scattering: range factor 0.2", ("/process/msc/RangeFactor 0.2",)),
+    Setting("scattering: minimal step limit", ("/process/msc/StepLimit Minimal",)),
+    Setting("scattering: distance to boundary", ("/process/msc/StepLimit UseDistanceToBoundary",)),
+    Setting("bremsstrahlung from sampling tables", ("/process/em/enableSamplingTable true",)),
+    Setting("no fluorescence", ("/process/em/fluo false",), fluorescence=True),
+    Setting("electromagnetic physics alone", physics="em"),
+    Setting("QGSP_BERT", physics="QGSP_BERT"),
+    Setting("FTFP_BERT_ATL", physics="FTFP_BERT_ATL"),
+)
+"""What is compared with the usual way."""
+
+_FEW_LAYERS = 4  # up to which each layer is looked at
+_PERCENT = 100
+_MS_PER_GEV = 1e6  # in s per MeV
+
+Measured = tuple[float, float]
+"""A value and its statistical error."""
+Quantity = Callable[[Showers], Float64s]
+
+
+@dataclass
+class _Campaign:
+    """The files of showers and their times, which a later call finds again."""
+
+    folder: Path
+    simulate: Simulate
+    times: dict[str, list[float | None]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._record.exists():
+            self.times = json.loads(self._record.read_text(encoding="utf-8"))
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / "times.json"
+
+    def file(self, shot: Shot, setting: Setting) -> Path:
+        return self.folder / f"{_plain(str(shot))}-{_plain(setting.name)}.h5"
+
+    def grow(self, shot: Shot, setting: Setting, n: int) -> None:
+        """Bring a file to n showers, unless Geant4 can't with this setting."""
+        path = self.file(shot, setting)
+        known = self.times.get(path.name, [])
+        if setting.name in self.failed or len(known) >= n:
+            return
+        try:
+            seconds = self.simulate(shot, setting, n, path)
+        except SimulationError as error:
+            self.failed[setting.name] = str(error)
+            return
+        fresh = [value if math.isfinite(value) else None for value in seconds.tolist()]
+        self.times[path.name] = [*known, *[None] * (n - len(known) - len(fresh)), *fresh]
+        with written_aside(self._record) as aside:
+            aside.write_text(json.dumps(self.times), encoding="utf-8")
+
+    def cost(self, shot: Shot, setting: Setting) -> Measured:
+        """Return the time for each MeV that is deposited, in s, and its error.
+
+        A pion's time goes with what it deposits, which fluctuates; their ratio fluctuates far less.
+        """
+        path = self.file(shot, setting)
+        times = np.array(self.times[path.name], dtype=float)
+        deposits = np.concatenate(list(_deposits(path)))[: len(times)]
+        counted = np.isfinite(times)
+        times, deposits = times[counted], deposits[counted]
+        ratio = float(times.sum() / deposits.sum())
+        scatter = float(np.std(times - ratio * deposits, ddof=1)) * math.sqrt(len(times))
+        return ratio, scatter / float(deposits.sum())
+
+
+def compare(
+    simulate: Simulate,
+    settings: Sequence[Setting],
+    shots: Sequence[Shot],
+    n: int,
+    rounds: int,
+    folder: Path,
+    progress: Progress = no_progress,
+) -> Report:
+    """Compare settings with the first of them: time, response, sampling fraction, shapes.
+
+    All run in turn on the same core, so that whatever else the computer does meets them alike. Called again
+    after it was stopped, it goes on.
+
+    Parameters
+    ----------
+    simulate
+        Makes the showers.
+    settings
+        The first is what the others are compared with.
+    shots
+        What is shot.
+    n
+        Showers of each setting and shot.
+    rounds
+        Into how many parts they are divided.
+    folder
+        For the showers.
+    progress
+        Called with the files' showers that are done and to do.
+
+    Raises
+    ------
+    SimulationError
+        The first setting does not work.
+    """
+    about, campaign = machine(), _Campaign(folder, simulate)
+    steps = [(shot, setting) for shot in shots for setting in settings]
+    done, total = 0, n * len(steps)
+    progress(done, total)
+    with pinned():
+        for start, stop in itertools.pairwise(_stops(n, rounds)):
+            for shot, setting in steps:
+                campaign.grow(shot, setting, stop)
+                progress(done := done + stop - start, total)
+            steps.reverse()  # so that no setting always follows the same other
+    if settings[0].name in campaign.failed:
+        raise SimulationError(campaign.failed[settings[0].name])
+    return _report(campaign, settings, shots, n, about)
+
+
+def _stops(n: int, rounds: int) -> list[int]:
+    """Numbers of showers before the first round and after each."""
+    return sorted({n * number // rounds for number in range(rounds + 1)})
+
+
+def _report(
+    campaign: _Campaign, settings: Sequence[Setting], shots: Sequence[Shot], n: int, about: dict[str, Any]
+) -> Report:
+    usual, *others = settings
+    results = {str(shot): _against(campaign, shot, usual, others) for shot in shots}
+    with ShowerFile(campaign.file(shots[0], usual)) as file:
+        provenance, geometry = file.provenance, file.geometry
+    record = {
+        "benchmark": "settings",
+        "geometry": geometry.name,
+        "machine": about,
+        "simulation": {key: provenance[key] for key in provenance if key not in ("particle", "energy_GeV")},
+        "showers": n,
+        "settings": [asdict(setting) for setting in settings],
+        "results": results,
+        "failed": campaign.failed,
+    }
+    text = (
+        f"Settings against '{usual.name}' in {geometry.name}: {n} showers each, in turn on one core. Time is "
+        "for each GeV deposited. The first row has times in ms and means, the others the quotients of times "
+        "and the changes of means in percent, all with statistical errors."
+    )
+    tables = {heading: _table(usual, rows, campaign.failed) for heading, rows in results.items()}
+    return Report("What settings cost and change", text, record, tables)
+
+
+def _against(
+    campaign: _Campaign, shot: Shot, usual: Setting, others: Sequence[Setting]
+) -> dict[str, dict[str, Any]]:
+    """Compare settings with the usual one for one shot; the numbers are values with their errors."""
+    reference, cost = read(campaign.file(shot, usual)), campaign.cost(shot, usual)
+    quantities = _quantities(reference)
+    means = {name: _mean(of(reference)) for name, of in quantities.items()}
+    time = {"time": tuple(_MS_PER_GEV * part for part in cost)}
+    results: dict[str, dict[str, Any]] = {usual.name: {**time, "means": means}}
+    for setting in others:
+        if setting.name in campaign.failed:
+            continue
+        showers = read(campaign.file(shot, setting))
+        results[setting.name] = {
+            "time": _quotient(campaign.cost(shot, setting), cost),
+            "identical": bool(np.array_equal(showers.cells, reference.cells)),
+            "percent": {name: _change(_mean(of(showers)), means[name]) for name, of in quantities.items()},
+        }
+    return results
+
+
+def _quantities(showers: Showers) -> dict[str, Quantity]:
+    """What is compared: numbers that a setting could change."""
+    geometry: Calorimeter = showers.geometry
+    few = len(geometry.layers) <= _FEW_LAYERS
+    energies = showers.layer_energies().sum(axis=0)
+    leading = sorted(np.argsort(energies)[-2:].tolist())
+    longitudinal: dict[str, Quantity] = {"depth": ShowerDepth()}
+    if few:
+        longitudinal = {f"share of layer {i}": LayerFraction(i) for i in range(len(geometry.layers))}
+    widths: dict[str, Quantity] = {f"width in layer {i} / mm": LateralWidth(i, "eta", "mm") for i in leading}
+    return {"response": Response(), "active fraction": _active_fraction, **longitudinal, **widths}
+
+
+def _active_fraction(showers: Showers) -> Float64s:
+    active, absorber = (showers.columns[role].astype(float) for role in ("active", "absorber"))
+    fraction: Float64s = active / (active + absorber)
+    return fraction
+
+
+def _quotient(value: Measured, other: Measured) -> Measured:
+    ratio = value[0] / other[0]
+    return ratio, ratio * math.hypot(value[1] / value[0], other[1] / other[0])
+
+
+def _change(mean: Measured, reference: Measured) -> Measured:
+    """Change in percent."""
+    ratio = mean[0] / reference[0]
+    return _PERCENT * (ratio - 1), _PERCENT * math.hypot(mean[1], ratio * reference[1]) / reference[0]
+
+
+def _mean(values: Float64s) -> Measured:
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()), float(defined.std(ddof=1) / math.sqrt(defined.size))
+
+
+def _table(usual: Setting, results: dict[str, dict[str, Any]], failed: dict[str, str]) -> Table:
+    means = results[usual.name]["means"]
+    rows = [[usual.name, *(with_error(*value) for value in (results[usual.name]["time"], *means.values()))]]
+    blank = [""] * (len(means) - 1)
+    for name, result in results.items():
+        if name != usual.name:
+            changes = [with_error(*change) for change in result["percent"].values()]
+            rows.append(
+                [name, with_error(*result["time"]), *(["same", *blank] if result["identical"] else changes)]
+            )
+    rows += [[name, "crashes", "", *blank] for name in failed]
+    return Table(["setting", "time", *means], rows)
+
+
+def _deposits(path: Path) -> Iterator[Float64s]:
+    with ShowerFile(path) as file:
+        for batch in file.batches():
+            yield batch.columns["absorber"].astype(float) + batch.columns["active"].astype(float)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^\w+.-]+", "-", name).strip("-")

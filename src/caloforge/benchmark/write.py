@@ -1,0 +1,72 @@
+"""A benchmark's result as Markdown for people and JSON for programs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from caloforge.atomic import written_aside
+from caloforge.report import Table
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a benchmark found.
+
+    Attributes
+    ----------
+    title
+        What was measured.
+    text
+        How to read the tables.
+    record
+        All numbers, of JSON's types.
+    tables
+        What people look at, by heading.
+    """
+
+    title: str
+    text: str
+    record: Mapping[str, Any]
+    tables: Mapping[str, Table]
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write a report as Markdown and JSON into a folder, which is made where there is none; return the files.
+
+    Raises
+    ------
+    OSError
+        The folder can't be made, or the disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    name = str(report.record["benchmark"])
+    contents = {".md": markdown(report), ".json": json.dumps(report.record, indent=1) + "\n"}
+    paths = []
+    for suffix, content in contents.items():
+        paths.append(folder / f"{name}{suffix}")
+        with written_aside(paths[-1]) as aside:
+            aside.write_text(content, encoding="utf-8")
+    return paths
+
+
+def markdown(report: Report) -> str:
+    """Return the report as Markdown."""
+    parts = [f"# {report.title}", report.text]
+    for heading, table in report.tables.items():
+        parts += [f"## {heading}"] if heading else []
+        parts.append(_table(table))
+    parts.append("\n".join(f"- {key}: {value}" for key, value in report.record["machine"].items()))
+    geant4 = {key: report.record["simulation"].get(key) for key in ("geant4", "geant4_pybind", "geant4_data")}
+    parts.append("\n".join(f"- {key}: {_plain(value)}" for key, value in geant4.items() if value))
+    return "\n\n".join(parts) + "\n"
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value.values())) if isinstance(value, dict) else str(value)
+
+
+def _table(table: Table) -> str:
+    lines = [table.head, ["---", *["---:"] * (len(table.head) - 1)], *table.rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,154 @@
+"""``caloforge benchmark``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from caloforge.cli.common import console, progress_bar, say
+
+if TYPE_CHECKING:
+    from caloforge.benchmark import Report, Setting, Shot, Simulate
+
+app = typer.Typer(help="Measure how fast things are on this computer.", no_args_is_help=True)
+
+_GEOMETRY = typer.Argument(help="Calorimeter: a name of the catalogue or a TOML file.")
+Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")]
+_FOLDER = Path("caloforge-benchmark")
+_WIDE = 200  # columns; a terminal that has fewer breaks lines, which is better than numbers that are cut
+
+
+@app.command("simulate")
+def simulate_command(
+    geometry: Annotated[str, _GEOMETRY] = "calogan_fine",
+    particles: Annotated[
+        str, typer.Option("--particles", "-p", help="Particles, with commas.")
+    ] = "e+,gamma,pi+",
+    energies: Annotated[
+        str, typer.Option("--energies", help="Energies in GeV, with commas.")
+    ] = "1,10,50,100",
+    physics: Annotated[
+        str, typer.Option(help="Geant4 reference physics list, or em (no hadronic interactions).")
+    ] = "FTFP_BERT",
+    effort: Annotated[
+        float, typer.Option(min=0.0, help="GeV that are simulated for each particle and energy.")
+    ] = 2000.0,
+    output: Folder = _FOLDER,
+) -> None:
+    """Measure the processor time of Geant4 for each GeV, with statistical errors.
+
+    Writes simulate.md and simulate.json.
+
+    [bold]Example[/bold]: caloforge benchmark simulate calogan_fine
+    """
+    from caloforge import benchmark
+    from caloforge.benchmark import Setting
+    from caloforge.units import GeV
+
+    with progress_bar("Measuring", unit="GeV") as progress:
+        report = benchmark.speed(
+            _simulate(geometry), _shots(particles, energies), Setting(physics, physics=physics), effort * GeV,
+            progress,
+        )  # fmt: skip
+    _finish(report, output)
+
+
+@app.command("settings")
+def settings_command(
+    geometry: Annotated[str, _GEOMETRY] = "calogan_fine",
+    shots: Annotated[
+        str, typer.Option("--shots", help="Particles with energies in GeV, with commas.")
+    ] = "e+:10,gamma:10,pi+:20",
+    commands: Annotated[
+        list[str] | None,
+        typer.Option("--command", "-c", help="Geant4 command to compare, instead of the usual choice."),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=2, help="Showers of each setting, particle and energy.")] = 200,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns that the settings take.")] = 5,
+    output: Folder = _FOLDER,
+) -> None:
+    """Measure what settings of Geant4 cost in time and do to showers.
+
+    All settings run in turn on one core. Stopped at any time, the same command goes on. Writes settings.md
+    and settings.json.
+
+    [bold]Example[/bold]: caloforge benchmark settings -c "/process/em/applyCuts true" -n 100
+    """
+    from caloforge import benchmark
+
+    beams = [_shot(*text.split(":", 1)) for text in shots.split(",")]
+    with progress_bar("Measuring", unit="showers") as progress:
+        report = benchmark.compare(
+            _simulate(geometry), _settings(commands), beams, n, rounds, output / "showers", progress
+        )
+    _finish(report, output)
+    for name, reason in report.record["failed"].items():
+        say(f"'{name}' does not work here: {reason}")
+
+
+def _simulate(geometry: str) -> "Simulate":
+    """What is timed: the simulation in one process."""
+    from caloforge import simulate
+    from caloforge.benchmark.shots import Float64s
+    from caloforge.geometry import Calorimeter
+    from caloforge.spectrum import Spectrum
+    from caloforge.units import GeV
+
+    calorimeter = Calorimeter.load(geometry)
+
+    def make(shot: "Shot", setting: "Setting", n: int, out: Path) -> Float64s:
+        return simulate.run(
+            calorimeter,
+            shot.pdg,
+            Spectrum.parse(f"{shot.energy / GeV:g}"),
+            n,
+            out,
+            physics=setting.physics,
+            range_cut=setting.range_cut,
+            commands=(*simulate.DEFAULT_COMMANDS, *setting.commands),
+        ).seconds_per_shower
+
+    return make
+
+
+def _settings(commands: list[str] | None) -> "list[Setting]":
+    from caloforge.benchmark import SETTINGS, Setting
+    from caloforge.simulate import data
+
+    usual = Setting("usual")
+    if commands:
+        return [usual, *(Setting(command, (command,)) for command in commands)]
+    fluorescence = data.has_fluorescence(data.find(usual.physics))
+    return [usual, *(setting for setting in SETTINGS if fluorescence or not setting.fluorescence)]
+
+
+def _shots(particles: str, energies: str) -> "list[Shot]":
+    return [_shot(name, energy) for name in particles.split(",") for energy in energies.split(",")]
+
+
+def _shot(particle: str, energy: str = "") -> "Shot":
+    from caloforge.benchmark import Shot
+    from caloforge.errors import InputError
+    from caloforge.particles import parse_particle
+    from caloforge.units import GeV
+
+    try:
+        value = float(energy)
+    except ValueError:
+        raise InputError(f"'{energy}' is no energy in GeV for {particle}: write, for instance, 10.") from None
+    return Shot(parse_particle(particle), value * GeV)
+
+
+def _finish(report: "Report", folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from caloforge import benchmark
+
+    for heading, content in report.tables.items():
+        table = Table(*content.head, title=heading or None, title_justify="left")
+        for row in content.rows:
+            table.add_row(*row)
+        Console(width=max(console.width, _WIDE)).print(table)
+    for path in benchmark.write(report, folder):
+        say(str(path))
