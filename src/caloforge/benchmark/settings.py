@@ -17,6 +17,7 @@ from caloforge.benchmark.shots import Float64s, Setting, Shot, Simulate
 from caloforge.benchmark.write import Report
 from caloforge.errors import SimulationError
 from caloforge.geometry import Calorimeter
+from caloforge.observables.base import divide
 from caloforge.observables.lateral_width import LateralWidth
 from caloforge.observables.layer_fraction import LayerFraction
 from caloforge.observables.response import Response
@@ -225,8 +226,7 @@ def _quantities(showers: Showers) -> dict[str, Quantity]:
 
 def _active_fraction(showers: Showers) -> Float64s:
     active, absorber = (showers.columns[role].astype(float) for role in ("active", "absorber"))
-    fraction: Float64s = active / (active + absorber)
-    return fraction
+    return divide(active, active + absorber)
 
 
 def _quotient(value: Measured, other: Measured) -> Measured:
@@ -236,12 +236,16 @@ def _quotient(value: Measured, other: Measured) -> Measured:
 
 def _change(mean: Measured, reference: Measured) -> Measured:
     """Change in percent."""
+    if not reference[0] > 0:
+        return math.nan, math.nan
     ratio = mean[0] / reference[0]
     return _PERCENT * (ratio - 1), _PERCENT * math.hypot(mean[1], ratio * reference[1]) / reference[0]
 
 
 def _mean(values: Float64s) -> Measured:
     defined = values[np.isfinite(values)]
+    if defined.size < 2:
+        return math.nan, math.nan
     return float(defined.mean()), float(defined.std(ddof=1) / math.sqrt(defined.size))
 
 

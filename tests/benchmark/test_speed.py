@@ -1,0 +1,44 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from caloforge.benchmark import Setting, Shot, markdown, pinned, speed, write
+
+SHOTS = [Shot(-11, 1e3), Shot(-11, 1e4), Shot(211, 1e3)]
+
+
+def test_time_is_for_each_gev_and_without_the_first_shower(simulation: Any) -> None:
+    report = speed(simulation, SHOTS, Setting("usual"), effort=1e5)
+    points = report.record["points"]
+    assert [point["showers"] for point in points] == [100, 20, 100]
+    for point in points:
+        assert point["ms_per_GeV"] == pytest.approx(1.0, rel=0.2)
+        assert 0 < point["error"] < 0.1
+    assert [n for _, _, n in simulation.calls] == [101, 21, 101]
+
+
+def test_progress_counts_energy(simulation: Any) -> None:
+    calls: list[tuple[float, float]] = []
+    speed(simulation, SHOTS, Setting("usual"), 5e4, lambda done, total, note="": calls.append((done, total)))
+    assert calls == [(0, 300), (50, 300), (250, 300), (300, 300)]
+
+
+def test_the_report_says_where_it_was_measured(simulation: Any, tmp_path: Path) -> None:
+    report = speed(simulation, SHOTS, Setting("usual"), effort=2e4)
+    text, record = (path.read_text() for path in write(report, tmp_path / "new"))
+    assert text == markdown(report)
+    assert "| ms/GeV | 1 GeV | 10 GeV |" in text
+    assert text.count("\n| e+ | ") == text.count("\n| pi+ | ") == 1
+    assert all(word in text for word in ("processor: ", "geant4: geant4-1", "G4EMLOW8.8", "small"))
+    assert json.loads(record) == json.loads(json.dumps(report.record))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
+def test_one_core_while_it_lasts() -> None:
+    before = os.sched_getaffinity(0)
+    with pinned():
+        assert len(os.sched_getaffinity(0)) == 1
+    assert os.sched_getaffinity(0) == before
