@@ -21,7 +21,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, verdict: Verdict, folder: Path) -> 
     sets = data.survey({"GEANT4_DATA_DIR": str(folder)})
     packages = [Package("geant4-pybind", "geant4", "0.1.3"), Package("torch", "train", None)]
     found = Diagnosis(packages, folder, sets, data.needed("FTFP_BERT"), verdict)
-    monkeypatch.setattr(doctor, "diagnose", lambda physics: found)
+    monkeypatch.setattr(doctor, "diagnose", lambda physics, geometry: found)
 
 
 def test_all_is_well(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

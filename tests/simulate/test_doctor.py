@@ -1,9 +1,12 @@
 import os
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from caloforge.errors import GeometryError
+from caloforge.geometry import Calorimeter
 from caloforge.simulate import data, doctor
 
 SETS = ("G4EMLOW", "G4ENSDFSTATE", "PhotonEvaporation", "G4PARTICLEXS")
@@ -33,7 +36,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_trial_proves_that_simulation_works(geant4: None) -> None:
     found = doctor.diagnose("FTFP_BERT")
     assert found.verdict.works, found.verdict.sentence
-    assert "5 showers of pi+ at 20 GeV with FTFP_BERT" in found.verdict.sentence
+    assert "5 showers of pi+ at 20 GeV in calogan with FTFP_BERT" in found.verdict.sentence
     assert found.verdict.command == ""
     by_variable = {known.variable: known for known in found.data}
     assert all(by_variable[variable].found for variable in found.needed)
@@ -43,9 +46,9 @@ def test_incomplete_data_are_a_sentence_and_no_crash(geant4: None, tmp_path: Pat
     environment = linked(tmp_path / "data")
     (tmp_path / "data" / "G4PARTICLEXS").unlink()
     (tmp_path / "data" / "G4PARTICLEXS").mkdir()
-    verdict = doctor.diagnose("FTFP_BERT", environment).verdict
+    verdict = doctor.diagnose("FTFP_BERT", environment=environment).verdict
     assert not verdict.works
-    assert verdict.sentence.startswith("Geant4 crashes with FTFP_BERT (SIGABRT): ")
+    assert verdict.sentence.startswith("Geant4 crashes with FTFP_BERT in calogan (SIGABRT): ")
     assert "G4PARTICLEXS" in verdict.sentence
     assert "incomplete" in verdict.sentence
     assert (
@@ -59,6 +62,15 @@ def test_a_physics_list_that_geant4_does_not_have(geant4: None) -> None:
     assert "Did you mean 'FTFP_BERT'?" in verdict.sentence
 
 
+def test_a_calorimeter_of_ones_own(geant4: None, small: Calorimeter) -> None:
+    assert "e+ at 20 GeV in small with em" in doctor.diagnose("em", small).verdict.sentence
+
+
+def test_a_calorimeter_without_material_is_refused(calogan: Calorimeter) -> None:
+    with pytest.raises(GeometryError):
+        doctor.diagnose("em", replace(calogan, stack=()))
+
+
 def test_a_trial_that_takes_too_long_is_given_up(geant4: None) -> None:
     verdict = doctor.diagnose("em", patience=0.1).verdict
     assert not verdict.works
@@ -67,7 +79,7 @@ def test_a_trial_that_takes_too_long_is_given_up(geant4: None) -> None:
 
 @pytest.mark.usefixtures("installed")
 def test_without_data_the_command_that_gets_them_is_named(tmp_path: Path) -> None:
-    found = doctor.diagnose("QGSP_BERT", {"HOME": str(tmp_path), "GEANT4_DATA_DIR": str(tmp_path)})
+    found = doctor.diagnose("QGSP_BERT", environment={"GEANT4_DATA_DIR": str(tmp_path)})
     assert not found.verdict.works
     assert all(name in found.verdict.sentence for name in (*SETS, str(tmp_path)))
     assert found.verdict.command == "caloforge doctor --download --physics QGSP_BERT"
@@ -76,7 +88,7 @@ def test_without_data_the_command_that_gets_them_is_named(tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("installed")
 def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
-    found = doctor.diagnose("em", {"GEANT4_DATA_DIR": str(tmp_path / "nowhere")})
+    found = doctor.diagnose("em", environment={"GEANT4_DATA_DIR": str(tmp_path / "nowhere")})
     assert "looked for in the folder of GEANT4_DATA_DIR, " in found.verdict.sentence
     assert found.folder == tmp_path / "nowhere"
 
@@ -86,7 +98,7 @@ def test_a_variable_that_names_no_folder_is_to_be_unset(tmp_path: Path) -> None:
     for name in SETS:
         (tmp_path / name).mkdir()
     environment = {"GEANT4_DATA_DIR": str(tmp_path), "G4LEDATA": str(tmp_path / "G4EMLOW9")}
-    verdict = doctor.diagnose("FTFP_BERT", environment).verdict
+    verdict = doctor.diagnose("FTFP_BERT", environment=environment).verdict
     assert "G4LEDATA names" in verdict.sentence
     assert verdict.command == "unset G4LEDATA"
 
@@ -96,7 +108,7 @@ def test_without_the_extra_pip_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", version)
-    found = doctor.diagnose("em", {})
+    found = doctor.diagnose("em", environment={})
     assert found.verdict.command == "pip install 'caloforge[geant4]'"
     assert all(package.version is None for package in found.packages)
 

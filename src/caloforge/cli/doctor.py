@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 
 def command(
+    geometry: Annotated[
+        str, typer.Argument(help="Calorimeter of the trial: a name of the catalogue or a TOML file.")
+    ] = "calogan",
     physics: Annotated[
         str, typer.Option(help="Geant4 reference physics list that is wanted, or em.")
     ] = "FTFP_BERT",
@@ -26,17 +29,19 @@ def command(
 ) -> None:
     """Say whether a simulation would work here, and what is missing.
 
-    Looks at the packages and at Geant4's data, then simulates a few showers as a trial. Exit code 0 when
-    they came out, 1 otherwise.
+    Looks at the packages and at Geant4's data, then simulates a few showers as a trial: what data a physics
+    list reads depends on the calorimeter's materials too. Exit code 0 when showers came out, 1 otherwise.
 
-    [bold]Example[/bold]: caloforge doctor --physics QGSP_BERT
+    [bold]Example[/bold]: caloforge doctor calogan --physics QGSP_BERT
     """
+    from caloforge.geometry import Calorimeter
     from caloforge.simulate import doctor
 
+    calorimeter = Calorimeter.load(geometry)
     if download:
         _download(physics, agreed=yes)
     with messages.status("Simulating a few showers as a trial"):
-        diagnosis = doctor.diagnose(physics)
+        diagnosis = doctor.diagnose(physics, calorimeter)
     console.print(_table(diagnosis))
     say(diagnosis.verdict.sentence)
     if diagnosis.verdict.command:

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from caloforge.beam import Beam
 from caloforge.geometry import Calorimeter
-from caloforge.simulate import data
+from caloforge.simulate import data, slabs
 from caloforge.simulate.data import DataSet
 from caloforge.simulate.job import DEFAULT_COMMANDS, Folder, Job
 from caloforge.simulate.pool import last_words
 from caloforge.spectrum import Spectrum
 
 _GEANT4 = "geant4-pybind"
+_CALORIMETER = "calogan"
 _NOT_FOR_USERS = {"test", "dev"}
 _SHOWERS = 5
 _ENERGY = 20  # GeV
@@ -92,7 +93,10 @@ class Diagnosis:
 
 
 def diagnose(
-    physics: str = "FTFP_BERT", environment: Mapping[str, str] = os.environ, patience: float = _PATIENCE
+    physics: str = "FTFP_BERT",
+    geometry: Calorimeter | None = None,
+    environment: Mapping[str, str] = os.environ,
+    patience: float = _PATIENCE,
 ) -> Diagnosis:
     """Look at everything that a simulation needs, and simulate a few showers in a process of their own.
 
@@ -100,17 +104,27 @@ def diagnose(
     ----------
     physics
         Name of the physics list that is wanted.
+    geometry
+        The calorimeter of the trial, by default one of lead and liquid argon; what data a physics list reads
+        depends on the materials too.
     environment
         Variables to look at.
     patience
         Seconds after which the trial is given up.
+
+    Raises
+    ------
+    GeometryError
+        The calorimeter is one that can't be simulated.
     """
+    calorimeter = geometry or Calorimeter.load(_CALORIMETER)
+    slabs.check(calorimeter)
     return Diagnosis(
         packages(),
         data.folder(environment),
         data.survey(environment),
         data.needed(physics),
-        _judge(physics, environment, patience),
+        _judge(physics, calorimeter, environment, patience),
     )
 
 
@@ -131,7 +145,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _judge(physics: str, environment: Mapping[str, str], patience: float) -> Verdict:
+def _judge(physics: str, geometry: Calorimeter, environment: Mapping[str, str], patience: float) -> Verdict:
     if _version(_GEANT4) is None:
         return Verdict(
             False, f"{_GEANT4}, which carries Geant4, is not installed.", "pip install 'caloforge[geant4]'"
@@ -139,17 +153,17 @@ def _judge(physics: str, environment: Mapping[str, str], patience: float) -> Ver
     absent = data.missing(physics, environment)
     if absent:
         return Verdict(False, data.problem(absent, physics, environment), data.cure(absent, physics))
-    return _trial(physics, {**environment, **data.find(physics, environment)}, patience)
+    return _trial(physics, geometry, {**environment, **data.find(physics, environment)}, patience)
 
 
-def _trial(physics: str, environment: Mapping[str, str], patience: float) -> Verdict:
+def _trial(physics: str, geometry: Calorimeter, environment: Mapping[str, str], patience: float) -> Verdict:
     """Simulate a few showers as a simulation does: Geant4 may crash or wait, so not in this process."""
     # A pion makes all there is: hadrons, nuclei, photons, electrons.
     pdg, name = (-11, "e+") if physics == "em" else (211, "pi+")
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="caloforge-doctor-") as path:
         job = Job(
-            Calorimeter.load("calogan"), Beam(pdg, Spectrum.parse(str(_ENERGY))), physics, 1, 0.7,
+            geometry, Beam(pdg, Spectrum.parse(str(_ENERGY))), physics, 1, 0.7,
             DEFAULT_COMMANDS, data.has_fluorescence(environment), {}, _version(_GEANT4) or "",
         )  # fmt: skip
         with Folder(Path(path)).claimed(job):
@@ -162,12 +176,12 @@ def _trial(physics: str, environment: Mapping[str, str], patience: float) -> Ver
     if "refused" in reports:
         return Verdict(False, str(reports["refused"]))
     if "finished" not in reports:
-        return Verdict(False, _crash(physics, code, words), _fresh_data(physics))
+        return Verdict(False, _crash(physics, geometry, code, words), _fresh_data(physics))
     fluorescence = "" if job.fluorescence else " These data have no fluorescence, which is left out."
     return Verdict(
         True,
-        f"Simulation works: {_SHOWERS} showers of {name} at {_ENERGY} GeV with {physics} "
-        f"in {time.monotonic() - begin:.1f} s.{fluorescence}",
+        f"Simulation works: {_SHOWERS} showers of {name} at {_ENERGY} GeV in {geometry.name} with {physics} "
+        f"took {time.monotonic() - begin:.1f} s.{fluorescence}",
     )
 
 
@@ -191,11 +205,11 @@ def _work(
     return done.returncode, reports
 
 
-def _crash(physics: str, code: int, words: str) -> str:
+def _crash(physics: str, geometry: Calorimeter, code: int, words: str) -> str:
     end = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return (
-        f"Geant4 crashes with {physics} ({end}): {words} "
-        "Its data sets are there, so they are probably incomplete for this physics list."
+        f"Geant4 crashes with {physics} in {geometry.name} ({end}): {words} "
+        "Its data sets are there, so they are probably incomplete for this physics or these materials."
     )
 
 
