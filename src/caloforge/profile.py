@@ -85,9 +85,7 @@ def electromagnetic(showers: Showers) -> Showers:
     """
     chosen = np.isin(showers.pdg, list(_BEGIN))
     if not chosen.any():
-        raise InputError(
-            "There is no shower of an e-, e+ or gamma, and only these have the textbook's profile."
-        )
+        raise InputError("There are no showers of e-, e+ or gamma, which alone have the textbook's profile.")
     return showers if chosen.all() else showers[chosen]
 
 

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from caloforge.cli import app, show
 from caloforge.errors import CaloforgeError, InputError, ShowerFileError
+from caloforge.showers import Showers
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def names(folder: Path) -> set[str]:
 
 def test_pictures_are_written_beside_the_file(file: Path) -> None:
     printed = run(file, "--shower", 3).split()
-    expected = {f"some_{name}.png" for name in ("layers", "3d", "average")}
+    expected = {f"some_{name}.png" for name in ("layers", "3d", "average", "profile")}
     assert {Path(path).name for path in printed} == expected
     assert names(file.parent) == expected | {"some.h5"}
 
@@ -43,6 +44,14 @@ def test_all_pictures_go_into_the_named_file(file: Path, ending: str) -> None:
     out = file.with_name(f"picture.{ending}")
     assert run(file, "-o", out).strip() == str(out)
     assert names(file.parent) == {"some.h5", out.name}
+
+
+def test_what_has_no_profile_is_told(make_showers, capsys) -> None:
+    showers = make_showers(2)
+    pions = Showers(showers.geometry, showers.cells, showers.energy, 211)
+    assert set(show._figures(pions[:1], pions, None)) == {"layers", "3d", "average"}
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.startswith("There is no picture of the profile: There are no showers of e-")
 
 
 def test_a_shower_keeps_its_number(file: Path) -> None:

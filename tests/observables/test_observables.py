@@ -93,6 +93,38 @@ def test_absent_layer_is_refused(kind: type[LayerFraction]) -> None:
             kind(layer)(shower())
 
 
+def test_widths_of_rings_are_in_mm_by_their_cells_centres() -> None:
+    rings = Calorimeter.load("calochallenge_2")
+    assert {width.unit for width in LateralWidth.every(rings)} == {"mm"}
+    # A whole ring of radius R has the width R / sqrt(2) along any axis.
+    image = np.zeros((45, 16, 9))
+    image[7, :, 4] = 3.0
+    ring = Showers(rings, image.reshape(1, -1), 1000.0, 11)
+    for axis in ("eta", "phi"):
+        width = LateralWidth(7, axis, "mm")(ring)
+        assert width == pytest.approx([4.65 * 4.5 / np.sqrt(2)], rel=1e-6)
+    # alpha = -pi + pi/16 and its opposite lie almost along eta.
+    image[:] = 0.0
+    image[7, [0, 8], 8] = 1.0
+    pair = Showers(rings, image.reshape(1, -1), 1000.0, 11)
+    assert LateralWidth(7, "eta", "mm")(pair) == pytest.approx([4.65 * 8.5 * np.cos(np.pi / 16)])
+    assert LateralWidth(7, "phi", "mm")(pair) == pytest.approx([4.65 * 8.5 * np.sin(np.pi / 16)])
+    with pytest.raises(InputError, match="Layer 7 consists of rings"):
+        LateralWidth(7)(pair)
+
+
+@pytest.mark.parametrize("name", ["calochallenge_2", "ild_ecal", "arm_48x4_36x48"])
+def test_every_observable_knows_every_read_out(name: str, make_showers) -> None:
+    geometry = Calorimeter.load(name)
+    showers = make_showers(2, geometry, occupancy=0.05)
+    every = [
+        kind.every(geometry)
+        for kind in (catalog.load("observables", n) for n in catalog.names("observables"))
+    ]
+    for observable in (one for family in every for one in family):
+        assert np.isfinite(observable(showers)).all(), observable.name
+
+
 def test_names_are_unique() -> None:
     assert len({observable.name for observable in EVERYTHING}) == len(EVERYTHING) == 18
 

@@ -11,6 +11,7 @@ from matplotlib.collections import QuadMesh
 from caloforge import plots
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
+from caloforge.plots import images
 from caloforge.showers import Showers
 
 
@@ -133,6 +134,42 @@ def test_many_layers_get_several_rows(make_showers, calogan) -> None:
     both = plots.average(showers, showers)
     assert len(meshes(both)) == 12
     assert "the 4 of 10 layers with most energy" in both.get_supxlabel()
+
+
+@pytest.mark.parametrize(("n", "columns"), [(1, 1), (4, 4), (7, 4), (10, 5), (30, 6), (45, 9), (48, 8)])
+def test_pages_of_many_layers_are_full(n: int, columns: int) -> None:
+    assert images._columns(n) == columns
+
+
+def test_only_outer_images_have_numbers_on_a_crowded_page(make_showers, calogan) -> None:
+    plain = calogan.to_dict()
+    layers = [{**plain["layers"][2], "z": [40 * k, 40 * (k + 1)]} for k in range(12)]
+    drawn = meshes(plots.layers(make_showers(1, Calorimeter.from_dict({**plain, "layers": layers})), 0))
+    assert len(drawn) == 12
+    assert [n for n, mesh in enumerate(drawn) if mesh.axes.get_ylabel()] == [0, 4, 8]
+    assert [n for n, mesh in enumerate(drawn) if mesh.axes.get_xlabel()] == [8, 9, 10, 11]
+
+
+def test_rings_are_drawn_as_rings(make_showers) -> None:
+    plain = Calorimeter.load("calochallenge_2").to_dict()
+    plain |= {
+        "stack": [],
+        "layers": [layer | {"z": [n, n + 1]} for n, layer in enumerate(plain["layers"][:2])],
+    }
+    rings = Calorimeter.from_dict(plain)
+    showers = make_showers(2, rings)
+    drawn = meshes(plots.layers(showers, 1))
+    for mesh, layer, image in zip(drawn, rings.layers, rings.split(showers.cells[1]), strict=True):
+        corners = mesh.get_coordinates()
+        chords = (len(corners) - 1) // layer.n_alpha
+        radius = np.hypot(corners[..., 0], corners[..., 1])
+        np.testing.assert_allclose(radius, np.broadcast_to(layer.r.edges, radius.shape), atol=1e-9)
+        angle = np.arctan2(corners[chords:-1:chords, 1, 1], corners[chords:-1:chords, 1, 0])
+        np.testing.assert_allclose(angle, layer.alpha_edges[1:-1], atol=1e-9)
+        shown = np.ma.filled(mesh.get_array(), 0).reshape(layer.n_alpha, chords, layer.n_r)
+        for chord in range(chords):
+            np.testing.assert_allclose(shown[:, chord], image)
+    assert plots.png([plots.average(showers, showers), plots.shapes(showers, showers)])
 
 
 def test_settings_of_matplotlib_stay_as_they_were(make_showers) -> None:

@@ -6,6 +6,7 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from caloforge import plots
 from caloforge.errors import InputError
+from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers
 
 
@@ -36,6 +37,17 @@ def test_phi_eta_and_z_are_right_handed(make_showers) -> None:
     )
     # The picture's axes (depth, eta, phi) are a right-handed system; phi x eta = z needs one flip.
     assert depth * eta * phi == -1
+
+
+@pytest.mark.parametrize("name", ["calochallenge_2", "ild_ecal"])
+def test_many_layers_show_every_hit_cell_in_its_place(name: str, make_showers) -> None:
+    geometry = Calorimeter.load(name)
+    showers = make_showers(1, geometry, occupancy=0.01)
+    axes = plots.shower_3d(showers, 0).axes[0]
+    polygons = [c for c in axes.collections if isinstance(c, Poly3DCollection)]
+    hits = [int((image > 0).sum()) for image in geometry.split(showers.cells[0])]
+    assert sum(len(c.get_facecolor()) for c in polygons[:-1]) == sum(hits)  # outlines have no colour
+    assert all("mm" not in label.get_text() for label in axes.get_xticklabels())
 
 
 def test_empty_shower_shows_empty_planes(calogan) -> None:

@@ -128,7 +128,8 @@ def _set_view(axes: Any, layers: tuple[AnyLayer, ...]) -> None:
     named = range(0, len(layers), -(-len(layers) // _CROWDED))
     axes.set_xticks(named, [_name(n, layers) for n in named])
     for set_ticks, values in ((axes.set_yticks, eta), (axes.set_zticks, phi)):
-        set_ticks([values.min(), 0, values.max()], [f"{x:.4g}" for x in (values.min(), 0, values.max())])
+        ticks = [values.min(), 0.0, values.max()]
+        set_ticks(ticks, [f"{tick:.4g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
     axes.set_ylabel(r"$\eta$ [mm]")
     axes.zaxis.set_rotate_label(False)
     axes.tick_params(axis="z", pad=6)
