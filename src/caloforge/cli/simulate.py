@@ -42,6 +42,12 @@ def command(
         float, typer.Option(metavar="MM", help="Range below which secondaries are not tracked.")
     ] = 0.7,
     workers: Annotated[int, typer.Option(help="Number of processes.")] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Dask cluster on which they run: local, slurm, htcondor, ... or a scheduler's address.",
+        ),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Simulate showers with Geant4.
@@ -71,6 +77,7 @@ def command(
             range_cut=range_cut,
             seed=seed,
             workers=workers,
+            cluster=cluster,
             progress=progress,
         )
     _say(done)

@@ -7,7 +7,6 @@ any time, make the same showers bit for bit, and a sample that grows keeps what 
 import importlib.util
 import itertools
 import math
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +21,11 @@ from caloforge.errors import InputError, MissingExtra
 from caloforge.geometry import Calorimeter
 from caloforge.progress import Progress, no_progress
 from caloforge.showers import ShowerFile, ShowerWriter
+from caloforge.simulate import cluster as clusters
 from caloforge.simulate import data, slabs
 from caloforge.simulate.job import DEFAULT_COMMANDS, Folder, Job, Shard
 from caloforge.simulate.ledger import Ledger, hopeless
-from caloforge.simulate.pool import Effort, Pool
+from caloforge.simulate.pool import Effort, Pool, geant4
 from caloforge.spectrum import Spectrum
 
 __all__ = ["DEFAULT_COMMANDS", "Summary", "run"]
@@ -86,6 +86,7 @@ def run(
     commands: Sequence[str] = DEFAULT_COMMANDS,
     seed: int = 0,
     workers: int = 1,
+    cluster: str | None = None,
     progress: Progress = no_progress,
 ) -> Summary:
     """Simulate n showers into a file; go on where an earlier call stopped, extend a file that has fewer.
@@ -122,6 +123,10 @@ def run(
         Below 2^64.
     workers
         Number of processes.
+    cluster
+        Where they run: None for this computer; ``local``, a batch system that dask-jobqueue knows (``slurm``,
+        ``htcondor``, ...) or the address of a scheduler for a Dask cluster. A scheduler that runs already has
+        its own workers.
     progress
         Called with the number of showers that are there, n, and how fast it goes.
 
@@ -136,12 +141,14 @@ def run(
         Geant4's data are missing, it crashes in every shower or outside showers, or the shards are of another
         job.
     MissingExtra
-        geant4-pybind is not installed.
+        geant4-pybind is not installed, or Dask for a cluster.
     """
     _check(n, workers, seed, range_cut)
     beam = Beam(pdg, spectrum, direction, position)
     beam.check(geometry)
     slabs.check(geometry)
+    if cluster is not None:
+        clusters.check(cluster)
     if importlib.util.find_spec("geant4_pybind") is None:
         raise MissingExtra("geant4", "geant4_pybind")
     variables = data.find(physics)
@@ -149,19 +156,20 @@ def run(
         geometry, beam, physics, seed, range_cut, tuple(commands),
         data.has_fluorescence(variables), data.versions(variables), version("geant4-pybind"),
     )  # fmt: skip
-    return _run(job, n, Path(out), workers, variables, progress)
+    crew = _Crew(workers, variables, cluster)
+    return _run(job, n, Path(out), crew, progress)
 
 
-def _run(job: Job, n: int, out: Path, workers: int, variables: dict[str, str], progress: Progress) -> Summary:
+def _run(job: Job, n: int, out: Path, crew: "_Crew", progress: Progress) -> Summary:
     begin = time.monotonic()
     folder = Folder(out.with_name(out.name + ".shards"))
     _check_output(out, folder, n)
     with folder.claimed(job):
-        shards = folder.missing(n, _shard_size(n, workers))
+        shards = folder.missing(n, _shard_size(n, crew.workers))
         energies = job.beam.spectrum.sample(job.seed, 0, n)
         ledger = Ledger(energies, shards, folder.skip, progress, job.physics)
         try:
-            effort = _simulate(folder, shards, workers, variables, ledger)
+            effort = crew.simulate(job, folder, shards, ledger)
         except InputError:
             folder.clear()
             raise
@@ -172,13 +180,20 @@ def _run(job: Job, n: int, out: Path, workers: int, variables: dict[str, str], p
     return Summary(out, n - len(skipped), len(new), skipped, cost, seconds, effort.crashes, new)
 
 
-def _simulate(
-    folder: Folder, shards: Sequence[Shard], workers: int, variables: dict[str, str], ledger: Ledger
-) -> Effort:
-    command = [sys.executable, "-P", "-m", "caloforge.simulate.worker", str(folder.path)]
-    pool = Pool(command, variables, folder.path, shards, ledger)
-    pool.run(workers)
-    return pool.effort
+@dataclass(frozen=True)
+class _Crew:
+    """Who makes the shards."""
+
+    workers: int
+    variables: dict[str, str]
+    cluster: str | None
+
+    def simulate(self, job: Job, folder: Folder, shards: Sequence[Shard], ledger: Ledger) -> Effort:
+        if self.cluster is not None:
+            return clusters.simulate(self.cluster, job, folder, shards, self.workers, ledger)
+        pool = Pool(geant4(folder.path), self.variables, folder.path, shards, ledger)
+        pool.run(self.workers)
+        return pool.effort
 
 
 def _shard_size(n: int, workers: int) -> int:

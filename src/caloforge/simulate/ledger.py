@@ -14,7 +14,9 @@ from caloforge.units import GeV
 
 Float64s = npt.NDArray[np.float64]
 
-_HOPELESS = 3  # showers that are given up before the first is made: then it is the physics
+HOPELESS = 3
+"""Showers that are given up before the first is made: then it is the physics."""
+
 _MINUTE, _HOUR = 60, 3600
 
 
@@ -77,8 +79,9 @@ class Ledger:
 
     def made(self, number: int, seconds: float) -> None:
         """Take in that a shower is made, and its processor time in s; nan where it is not typical."""
+        if number not in self._made:
+            self._done += float(self._energies[number])
         self._made[number] = seconds
-        self._done += float(self._energies[number])
         self._begin = self._begin or (time.monotonic(), self._done)
         self._tell(self._rate())
 
@@ -101,9 +104,13 @@ class Ledger:
         self._give_up(number, reason)
         self._given_up += 1
         self._to_do -= float(self._energies[number])
-        if self._given_up >= _HOPELESS and not self._made:
+        if self._given_up >= HOPELESS and not self._made:
             raise hopeless(self._physics, reason)
         self._tell(self._rate())
+
+    def waits(self, why: str) -> None:
+        """Take in that nothing happens at present."""
+        self._tell(why)
 
     def _tell(self, note: str) -> None:
         settled = self._before + len(self._made) + self._given_up

@@ -5,6 +5,7 @@ import math
 import os
 import selectors
 import subprocess
+import sys
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,11 @@ from caloforge.simulate.ledger import Listener
 
 _TRIES = 3  # crashes after which a shower is given up
 _READ = 1 << 16
+
+
+def geant4(folder: Path) -> list[str]:
+    """Return the command that starts a worker for the shards of a folder."""
+    return [sys.executable, "-P", "-m", "caloforge.simulate.worker", str(folder)]
 
 
 class Worker:

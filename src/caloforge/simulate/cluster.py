@@ -1,0 +1,328 @@
+"""Hands shards to the workers of a Dask cluster, on this computer or on many.
+
+A task is one shard (`caloforge.simulate.node`). Only the process that asked writes the folder of shards, so
+whatever happens to a worker, a shard is there whole or not at all. Dask gives the shards of a lost worker to
+others.
+"""
+
+import importlib
+import importlib.util
+import logging
+import math
+import shlex
+import shutil
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from caloforge.atomic import written_aside
+from caloforge.catalog import unknown
+from caloforge.errors import CaloforgeError, InputError, MissingExtra, SimulationError
+from caloforge.simulate.job import Folder, Job, Shard
+from caloforge.simulate.ledger import Ledger
+from caloforge.simulate.pool import Effort
+
+if TYPE_CHECKING:
+    from caloforge.simulate.node import Made
+
+_LOCAL = "local"
+_TRIES = 3  # times that Dask may give up a shard, each after several lost workers
+_AHEAD = 256  # tasks that the scheduler knows of at once
+_ANSWER = 30.0  # seconds for a scheduler to answer
+_PATIENCE = 120.0  # seconds without a worker, where no queue explains it
+_LOOK_EVERY = 5.0  # seconds
+
+
+def check(cluster: str) -> None:
+    """Refuse a cluster that can't be.
+
+    Raises
+    ------
+    InputError
+        It is no address of a scheduler and no name, or its commands are not on this computer.
+    MissingExtra
+        Dask is not installed.
+    """
+    _dask("distributed")
+    if "://" in cluster or cluster == _LOCAL:
+        return
+    batch = _batch_systems()
+    if cluster not in batch:
+        raise InputError(
+            unknown(cluster, [_LOCAL, *batch], "clusters")
+            + " The address of a scheduler (tcp://HOST:PORT) is possible too."
+        )
+    command = shlex.split(batch[cluster].job_cls.submit_command)[0]
+    if shutil.which(command) is None:
+        raise InputError(
+            f"Jobs can't be given to {cluster} from here, because there is no command {command}: run this "
+            "where you submit jobs."
+        )
+
+
+def simulate(
+    cluster: str, job: Job, folder: Folder, shards: Sequence[Shard], workers: int, ledger: Ledger
+) -> Effort:
+    """Make shards on a cluster and put them into the folder.
+
+    Parameters
+    ----------
+    cluster
+        ``local``, a batch system that dask-jobqueue knows (``slurm``, ``htcondor``, ...), or the address of a
+        scheduler.
+    job
+        What is to be simulated.
+    folder
+        Where the shards go; only this process writes it.
+    shards
+        What is to be made.
+    workers
+        Number of Dask workers to start; a scheduler that runs already has its own.
+    ledger
+        Hears what becomes of each shower.
+
+    Raises
+    ------
+    InputError
+        Geant4 does not know something that the job names, or the batch system takes no jobs.
+    SimulationError
+        The scheduler does not answer, it has no workers, Geant4's data are missing on one, or Geant4 crashed.
+    OSError
+        A disk is full, here or where a worker runs.
+    """
+    if not shards:
+        return Effort()
+    with _connected(cluster, workers) as site:
+        campaign = _Campaign(site, job, folder, shards, ledger)
+        try:
+            campaign.run()
+        finally:
+            campaign.close()
+    return campaign.effort
+
+
+@dataclass
+class _Site:
+    """A connection to a scheduler.
+
+    Attributes
+    ----------
+    client
+        The connection.
+    refill
+        Asks a batch system for the jobs that are missing; None where there is no queue to wait in.
+    outlives
+        Whether its workers go on when the connection ends.
+    """
+
+    client: Any
+    refill: Callable[[], None] | None = None
+    outlives: bool = False
+
+
+class _Campaign:
+    """The shards of one call, on their way to the workers and back."""
+
+    def __init__(
+        self, site: _Site, job: Job, folder: Folder, shards: Sequence[Shard], ledger: Ledger
+    ) -> None:
+        self.effort = Effort()
+        self._site, self._client, self._folder, self._ledger = site, site.client, folder, ledger
+        self._job = job.to_dict()
+        self._topic = f"caloforge-{uuid.uuid4().hex}"
+        self._waiting = deque(shards)
+        self._running: dict[Any, Shard] = {}
+        self._given_up: Counter[Shard] = Counter()
+        self._events: SimpleQueue[Any] = SimpleQueue()
+        self._seen = self._looked = time.monotonic()
+
+    def run(self) -> None:
+        """Work until all shards are in the folder."""
+        self._client.subscribe_topic(self._topic, lambda event: self._events.put(event[1]))
+        for _ in range(min(_AHEAD, len(self._waiting))):
+            self._submit()
+        while self._running:
+            with suppress(Empty):
+                self._take(self._events.get(timeout=_LOOK_EVERY))
+            if time.monotonic() - self._looked > _LOOK_EVERY:
+                self._look()
+
+    def close(self) -> None:
+        """Leave nothing running where workers go on without us."""
+        from caloforge.simulate import node
+
+        if self._site.outlives and self._running and self._client.status == "running":
+            with suppress(Exception):  # what brought us here is more important
+                self._client.cancel(list(self._running))
+                self._client.run(node.stop, self._topic, wait=False)
+
+    def _submit(self) -> None:
+        from caloforge.simulate import node
+
+        shard = self._waiting.popleft()
+        key = f"{self._topic}-{shard.start}-{uuid.uuid4().hex}"
+        future = self._client.submit(node.make, self._job, tuple(shard), self._topic, key=key, pure=False)
+        self._running[future] = shard
+        future.add_done_callback(self._events.put)
+
+    def _take(self, event: Any) -> None:
+        if isinstance(event, Sequence):
+            for number in event:
+                self._ledger.made(number, math.nan)
+            return
+        shard = self._running.pop(event)
+        made = self._result(event, shard)
+        if made is None:
+            self._waiting.appendleft(shard)
+        else:
+            self._keep(made, shard)
+        event.release()
+        if self._waiting:
+            self._submit()
+
+    def _result(self, future: Any, shard: Shard) -> "Made | None":
+        """Return what a task made; None if it has to be made again."""
+        dask = _dask("distributed")
+        try:
+            made: Made = future.result(timeout=_ANSWER)
+        except (dask.KilledWorker, TimeoutError):  # of the latter, the worker was lost after it had finished
+            self._given_up[shard] += 1
+            if self._given_up[shard] < _TRIES:
+                return None
+            raise SimulationError(
+                f"Showers {shard.start} to {shard.stop - 1} are not made, because every worker that had them was "
+                "lost. What is finished is kept: the same command goes on."
+            ) from None
+        except dask.CancelledError:
+            raise SimulationError(_LOST) from None
+        except (CaloforgeError, OSError):
+            raise
+        except Exception as error:
+            raise SimulationError(
+                f"A Dask worker can't simulate ({type(error).__name__}: {error}): it needs the same "
+                "caloforge, geant4-pybind and Dask as are here."
+            ) from error
+        return made
+
+    def _keep(self, made: "Made", shard: Shard) -> None:
+        from caloforge.simulate import node
+
+        log = self._folder.path / f"worker-{made.host}.log"
+        if made.log:
+            with log.open("ab") as file:
+                file.write(made.log)
+        if made.failure:
+            raise SimulationError(f"On {made.host}: {made.failure.replace(node.LOG, str(log))}")
+        self._ledger.lost(shard)  # what was told on the way may be of a worker that was lost
+        for number, seconds in made.times.items():
+            self._ledger.made(number, seconds)
+        for number, reason in made.reasons.items():
+            self._ledger.skipped(number, reason)
+        for part, content in made.files.items():
+            with written_aside(self._folder.file(part)) as partial:
+                partial.write_bytes(content)
+        self.effort.seconds += made.effort.seconds
+        self.effort.crashes += made.effort.crashes
+
+    def _look(self) -> None:
+        """See whether there is anybody who works."""
+        self._looked = now = time.monotonic()
+        if self._client.status == "running" and self._client.nthreads():
+            self._seen = now
+        elif self._site.refill:
+            self._ledger.waits("waiting for the batch system to start workers")
+        elif now - self._seen > _PATIENCE:
+            raise SimulationError(
+                f"The Dask scheduler has had no workers for {now - self._seen:.0f} s: start some, then the "
+                "same command goes on."
+            )
+        if self._site.refill:
+            self._site.refill()
+
+
+_LOST = "The connection to the Dask scheduler was lost. What is finished is kept: the same command goes on."
+
+
+def _connected(cluster: str, workers: int) -> AbstractContextManager[_Site]:
+    if "://" in cluster:
+        return _scheduler(cluster)
+    return _this_computer(workers) if cluster == _LOCAL else _batch(cluster, workers)
+
+
+@contextmanager
+def _scheduler(address: str) -> Iterator[_Site]:
+    """Join a scheduler that somebody else runs."""
+    dask = _dask("distributed")
+    try:
+        client = dask.Client(address, timeout=_ANSWER, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise SimulationError(
+            f"No Dask scheduler answers at {address} ({error}): start one with 'dask scheduler', or correct "
+            "the address."
+        ) from None
+    with client:
+        yield _Site(client, outlives=True)
+
+
+@contextmanager
+def _this_computer(workers: int) -> Iterator[_Site]:
+    dask = _dask("distributed")
+    with (
+        dask.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=0,  # of the Dask worker, while Geant4 has a process of its own
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        dask.Client(cluster, set_as_default=False) as client,
+    ):
+        yield _Site(client)
+
+
+@contextmanager
+def _batch(name: str, workers: int) -> Iterator[_Site]:
+    """Submit jobs that are Dask workers; how many cores and what queue is in the user's jobqueue.yaml."""
+    dask = _dask("distributed")
+    try:
+        cluster = _batch_systems()[name]()
+    except ValueError as error:
+        raise InputError(
+            f"Dask does not know how to give jobs to {name} ({error}). Describe them in "
+            f"~/.config/dask/jobqueue.yaml under jobqueue: {name}:"
+        ) from None
+    with cluster, dask.Client(cluster, set_as_default=False) as client:
+        try:
+            cluster.scale(workers)
+            cluster.sync(_submitted, cluster)
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"{name} does not take jobs: {error}") from None
+        yield _Site(client, refill=lambda: cluster.scale(workers))
+
+
+async def _submitted(cluster: Any) -> None:
+    await cluster
+
+
+def _batch_systems() -> dict[str, Any]:
+    """Return dask-jobqueue's classes by the names of the batch systems."""
+    jobqueue = _dask("dask_jobqueue")
+    classes = (entry for entry in vars(jobqueue).values() if isinstance(entry, type))
+    base = jobqueue.JobQueueCluster
+    return {
+        entry.__name__.removesuffix("Cluster").lower(): entry
+        for entry in classes
+        if issubclass(entry, base) and entry is not base
+    }
+
+
+def _dask(module: str) -> Any:
+    """Import a part of Dask, which has no types; raises `MissingExtra` where it is not installed."""
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtra("cluster", module)
+    return importlib.import_module(module)
