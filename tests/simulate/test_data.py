@@ -1,5 +1,7 @@
 import importlib.util
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,9 +27,17 @@ def test_plain_and_versioned_names_are_found(tmp_path: Path) -> None:
     assert "G4NEUTRONHPDATA" not in found
 
 
-def test_the_highest_version_wins(tmp_path: Path) -> None:
-    environment = folders(tmp_path, "G4EMLOW8.8", "G4EMLOW8.10", "G4EMLOW7.99.1", "G4ENSDFSTATE3.0")
-    assert data.versions(data.find("em", environment))["G4LEDATA"] == "G4EMLOW8.10"
+@pytest.mark.parametrize(("made_for", "chosen"), [("", "8.10"), ("8.8", "8.8"), ("8.9", "8.10")])
+def test_the_version_that_fits_wins_then_the_highest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_for: str, chosen: str
+) -> None:
+    monkeypatch.setattr(data, "made_for", lambda: {"G4EMLOW": made_for})
+    others = ("G4EMLOW", "G4EMLOWs", "G4EMLOW-8.11", "G4ENSDFSTATE3.0")
+    environment = folders(tmp_path, "G4EMLOW8.8", "G4EMLOW8.10", "G4EMLOW7.99.1", *others)
+    assert data.versions(data.find("em", environment))["G4LEDATA"] == f"G4EMLOW{chosen}"
+    strange = {known.name: known.strange for known in data.survey(environment)}
+    assert strange["G4EMLOW"] == (made_for == "8.9")
+    assert not strange["G4ENSDFSTATE"]
 
 
 def test_an_official_variable_wins_over_the_folder(tmp_path: Path) -> None:
@@ -79,14 +89,16 @@ for variable, name in sets.items():
 
 
 @pytest.fixture
-def downloader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Return an environment in which geant4-pybind is a few lines that download nothing."""
+def downloader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Yield an environment in which geant4-pybind is a few lines that download nothing."""
     package = tmp_path / "package"
     package.mkdir()
     (package / "geant4_pybind.py").write_text(DOWNLOADER)
     monkeypatch.syspath_prepend(package)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(package), "CI": "true"}
-    return environment | {"GEANT4_DATA_DIR": str(tmp_path / "data")}
+    data.made_for.cache_clear()
+    yield environment | {"GEANT4_DATA_DIR": str(tmp_path / "data")}
+    data.made_for.cache_clear()
 
 
 def test_what_is_missing_is_downloaded_and_nothing_else(tmp_path: Path, downloader: dict[str, str]) -> None:
@@ -150,6 +162,7 @@ def test_all_data_sets_are_known_to_geant4_pybind(geant4: None) -> None:
     assert spec.origin is not None
     content = Path(spec.origin).read_bytes()
     for known in data.survey({}):
+        assert re.fullmatch(r"[\d.]+", known.version)
         assert f'"envvar": "{known.variable}"'.encode() in content
         assert f'{{"name": "{known.name}"'.encode() in content
     assert f'DATASET_URL = "{data.SOURCE}"'.encode() in content

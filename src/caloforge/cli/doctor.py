@@ -100,7 +100,8 @@ def _found(known: "DataSet", diagnosis: "Diagnosis") -> str:
     if known.found:
         assert known.path is not None
         inside = known.path.parent == diagnosis.folder
-        return escape(known.path.name if inside else str(known.path))
+        wish = f" [yellow](made for {known.version})[/]" if known.strange else ""
+        return escape(known.path.name if inside else str(known.path)) + wish
     claimed = f", {known.path} is no folder" if known.path else ""
     missing = f"{known.name} missing{escape(claimed)}"
     return f"[red]{missing}[/]" if known.variable in diagnosis.needed else missing

@@ -12,6 +12,8 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from caloforge.errors import MissingExtra, SimulationError
@@ -24,6 +26,8 @@ SOURCE = "https://cern.ch/geant4-data/datasets"
 """Where geant4-pybind's downloader gets the data sets from."""
 
 _DOWNLOADED = ".geant4_pybind"  # the downloader's folder in the user's home
+
+_VERSION = re.compile(r"\d[\d.]*")
 
 # Official environment variable -> name of the data set, whose folder is NAME or NAME and a version.
 _SETS = {
@@ -68,6 +72,8 @@ class DataSet:
         The folder; None where nobody knows of one.
     claimed
         Whether the variable is set.
+    version
+        The version that the installed Geant4 was made for; empty where nobody knows.
     """
 
     variable: str
@@ -75,11 +81,18 @@ class DataSet:
     readers: str
     path: Path | None
     claimed: bool
+    version: str
 
     @property
     def found(self) -> bool:
         """Whether the folder exists."""
         return self.path is not None and self.path.is_dir()
+
+    @property
+    def strange(self) -> bool:
+        """Whether the folder's name says that it is of another version."""
+        found = self.path.name.removeprefix(self.name) if self.path else ""
+        return bool(self.version and _VERSION.fullmatch(found)) and found != self.version
 
 
 def folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -93,17 +106,18 @@ def folder(environment: Mapping[str, str] = os.environ) -> Path:
 def survey(environment: Mapping[str, str] = os.environ) -> list[DataSet]:
     """Look for all data sets.
 
-    A variable that is set wins; else a data set is looked for in `folder` under its name, with or without a
-    version.
+    A variable that is set wins; else a data set is looked for in `folder` under its name and the version that
+    the installed Geant4 was made for, then under its name with any version or none.
     """
-    base = folder(environment)
+    base, versions = folder(environment), made_for()
     readers = {variable: words for words, _, variables in _READERS for variable in variables}
     sets = []
     for variable, name in _SETS.items():
         claim = environment.get(variable)
-        path = claim or _newest(base, name)
+        version = versions.get(name, "")
+        path = claim or _fitting(base, name, version)
         where = Path(path).resolve() if path else None
-        sets.append(DataSet(variable, name, readers.get(variable, ""), where, bool(claim)))
+        sets.append(DataSet(variable, name, readers.get(variable, ""), where, bool(claim), version))
     return sets
 
 
@@ -210,7 +224,7 @@ def download(
 def _download(wanted: DataSet, base: Path, environment: Mapping[str, str]) -> Path:
     with tempfile.TemporaryDirectory(prefix=".download-", dir=base) as aside:
         error = _run_downloader(wanted, aside, environment)
-        arrived = _newest(Path(aside, _DOWNLOADED), wanted.name)
+        arrived = _fitting(Path(aside, _DOWNLOADED), wanted.name, wanted.version)
         if error or arrived is None:
             reason = f" ({error})" if error else ""
             raise SimulationError(
@@ -241,11 +255,31 @@ def _run_downloader(wanted: DataSet, home: str, environment: Mapping[str, str]) 
     return (reasons or errors or [f"exit code {done.returncode}"])[-1] if done.returncode else ""
 
 
-def _newest(base: Path, name: str) -> str | None:
-    """The folder of a data set with the highest version in its name."""
+@cache
+def made_for() -> Mapping[str, str]:
+    """Return the version of each data set that the installed Geant4 was made for.
+
+    geant4-pybind carries the list for its downloader; empty where it is not installed.
+    """
+    module = importlib.util.find_spec("geant4_pybind")
+    if module is None or module.origin is None:
+        return {}
+    # Importing it would start Geant4.
+    with Path(module.origin).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        entries = re.findall(rb'"name": "(\w+)",\s*"version": "([\d.]+)"', content)
+    return {name.decode(): version.decode() for name, version in entries}
+
+
+def _fitting(base: Path, name: str, version: str) -> str | None:
+    """The folder of a data set: the version that is wanted, else the highest."""
+    exact = base / (name + version)
+    if version and exact.is_dir():
+        return str(exact)
     if not base.is_dir():
         return None
-    versioned = re.compile(re.escape(name) + r"([\d.]*)")
-    matches = [(path, versioned.fullmatch(path.name)) for path in base.iterdir() if path.is_dir()]
-    known = [(re.findall(r"\d+", match[1]), str(path)) for path, match in matches if match]
-    return max(known, key=lambda entry: [int(part) for part in entry[0]])[1] if known else None
+    paths = (path for path in base.iterdir() if path.name.startswith(name) and path.is_dir())
+    known = [(path.name.removeprefix(name), str(path)) for path in paths]
+    fitting = [entry for entry in known if _VERSION.fullmatch(entry[0]) or not entry[0]]
+    return max(
+        fitting, key=lambda entry: [int(part) for part in re.findall(r"\d+", entry[0])], default=("", None)
+    )[1]
