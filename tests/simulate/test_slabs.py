@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from caloforge.errors import GeometryError
 from caloforge.geometry import Calorimeter
-from caloforge.segmentation import Axis, Layer, RingLayer
+from caloforge.segmentation import Axis, RingLayer
 from caloforge.simulate import slabs
 
 CALOGAN = Calorimeter.load("calogan")
@@ -65,28 +65,16 @@ def test_pieces_fill_each_layer_without_gaps(tenths: list[int], data: st.DataObj
 
 
 @given(axes)
-def test_runs_hold_all_cells_of_an_axis_in_as_few_widths_as_there_are(axis: Axis) -> None:
-    found = slabs.runs(axis)
-    edges = [run.low + run.pitch * cell for run in found for cell in range(run.n)] + [found[-1].high]
-    np.testing.assert_array_equal(edges, axis.edges)
-    assert all(a.first + a.n == b.first and a.pitch != b.pitch for a, b in pairwise(found))
+def test_widths_fill_an_axis(axis: Axis) -> None:
+    np.testing.assert_array_equal(np.cumsum([axis.edges[0], *slabs.widths(axis)]), axis.edges)
+    assert slabs.span(axis) == (sum(slabs.widths(axis)), (axis.edges[0] + axis.edges[-1]) / 2)
 
 
-def test_rounding_makes_no_runs() -> None:
-    assert len(slabs.runs(Axis.uniform(90, -0.7, 0.2))) == 1
-
-
-@given(axes, axes)
-def test_every_box_cell_has_its_copy_numbers(eta: Axis, phi: Axis) -> None:
-    layer = Layer((0.0, 1.0), eta, phi)
-    cells = slabs.box_cells(layer)
-    assert sorted(cells[cells >= 0]) == list(range(layer.n_cells))
-    boxes = [(a, b) for a in slabs.runs(phi) for b in slabs.runs(eta)]
-    for (column, row, box), cell in np.ndenumerate(cells):
-        along_phi, along_eta = boxes[box]
-        inside = column < along_phi.n and row < along_eta.n
-        place = (along_phi.first + column) * layer.n_eta + along_eta.first + row
-        assert cell == (place if inside else -1)
+def test_rounding_makes_no_widths() -> None:
+    assert set(slabs.widths(CALOGAN.layers[0].eta)) == {5.0}
+    assert len(set(slabs.widths(Axis.uniform(90, -0.7, 0.2)))) == 1
+    thirds = Axis([0, *(i / 3 for i in range(1, 40)), 100])
+    assert len(set(slabs.widths(thirds))) == 2
 
 
 @given(st.integers(1, 20), st.integers(1, 5))

@@ -7,11 +7,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise, product
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 from geant4_pybind import (
+    EAxis,
     G4LogicalVolume,
     G4MultiFunctionalDetector,
     G4NistManager,
@@ -26,10 +27,9 @@ from geant4_pybind import (
 
 from caloforge.errors import GeometryError
 from caloforge.geometry import Calorimeter
-from caloforge.segmentation import Layer, RingLayer
+from caloforge.segmentation import Axis, Layer, RingLayer
 from caloforge.simulate import slabs
 from caloforge.simulate.leakage import Leakage
-from caloforge.simulate.slabs import Run
 from caloforge.simulate.volumes import Volumes
 
 Outline = Callable[..., G4LogicalVolume]
@@ -40,8 +40,9 @@ _MARGIN = 1.2  # the world's size over the calorimeter's; the gap is vacuum
 # gets an axis that is a nanometre away (in mm), in a direction in which no sector ends.
 _BESIDE_THE_BEAM = (1e-6 * math.cos(1), 1e-6 * math.sin(1))
 _FULL_TURN = 2 * math.pi
-_BOX_DEPTHS = 2, 1, 3  # of column, cell and box, as in `slabs.box_cells`
-_RING_DEPTHS = 1, 2, 0  # of sector, ring and the slab itself, which has number 0, as in `slabs.ring_cells`
+# Depths, in the tree of volumes, of the copy numbers in `slabs.box_cells` (column, cell, slab) and
+# `slabs.ring_cells` (sector, ring, slab).
+_BOX_DEPTHS, _RING_DEPTHS = (2, 1, 0), (1, 2, 0)
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,10 @@ class Scorer:
 class Detector(G4VUserDetectorConstruction):  # type: ignore[misc]  # Geant4 has no types
     """Blocks of layers that are cut alike, each cut into cells, each cell a stack of slabs.
 
-    Cells of one size are two nested replicas, which cost the navigation nothing, however fine they are;
-    cells of several sizes are several such boxes side by side. Rings are tubes that are cut into sectors by
-    replicas. All slabs of a cell carry the copy number 0, so that one entry of a hits map is one cell.
+    Box cells are columns along phi, cut along eta. Where the widths are equal these are replicas, which cost
+    the navigation nothing, however fine they are; else they are placed one by one. Rings are tubes that are
+    cut into sectors by replicas. All slabs of a cell carry the copy number 0, so that one entry of a hits map
+    is one cell.
 
     Parameters
     ----------
@@ -127,18 +129,32 @@ class Detector(G4VUserDetectorConstruction):  # type: ignore[misc]  # Geant4 has
         return detector
 
     def _build_boxes(self, layer: Layer, block: range) -> None:
-        for number, (phi, eta) in enumerate(product(slabs.runs(layer.phi), slabs.runs(layer.eta))):
-            self._build_box(phi, eta, block, number)
-
-    def _build_box(self, phi: Run, eta: Run, block: range, number: int) -> None:
         low, high = self._depths(block)
-        make = self._volumes
-        box = make.box("box", high - low, size=(phi.span, eta.span))
-        column = make.box("column", high - low, size=(phi.pitch, eta.span))
-        cell = self._cell(block, partial(make.box, size=(phi.pitch, eta.pitch)))
-        make.replicate(cell, column, kYAxis, eta.n, eta.pitch)
-        make.replicate(column, box, kXAxis, phi.n, phi.pitch)
-        make.place(box, self._world, (phi.centre, eta.centre, (low + high) / 2), number)
+        (width, x), (height, y) = slabs.span(layer.phi), slabs.span(layer.eta)
+        box = self._volumes.box("box", high - low, size=(width, height))
+        self._divide(box, kXAxis, layer.phi, lambda dx: self._column(dx, layer, block))
+        self._volumes.place(box, self._world, (x, y, (low + high) / 2))
+
+    def _column(self, dx: float, layer: Layer, block: range) -> G4LogicalVolume:
+        low, high = self._depths(block)
+        make = self._volumes.box
+        column = make("column", high - low, size=(dx, slabs.span(layer.eta)[0]))
+        self._divide(column, kYAxis, layer.eta, lambda dy: self._cell(block, partial(make, size=(dx, dy))))
+        return column
+
+    def _divide(
+        self, mother: G4LogicalVolume, along: EAxis, axis: Axis, make: Callable[[float], G4LogicalVolume]
+    ) -> None:
+        """Fill a volume with what is made for each width, numbered as the cells of an axis."""
+        widths = slabs.widths(axis)
+        made = {width: make(width) for width in dict.fromkeys(widths)}
+        if len(made) == 1:
+            self._volumes.replicate(made[widths[0]], mother, along, axis.n, widths[0])
+            return
+        centre = slabs.span(axis)[1]
+        for number, (width, middle) in enumerate(zip(widths, axis.middles.tolist(), strict=True)):
+            at = middle - centre
+            self._volumes.place(made[width], mother, (at, 0, 0) if along == kXAxis else (0, at, 0), number)
 
     def _build_rings(self, layer: RingLayer, block: range) -> None:
         low, high = self._depths(block)
@@ -161,9 +177,9 @@ class Detector(G4VUserDetectorConstruction):  # type: ignore[misc]  # Geant4 has
         for number in block:
             made: dict[tuple[str, str, float], G4LogicalVolume] = {}
             for piece in self._pieces[number]:
-                key = piece.role, piece.material, round(piece.high - piece.low, 6)
+                key = piece.role, piece.material, piece.thickness
                 if key not in made:
-                    made[key] = outline(piece.role, key[2], piece.material)
+                    made[key] = outline(piece.role, piece.thickness, piece.material)
                     self._slabs.setdefault((number, piece.role), []).append(made[key])
                 self._volumes.place(made[key], cell, (0.0, 0.0, (piece.low + piece.high - low - high) / 2))
         return cell

@@ -1,4 +1,4 @@
-"""What Geant4 has to build for a calorimeter, in slabs and boxes of cells, without Geant4."""
+"""What Geant4 has to build for a calorimeter, in slabs and cells, without Geant4."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from caloforge.geometry import AnyLayer, Axis, Calorimeter
 from caloforge.segmentation import Layer, RingLayer
 
 _SLIVER = 1e-6  # mm; thinner pieces are rounding, not material
+_DIGITS = 9  # of lengths in mm: Geant4's own tolerance
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,11 @@ class Piece:
     high: float
     material: str
     role: str
+
+    @property
+    def thickness(self) -> float:
+        """Thickness in mm, without rounding errors: equal pieces have equal ones."""
+        return round(self.high - self.low, _DIGITS)
 
 
 def pieces(calorimeter: Calorimeter, layer: int) -> list[Piece]:
@@ -52,67 +58,23 @@ def _cut_alike(first: AnyLayer, second: AnyLayer) -> bool:
     return {**first.to_dict(), "z": None} == {**second.to_dict(), "z": None}
 
 
-@dataclass(frozen=True)
-class Run:
-    """Neighbouring cells of one width along an axis.
-
-    Attributes
-    ----------
-    first
-        Number of the first of them.
-    n
-        How many they are.
-    low, high
-        Where they begin and end, in mm.
-    """
-
-    first: int
-    n: int
-    low: float
-    high: float
-
-    @property
-    def span(self) -> float:
-        """Width of all of them in mm."""
-        return self.high - self.low
-
-    @property
-    def pitch(self) -> float:
-        """Width of one of them in mm."""
-        return self.span / self.n
-
-    @property
-    def centre(self) -> float:
-        """Middle of all of them in mm."""
-        return (self.low + self.high) / 2
+def span(axis: Axis) -> tuple[float, float]:
+    """Return an axis's full length and its centre, in mm."""
+    low, high = float(axis.edges[0]), float(axis.edges[-1])
+    return high - low, (low + high) / 2
 
 
-def runs(axis: Axis) -> list[Run]:
-    """Return the longest runs of cells of one width, which can be replicas; together they fill the axis."""
-    widths = np.diff(axis.edges)
-    starts = [0]
-    for cell in range(1, axis.n):
-        if abs(widths[cell] - widths[starts[-1]]) > _SLIVER:
-            starts.append(cell)
-    stops = [*starts[1:], axis.n]
-    edges = axis.edges.tolist()
-    return [Run(a, b - a, edges[a], edges[b]) for a, b in zip(starts, stops, strict=True)]
+def widths(axis: Axis) -> list[float]:
+    """Return the width of each cell in mm, without rounding errors: equal where equal widths were meant."""
+    found = np.diff(axis.edges)
+    if np.ptp(found) < _SLIVER:
+        return [span(axis)[0] / axis.n] * axis.n
+    return [round(width, _DIGITS) for width in found.tolist()]
 
 
 def box_cells(layer: Layer) -> npt.NDArray[np.int64]:
-    """Return the cell for each triple of copy numbers: column along phi, cell along eta, box.
-
-    Box number is run along phi times runs along eta, plus run along eta. Triples that do not exist are -1.
-    """
-    along_phi, along_eta = runs(layer.phi), runs(layer.eta)
-    sizes = max(run.n for run in along_phi), max(run.n for run in along_eta), len(along_phi) * len(along_eta)
-    cells = np.full(sizes, -1)
-    numbers = np.arange(layer.n_cells).reshape(layer.shape)
-    boxes = [(phi, eta) for phi in along_phi for eta in along_eta]
-    for box, (phi, eta) in enumerate(boxes):
-        inside = numbers[phi.first : phi.first + phi.n, eta.first : eta.first + eta.n]
-        cells[: phi.n, : eta.n, box] = inside
-    return cells
+    """Return the cell for each triple of copy numbers: column along phi, cell along eta, and 0."""
+    return np.arange(layer.n_cells).reshape(*layer.shape, 1)
 
 
 def ring_cells(layer: RingLayer) -> npt.NDArray[np.int64]:
