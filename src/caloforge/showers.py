@@ -337,9 +337,9 @@ class ShowerWriter:
         rows, index = np.nonzero(showers.cells)
         counts = np.bincount(rows, minlength=len(showers))
         bounds = len(self._file["cells/index"]) + np.cumsum(counts)
-        cells = {"indptr": bounds, "index": index, "value": showers.cells[rows, index]}
-        for name, values in cells.items():
-            extend(self._file[f"cells/{name}"], values)
+        extend(self._file["cells/indptr"], bounds)
+        extend(self._file["cells/index"], index)
+        extend(self._file["cells/value"], showers.cells[rows, index])
         append_numbers(self._file, showers)
 
 
@@ -592,7 +592,7 @@ def _foreign(path: Path) -> str:
     if layout is None:
         known = ", ".join(catalog.names("formats"))
         return f"{path} is an HDF5 file, but neither caloforge's nor of a known layout ({known})."
-    return f"{path} has the layout '{layout}', which has to be converted first: caloforge convert {path} showers.h5"
+    return f"{path} has the layout '{layout}'; convert it first: caloforge convert {path} showers.h5"
 
 
 def recognise(path: str | Path) -> str | None:

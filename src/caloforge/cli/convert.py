@@ -1,4 +1,4 @@
-"""``caloforge convert``: foreign layouts to caloforge's, and back."""
+"""``caloforge convert``: showers from one file layout to another."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,61 +6,94 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from caloforge.cli.common import Output, progress_bar, say
+from caloforge.cli.common import progress_bar, say
 
 if TYPE_CHECKING:
-    from caloforge.formats import Format, Source
+    from caloforge.formats import Source
+    from caloforge.geometry import Calorimeter
     from caloforge.progress import Progress
     from caloforge.showers import Showers
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="File to read: caloforge's or of the foreign layout.")],
-    output: Output,
-    layout: Annotated[str, typer.Option("--format", help="The foreign layout, such as calogan.")],
+    file: Annotated[Path, typer.Argument(help="File to read: caloforge's or of any known layout.")],
+    output: Annotated[Path, typer.Argument(help="File to write.")],
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Layout of the file to write: calochallenge, calogan, getting_high, par04, par04_vae or "
+            "showerdata; without it, caloforge's own.",
+        ),
+    ] = None,
     particle: Annotated[
         str | None,
-        typer.Option("--particle", "-p", help="Incident particle, where the foreign file does not say it."),
+        typer.Option("--particle", "-p", help="Incident particle, where the file does not say it."),
+    ] = None,
+    geometry: Annotated[
+        str | None,
+        typer.Option(
+            help="Calorimeter, where the file does not say it: a name of the catalogue, a TOML file or a "
+            "binning.xml of the CaloChallenge."
+        ),
     ] = None,
 ) -> None:
-    """Convert a file of a foreign layout to caloforge's, or a file of caloforge's to a foreign layout.
+    """Convert a file of showers to another layout; nothing is lost on the way there and back.
 
-    [bold]Example[/bold]: caloforge convert published.h5 --format calogan --particle e+ -o eplus.h5
+    [bold]Example[/bold]: caloforge convert published.h5 eplus.h5 --particle e+
+
+    [bold]Example[/bold]: caloforge convert eplus.h5 points.h5 --format showerdata
     """
     from caloforge import catalog
-    from caloforge.showers import ShowerFile
-
-    entry = catalog.load("formats", layout)
-    with progress_bar("Converting", "showers") as progress:
-        if entry.recognises(file):
-            number = _import(entry, file, particle, output, progress)
-        else:
-            with ShowerFile(file) as source:
-                entry.write(_told(source, progress), output)
-                number = len(source)
-    say(f"{output}: {number:,} showers")
-
-
-def _import(entry: "Format", file: Path, particle: str | None, output: Path, progress: "Progress") -> int:
-    from caloforge.errors import InputError
+    from caloforge.formats import open_any
+    from caloforge.geometry import Calorimeter
     from caloforge.particles import parse_particle
     from caloforge.showers import ShowerWriter
 
+    entry = None if layout is None else catalog.load("formats", layout)
     pdg = None if particle is None else parse_particle(particle)
-    with entry.open(file, pdg) as source, ShowerWriter(output, source.geometry, source.provenance) as writer:
-        for batch in _told(source, progress):
-            if not batch.pdg.all():
-                raise InputError(
-                    f"{file} does not say the particle of its showers; add it, as in --particle e+."
-                )
-            writer.write(batch)
-        return len(source)
+    calorimeter = None if geometry is None else Calorimeter.load(geometry)
+    with open_any(file, pdg, calorimeter) as source, progress_bar("Converting", "showers") as progress:
+        _check_geometry(file, source, calorimeter)
+        batches = _batches(file, source, pdg, progress)
+        if entry is not None:
+            entry.write(batches, output)
+        else:
+            with ShowerWriter(output, source.geometry, source.provenance) as writer:
+                for batch in batches:
+                    writer.write(batch)
+        say(f"{output}: {len(source):,} showers in {source.geometry.name}")
 
 
-def _told(source: "Source", progress: "Progress") -> "Iterator[Showers]":
-    """Yield the batches of a file and tell how far they are."""
+def _check_geometry(file: Path, source: "Source", given: "Calorimeter | None") -> None:
+    from caloforge.errors import InputError
+
+    if given is not None and given != source.geometry:
+        raise InputError(
+            f"{file} says itself that its showers are in {source.geometry.name}, which is not the {given.name} "
+            "of --geometry."
+        )
+
+
+def _batches(file: Path, source: "Source", pdg: int | None, progress: "Progress") -> "Iterator[Showers]":
+    """Yield the showers of a file, at least one batch, and tell how far they are."""
+    if not len(source):
+        yield source.read()
     done = 0
     for batch in source.batches():
+        _check_particle(file, batch, pdg)
         yield batch
         done += len(batch)
         progress(done, len(source))
+
+
+def _check_particle(file: Path, batch: "Showers", given: int | None) -> None:
+    from caloforge.errors import InputError
+    from caloforge.particles import particle_name
+
+    found = set(batch.pdg.tolist())
+    if 0 in found:
+        raise InputError(f"{file} does not say the particle of its showers; add it, as in --particle e+.")
+    if given is not None and found != {given}:
+        names = ", ".join(map(particle_name, sorted(found)))
+        raise InputError(f"{file} says itself that its particle is {names}, not the one of --particle.")

@@ -1,0 +1,297 @@
+"""What the foreign layouts in HDF5 share: they are recognised, checked, read and written batch by batch."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from math import prod
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from caloforge import catalog
+from caloforge.atomic import HDF5Output
+from caloforge.errors import InputError, ShowerFileError
+from caloforge.formats._kept import GROUP, Kept, Numbers, Rows, append_to_group, create_group
+from caloforge.geometry import Calorimeter
+from caloforge.particles import parse_particle
+from caloforge.showers import Showers, batch_size, check_same_geometry, in_batches, open_hdf5
+from caloforge.units import GeV
+
+Shape = tuple[int | str, ...]
+"""Shape of one shower's entry in a dataset; a word stands for any length."""
+
+_CHUNK_VALUES = 1 << 18  # 1 MiB of float32
+_CHUNK = 1 << 12
+
+
+class HDF5Format(ABC):
+    """A layout in HDF5.
+
+    Attributes
+    ----------
+    name
+        As in the catalogue.
+    description
+        One line: whose files these are, and what is in them.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+
+    @abstractmethod
+    def _has_names(self, file: h5py.File) -> bool:
+        """Whether the names in a file are those of this layout."""
+
+    @abstractmethod
+    def _fault(self, file: h5py.File) -> str | None:
+        """Return what keeps a file with the right names from having this layout, or None."""
+
+    @abstractmethod
+    def _count(self, file: h5py.File) -> int:
+        """Return the number of showers."""
+
+    @abstractmethod
+    def _cells_in(self, file: h5py.File) -> str:
+        """Return in words which cells the showers have, such as ``368 voxels``."""
+
+    @abstractmethod
+    def _known_geometry(self, file: h5py.File) -> str | None:
+        """Return the catalogue's name of the calorimeter, where the layout leaves no doubt."""
+
+    @abstractmethod
+    def _misfit(self, file: h5py.File, geometry: Calorimeter) -> str | None:
+        """Return why the cells in a file can't be those of a calorimeter, or None."""
+
+    @abstractmethod
+    def _load(self, file: h5py.File, rows: slice, geometry: Calorimeter) -> Rows:
+        """Read some showers; raises `InputError` where a value is not possible."""
+
+    @abstractmethod
+    def _create(self, file: h5py.File, first: Showers) -> None:
+        """Make the empty datasets for showers of which these are the first; they are written by `append`.
+
+        Raises
+        ------
+        InputError
+            The layout has no place for showers of this calorimeter.
+        """
+
+    @abstractmethod
+    def _append(self, file: h5py.File, showers: Showers) -> None:
+        """Write showers behind those that are there; raises `InputError` where they have no place."""
+
+    def recognises(self, path: str | Path) -> bool:
+        """Whether a file has this layout; False, never an error, for anything else."""
+        try:
+            with h5py.File(path, "r", locking=False) as file:
+                return self._has_names(file)
+        except (OSError, RuntimeError):
+            return False
+
+    def open(
+        self, path: str | Path, pdg: int | None = None, geometry: Calorimeter | None = None
+    ) -> "HDF5Source":
+        """Open a file to read; see `HDF5Source`."""
+        return HDF5Source(self, Path(path), pdg, geometry)
+
+    def read(self, path: str | Path, pdg: int | None = None, geometry: Calorimeter | None = None) -> Showers:
+        """Return all showers of a file; see `HDF5Source`."""
+        with self.open(path, pdg, geometry) as source:
+            return source.read()
+
+    def write(self, showers: Showers | Iterable[Showers], path: str | Path) -> None:
+        """Write showers, at once or batch by batch; the file gets the provenance of the first batch.
+
+        Raises
+        ------
+        InputError
+            The layout has no place for the showers, they do not fit each other, or there is not one batch.
+        OSError
+            The disk is full, or the folder can't be written to.
+        """
+        batches = iter([showers] if isinstance(showers, Showers) else showers)
+        with HDF5Output(path) as output:
+            first = next(batches, None)
+            if first is None:
+                raise InputError("There is nothing to write: give a sample, which may have no showers.")
+            self._create(output.file, first)
+            create_group(output.file, first)
+            for batch in _parts(first, batches):
+                append_to_group(output.file, batch)
+                self._append(output.file, batch)
+                output.check()
+
+
+class HDF5Source:
+    """A file of a foreign layout, opened to read. Use as a context manager.
+
+    Parameters
+    ----------
+    layout
+        How the file is laid out.
+    path
+        The file.
+    pdg
+        PDG id of the incident particle, where the file does not say it. Without it, it is 0 (not known).
+    geometry
+        The calorimeter, where the file does not say it.
+
+    Raises
+    ------
+    ShowerFileError
+        The file does not have this layout, is truncated, or a value in it is not possible.
+    InputError
+        Nobody says which calorimeter it is, or the cells in the file are not those of the one that is given.
+    """
+
+    def __init__(self, layout: HDF5Format, path: Path, pdg: int | None, geometry: Calorimeter | None) -> None:
+        self.path, self._layout = path, layout
+        self._file = open_hdf5(path)
+        try:
+            self._count = self._checked_count()
+            self._kept = Kept(self._file, path, self._count) if GROUP in self._file else None
+            self._pdg = _particle(self._file) or pdg or 0
+            self.geometry = self._kept.geometry if self._kept else self._found_geometry(geometry)
+            self.provenance = self._kept.provenance if self._kept else self._said()
+            misfit = layout._misfit(self._file, self.geometry)
+            if misfit is not None:
+                raise InputError(f"{path} is not of the calorimeter {self.geometry.name}: {misfit}.")
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> "HDF5Source":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, start: int = 0, stop: int | None = None) -> Showers:
+        """Return showers start to stop, bounded as Python's slices are."""
+        start, stop, _ = slice(start, stop).indices(len(self))
+        rows = slice(start, max(start, stop))
+        try:
+            found = self._layout._load(self._file, rows, self.geometry)
+            found = self._kept.refined(found, rows) if self._kept else found
+            pdg = self._pdg if found.pdg is None else np.where(found.pdg == 0, self._pdg, found.pdg)
+            direction = (0.0, 0.0) if found.direction is None else found.direction
+            return Showers(
+                self.geometry, found.cells, found.energy, pdg, direction, found.columns, self.provenance
+            )
+        except InputError as error:
+            raise ShowerFileError(f"{self.path}, showers from {start} on: {error}") from None
+        except (OSError, RuntimeError) as error:
+            raise ShowerFileError(
+                f"{self.path} is damaged: showers from {start} on can't be read ({error})."
+            ) from None
+
+    def batches(self, size: int | None = None) -> Iterator[Showers]:
+        """Return all showers in their order, size at a time (default: as many as take 64 MiB)."""
+        return in_batches(self, size)
+
+    def _checked_count(self) -> int:
+        named = self._layout._has_names(self._file)
+        fault = self._layout._fault(self._file) if named else f"it has {_contents(self._file)}"
+        if fault is not None:
+            raise ShowerFileError(f"{self.path} does not have the layout '{self._layout.name}': {fault}.")
+        return self._layout._count(self._file)
+
+    def _found_geometry(self, given: Calorimeter | None) -> Calorimeter:
+        known = self._layout._known_geometry(self._file)
+        if given is not None or known is not None:
+            return given or Calorimeter.load(str(known))
+        fitting = self._fitting()
+        hint = f" Of the catalogue's, {', '.join(fitting)} would fit." if fitting else ""
+        raise InputError(
+            f"{self.path} has {self._layout._cells_in(self._file)} and does not say of which calorimeter. Name "
+            f"it: caloforge convert {self.path} OUT --geometry GEOMETRY, a name of the catalogue, a TOML file "
+            f"or a binning file of the CaloChallenge (.xml).{hint}"
+        )
+
+    def _fitting(self) -> list[str]:
+        """Return the geometries of the catalogue that have the cells in the file; none if all of them do."""
+        known = {name: Calorimeter.load(name) for name in catalog.names("geometries")}
+        fitting = [name for name, each in known.items() if self._layout._misfit(self._file, each) is None]
+        return fitting if len(fitting) < len(known) else []
+
+    def _said(self) -> dict[str, Any]:
+        """Return what a file that was made elsewhere says about itself."""
+        said = {key: str(value) for key, value in self._file.attrs.items()}
+        origin = {"converted_from": self.path.name, "format": self._layout.name}
+        return origin | ({"attributes": said} if said else {})
+
+
+def shape_fault(file: h5py.File, shapes: Mapping[str, Sequence[Shape]]) -> str | None:
+    """Return in words why datasets are not numbers of one of the shapes for each, or not as many; or None."""
+    first = next(iter(shapes))
+    for name, allowed in shapes.items():
+        found = file.get(name)
+        if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu":
+            return f"it has no dataset '{name}' of numbers"
+        if not any(_matches(found.shape, shape) for shape in allowed):
+            wanted = " or ".join(f"({', '.join(['N', *map(str, shape)])})" for shape in allowed)
+            return f"'{name}' has shape {found.shape} instead of {wanted}"
+        if len(found) != len(file[first]):
+            return f"'{name}' has {len(found)} showers, but '{first}' has {len(file[first])}"
+    return None
+
+
+def grow(file: h5py.Group, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+    """Make an empty dataset to which entries of a shape can be appended."""
+    rows = min(_CHUNK, max(1, _CHUNK_VALUES // max(1, prod(shape))))
+    layout = {"chunks": (rows, *shape), "maxshape": (None, *shape)}
+    file.create_dataset(
+        name, (0, *shape), dtype, **layout, compression="gzip", compression_opts=1, shuffle=True
+    )
+
+
+def to_mev(energy: Numbers) -> npt.NDArray[np.float64]:
+    """GeV to MeV; undoes `to_gev` exactly where the number of MeV was a float32."""
+    mev = energy.astype(np.float64) * GeV
+    with np.errstate(over="ignore"):
+        single = mev.astype(np.float32).astype(np.float64)
+    return np.where(np.abs(mev - single) <= 4 * np.spacing(mev), single, mev)
+
+
+def to_gev(energy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """MeV to GeV."""
+    return energy / GeV
+
+
+def _matches(found: tuple[int, ...] | None, shape: Shape) -> bool:
+    """Whether a dataset's shape is (N, *shape)."""
+    if found is None or len(found) != len(shape) + 1:
+        return False
+    return all(isinstance(want, str) or have == want for have, want in zip(found[1:], shape, strict=True))
+
+
+def _parts(first: Showers, rest: Iterator[Showers]) -> Iterator[Showers]:
+    """Yield all batches, cut to what is held in memory at once; refuse those of another calorimeter."""
+    step = batch_size(first.geometry)
+    for batch in chain([first], rest):
+        check_same_geometry(first.geometry, batch.geometry, "The samples", InputError)
+        for start in range(0, len(batch), step):
+            yield batch[start : start + step]
+
+
+def _particle(file: h5py.File) -> int | None:
+    """Return the particle that a file's attribute of this name tells, as CaloGAN's data may have it."""
+    said = file.attrs.get("particle")
+    try:
+        return None if said is None else parse_particle(str(said))
+    except InputError:
+        return None
+
+
+def _contents(file: h5py.File) -> str:
+    names = [f"'{name}'" for name in file if name != GROUP]
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") if names else "nothing in it"
