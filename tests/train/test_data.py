@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
+from caloforge import catalog
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers
 from caloforge.train.data import load
+from tests.conftest import MakeShowers
 
 
 def test_a_file_is_held_as_it_is(small_file: Path, small_showers: Showers) -> None:
@@ -26,6 +29,20 @@ def test_files_of_several_particles_get_a_label_each(tmp_path: Path, small_showe
     data = load([tmp_path / "22.h5", tmp_path / "-11.h5"], small_showers.geometry)
     assert data.particles == (22, -11)
     assert data.label.tolist() == [0] * len(small_showers) + [1] * len(small_showers)
+
+
+def test_published_files_are_read_when_they_say_their_particle(
+    tmp_path: Path, calogan: Calorimeter, make_showers: MakeShowers
+) -> None:
+    showers = make_showers(5)
+    catalog.load("formats", "calogan").write(showers, tmp_path / "published.h5")
+    data = load([tmp_path / "published.h5"], calogan)
+    np.testing.assert_array_equal(data.cells.numpy(), showers.cells)
+    with h5py.File(tmp_path / "published.h5", "r+") as file:
+        file.attrs.pop("particle", None)
+        file.pop("caloforge", None)
+    with pytest.raises(InputError, match="does not say the particle"):
+        load([tmp_path / "published.h5"], calogan)
 
 
 def test_reading_tells_how_far_it_is(small_file: Path, small: Calorimeter) -> None:

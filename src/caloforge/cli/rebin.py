@@ -9,7 +9,9 @@ from caloforge.cli.common import Output, progress_bar, say
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="File of showers on a fine grid.")],
+    file: Annotated[
+        Path, typer.Argument(help="File of showers on a fine grid, caloforge's or of a known layout.")
+    ],
     geometry: Annotated[str, typer.Argument(help="Read-out: a name of the catalogue or a TOML file.")],
     output: Output,
 ) -> None:
@@ -17,11 +19,12 @@ def command(
 
     [bold]Example[/bold]: caloforge rebin eplus_fine.h5 calogan -o eplus.h5
     """
+    from caloforge.formats import open_any
     from caloforge.geometry import Calorimeter
-    from caloforge.showers import ShowerFile, ShowerWriter
+    from caloforge.showers import ShowerWriter
 
     coarse = Calorimeter.load(geometry)
-    with ShowerFile(file) as source:
+    with open_any(file) as source:
         start = source.read(0, 0).rebin(coarse)  # refuses a grid that does not fit before anything is written
         with (
             ShowerWriter(output, coarse, start.provenance) as writer,

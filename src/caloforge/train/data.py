@@ -12,11 +12,12 @@ import torch
 
 from caloforge.checkpoint import sha256
 from caloforge.errors import InputError
+from caloforge.formats import open_any
 from caloforge.geometry import Calorimeter
 from caloforge.models.base import Batch
 from caloforge.particles import particle_name
 from caloforge.progress import Progress, no_progress
-from caloforge.showers import ShowerFile, Showers
+from caloforge.showers import Showers
 
 _READ = 1024  # showers read out at once: a fine grid is never held whole
 
@@ -98,7 +99,7 @@ def load(paths: Sequence[Path], geometry: Calorimeter, progress: Progress = no_p
     Parameters
     ----------
     paths
-        Files of showers; a finer read-out than ``geometry`` is rebinned on the way.
+        Files of showers, of any known layout; a finer read-out than ``geometry`` is rebinned on the way.
     geometry
         The read-out that the model shall know.
     progress
@@ -107,7 +108,8 @@ def load(paths: Sequence[Path], geometry: Calorimeter, progress: Progress = no_p
     Raises
     ------
     ShowerFileError, GeometryError, InputError
-        A file is not one of showers, its cells do not fit into those of ``geometry``, or all files are empty.
+        A file is not one of showers, its cells do not fit into those of ``geometry``, it does not say the
+        particle, or all files are empty.
     """
     parts: list[Showers] = []
     provenance: list[dict[str, Any]] = []
@@ -115,11 +117,19 @@ def load(paths: Sequence[Path], geometry: Calorimeter, progress: Progress = no_p
     if total == 0:
         raise InputError(f"There are no showers to train on in {', '.join(map(str, paths))}.")
     for path in paths:
-        with ShowerFile(path) as file:
+        with open_any(path) as file:
+            found: dict[int, None] = {}
             for batch in file.batches(_READ):
-                parts.append(batch if batch.geometry == geometry else batch.rebin(geometry))
+                read_out = batch if batch.geometry == geometry else batch.rebin(geometry)
+                parts.append(Showers(geometry, read_out.cells, batch.energy, batch.pdg))  # columns may differ
+                found |= dict.fromkeys(batch.pdg.tolist())
                 progress(done := done + len(batch), total)
-            names = [particle_name(pdg) for pdg in dict.fromkeys(file.pdg.tolist())]
+            if 0 in found:
+                raise InputError(
+                    f"{path} does not say the particle of its showers; add it by converting the file: "
+                    f"caloforge convert {path} showers.h5 --particle e+"
+                )
+            names = [particle_name(pdg) for pdg in found]
             provenance.append(
                 {"file": path.name, "sha256": sha256(path), "showers": len(file), "particles": names}
             )
@@ -137,5 +147,5 @@ def load(paths: Sequence[Path], geometry: Calorimeter, progress: Progress = no_p
 
 
 def _count(path: Path) -> int:
-    with ShowerFile(path) as file:
+    with open_any(path) as file:
         return len(file)
