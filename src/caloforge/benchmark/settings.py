@@ -93,19 +93,20 @@ class _Campaign:
         with written_aside(self._record) as aside:
             aside.write_text(json.dumps(self.times), encoding="utf-8")
 
-    def cost(self, shot: Shot, setting: Setting) -> Measured:
-        """Return the time for each MeV that is deposited, in s, and its error.
+    def costs(self, shot: Shot, setting: Setting) -> Float64s:
+        """Return the time for each MeV that is deposited, in s, in each of the parts that were made in turn.
 
-        A pion's time goes with what it deposits, which fluctuates; their ratio fluctuates far less.
+        A pion's time goes with what it deposits, which fluctuates; their quotient fluctuates far less.
         """
         path = self.file(shot, setting)
         times = np.array(self.times[path.name], dtype=float)
         deposits = np.concatenate(list(_deposits(path)))[: len(times)]
         counted = np.isfinite(times)
-        times, deposits = times[counted], deposits[counted]
-        ratio = float(times.sum() / deposits.sum())
-        scatter = float(np.std(times - ratio * deposits, ddof=1)) * math.sqrt(len(times))
-        return ratio, scatter / float(deposits.sum())
+        parts = np.cumsum(~counted)[counted]  # a new process's first shower does not count
+        sums = (np.bincount(parts, weights=values[counted]) for values in (times, deposits))
+        total_times, total_deposits = sums
+        some = total_deposits > 0
+        return np.asarray(total_times[some] / total_deposits[some])
 
 
 def compare(
@@ -184,7 +185,7 @@ def _report(
     text = (
         f"Settings against '{usual.name}' in {geometry.name}: {n} showers each, in turn on one core. Time is "
         "for each GeV deposited. The first row has times in ms and means, the others the quotients of times "
-        "and the changes of means in percent, all with statistical errors."
+        "and the changes of means in percent, with statistical errors; those of times are from turn to turn."
     )
     tables = {heading: _table(usual, rows, campaign.failed) for heading, rows in results.items()}
     return Report("What settings cost and change", text, record, tables)
@@ -194,17 +195,16 @@ def _against(
     campaign: _Campaign, shot: Shot, usual: Setting, others: Sequence[Setting]
 ) -> dict[str, dict[str, Any]]:
     """Compare settings with the usual one for one shot; the numbers are values with their errors."""
-    reference, cost = read(campaign.file(shot, usual)), campaign.cost(shot, usual)
+    reference, costs = read(campaign.file(shot, usual)), campaign.costs(shot, usual)
     quantities = _quantities(reference)
     means = {name: _mean(of(reference)) for name, of in quantities.items()}
-    time = {"time": tuple(_MS_PER_GEV * part for part in cost)}
-    results: dict[str, dict[str, Any]] = {usual.name: {**time, "means": means}}
+    results: dict[str, dict[str, Any]] = {usual.name: {"time": _mean(_MS_PER_GEV * costs), "means": means}}
     for setting in others:
         if setting.name in campaign.failed:
             continue
         showers = read(campaign.file(shot, setting))
         results[setting.name] = {
-            "time": _quotient(campaign.cost(shot, setting), cost),
+            "time": _quotient(campaign.costs(shot, setting), costs),
             "identical": bool(np.array_equal(showers.cells, reference.cells)),
             "percent": {name: _change(_mean(of(showers)), means[name]) for name, of in quantities.items()},
         }
@@ -229,9 +229,13 @@ def _active_fraction(showers: Showers) -> Float64s:
     return divide(active, active + absorber)
 
 
-def _quotient(value: Measured, other: Measured) -> Measured:
-    ratio = value[0] / other[0]
-    return ratio, ratio * math.hypot(value[1] / value[0], other[1] / other[0])
+def _quotient(costs: Float64s, usual: Float64s) -> Measured:
+    """Mean quotient of times that were measured one after the other.
+
+    Its error is that of the mean over the turns: what else the computer does is part of it.
+    """
+    turns = min(len(costs), len(usual))
+    return _mean(costs[:turns] / usual[:turns])
 
 
 def _change(mean: Measured, reference: Measured) -> Measured:
@@ -243,10 +247,11 @@ def _change(mean: Measured, reference: Measured) -> Measured:
 
 
 def _mean(values: Float64s) -> Measured:
+    """Mean of the defined values and its error; nan where it can't be told."""
     defined = values[np.isfinite(values)]
-    if defined.size < 2:
-        return math.nan, math.nan
-    return float(defined.mean()), float(defined.std(ddof=1) / math.sqrt(defined.size))
+    mean = float(defined.mean()) if defined.size else math.nan
+    error = float(defined.std(ddof=1) / math.sqrt(defined.size)) if defined.size > 1 else math.nan
+    return mean, error
 
 
 def _table(usual: Setting, results: dict[str, dict[str, Any]], failed: dict[str, str]) -> Table:

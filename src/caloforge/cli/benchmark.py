@@ -64,7 +64,7 @@ def settings_command(
         typer.Option("--command", "-c", help="Geant4 command to compare, instead of the usual choice."),
     ] = None,
     n: Annotated[int, typer.Option("-n", min=2, help="Showers of each setting, particle and energy.")] = 200,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns that the settings take.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns that the settings take.")] = 10,
     output: Folder = _FOLDER,
 ) -> None:
     """Measure what settings of Geant4 cost in time and do to showers.
