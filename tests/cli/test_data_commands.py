@@ -2,9 +2,22 @@
 
 import h5py
 import numpy as np
+import pytest
 
 from caloforge.formats.calogan import ENTRY
-from caloforge.showers import Showers, read
+from caloforge.showers import Showers, read, recognise
+
+
+def write(path, **datasets):
+    with h5py.File(path, "w") as file:
+        for name, values in datasets.items():
+            file[name] = values
+
+
+def forget(path):
+    """Make a file as if it had been written elsewhere, by people who did not say the particle."""
+    with h5py.File(path, "r+") as file:
+        del file["caloforge"]
 
 
 def test_info_says_what_is_in_a_file(run, make_showers, tmp_path):
@@ -24,8 +37,7 @@ def test_info_says_what_is_in_a_file(run, make_showers, tmp_path):
 
 def test_info_on_a_published_file(run, make_showers, tmp_path):
     ENTRY.write(make_showers(3), tmp_path / "published.h5")
-    with h5py.File(tmp_path / "published.h5", "r+") as file:
-        del file.attrs["particle"]
+    forget(tmp_path / "published.h5")
     code, out, _ = run("info", tmp_path / "published.h5")
     assert code == 0
     assert "layout 'calogan'" in out
@@ -49,29 +61,57 @@ def test_rebin(run, make_showers, calogan_fine, calogan, tmp_path):
     assert read(tmp_path / "coarse.h5").provenance == fine.rebin(calogan).provenance
 
 
-def test_convert_there_and_back(run, make_showers, tmp_path):
+@pytest.mark.parametrize("layout", ["calogan", "calochallenge", "showerdata"])
+def test_convert_there_and_back(run, make_showers, tmp_path, layout):
     showers = make_showers(5)
     showers.save(tmp_path / "a.h5")
-    assert run("convert", tmp_path / "a.h5", "-o", tmp_path / "b.h5", "--format", "calogan")[0] == 0
-    assert ENTRY.recognises(tmp_path / "b.h5")
-    assert run("convert", tmp_path / "b.h5", "-o", tmp_path / "c.h5", "--format", "calogan")[0] == 0
+    code, out, _ = run("convert", tmp_path / "a.h5", tmp_path / "b.h5", "--format", layout)
+    assert code == 0
+    assert "b.h5: 5 showers in calogan" in out
+    assert recognise(tmp_path / "b.h5") == layout
+    assert run("convert", tmp_path / "b.h5", tmp_path / "c.h5")[0] == 0
     back = read(tmp_path / "c.h5")
-    assert np.array_equal(back.cells, showers.cells)
-    assert np.array_equal(back.pdg, showers.pdg)
-    assert (
-        run(
-            "convert", tmp_path / "b.h5", "-o", tmp_path / "d.h5", "--format", "calogan", "--particle", "pi+"
-        )[0]
-        == 0
+    for name in ("cells", "energy", "pdg", "direction"):
+        assert np.array_equal(getattr(back, name), getattr(showers, name))
+    assert back.columns.keys() == showers.columns.keys()
+    assert back.provenance == showers.provenance
+
+
+def test_convert_from_one_foreign_layout_to_another(run, make_showers, tmp_path):
+    make_showers(5).save(tmp_path / "a.h5")
+    for source, target, layout in [("a", "b", "calogan"), ("b", "c", "showerdata"), ("c", "d", "calogan")]:
+        files = (tmp_path / f"{source}.h5", tmp_path / f"{target}.h5")
+        assert run("convert", *files, "--format", layout)[0] == 0
+    assert np.array_equal(ENTRY.read(tmp_path / "d.h5").cells, make_showers(5).cells)
+
+
+def test_convert_is_told_what_a_file_does_not_say(run, make_showers, tmp_path):
+    ENTRY.write(make_showers(3), tmp_path / "published.h5")
+    forget(tmp_path / "published.h5")
+    assert run("convert", tmp_path / "published.h5", tmp_path / "a.h5", "--particle", "pi+")[0] == 0
+    assert set(read(tmp_path / "a.h5").pdg) == {211}
+    (tmp_path / "binning.xml").write_text(
+        '<Bins><Bin pid="22" name="photon"><Layer id="0" r_edges="0,5,10" n_bin_alpha="4"/></Bin></Bins>'
     )
-    assert set(read(tmp_path / "d.h5").pdg) == {211}
+    write(tmp_path / "voxels.h5", incident_energies=np.ones((2, 1)), showers=np.ones((2, 8)))
+    arguments = ("--particle", "gamma", "--geometry", tmp_path / "binning.xml")
+    assert run("convert", tmp_path / "voxels.h5", tmp_path / "b.h5", *arguments)[0] == 0
+    assert read(tmp_path / "b.h5").geometry.shapes == ((4, 2),)
 
 
-def test_mistakes_end_in_a_sentence(run, make_showers, tmp_path):
+def test_convert_no_showers(run, make_showers, tmp_path):
+    make_showers(0).save(tmp_path / "a.h5")
+    assert run("convert", tmp_path / "a.h5", tmp_path / "b.h5", "--format", "calochallenge")[0] == 0
+    assert run("convert", tmp_path / "b.h5", tmp_path / "c.h5")[0] == 0
+    assert len(read(tmp_path / "c.h5")) == 0
+
+
+def test_mistakes_end_in_a_sentence(run, make_showers, calogan_fine, tmp_path):
     make_showers(2).save(tmp_path / "ours.h5")
     ENTRY.write(make_showers(2), tmp_path / "published.h5")
-    with h5py.File(tmp_path / "published.h5", "r+") as file:
-        del file.attrs["particle"]
+    forget(tmp_path / "published.h5")
+    make_showers(2, calogan_fine).save(tmp_path / "fine.h5")
+    write(tmp_path / "voxels.h5", incident_energies=np.ones((2, 1)), showers=np.ones((2, 368)))
     (tmp_path / "text.h5").write_text("energy")
     before, out = sorted(tmp_path.iterdir()), tmp_path / "out.h5"
     for arguments, sentence in [
@@ -79,15 +119,20 @@ def test_mistakes_end_in_a_sentence(run, make_showers, tmp_path):
         (("info", tmp_path / "text.h5"), "not an HDF5 file"),
         (("rebin", tmp_path / "ours.h5", "calogan_fine", "-o", out), "not an edge of calogan"),
         (("rebin", tmp_path / "ours.h5", "calogn", "-o", out), "Did you mean 'calogan'"),
-        (("rebin", tmp_path / "published.h5", "calogan", "-o", out), "caloforge convert"),
         (("rebin", tmp_path / "ours.h5", "calogan", "-o", tmp_path / "none" / "out.h5"), "no such folder"),
-        (("convert", tmp_path / "published.h5", "-o", out, "--format", "calogan"), "--particle e+"),
+        (("convert", tmp_path / "published.h5", out), "--particle e+"),
+        (("convert", tmp_path / "published.h5", out, "--particle", "x"), "no known particle"),
+        (("convert", tmp_path / "ours.h5", out, "--format", "calo"), "not among the formats"),
+        (("convert", tmp_path / "text.h5", out), "not an HDF5 file"),
+        (("convert", tmp_path / "ours.h5", out, "--particle", "pi-"), "says itself that its particle is e+"),
         (
-            ("convert", tmp_path / "published.h5", "-o", out, "--format", "calogan", "--particle", "x"),
-            "no known particle",
+            ("convert", tmp_path / "ours.h5", out, "--geometry", "calogan_fine"),
+            "says itself that its showers",
         ),
-        (("convert", tmp_path / "ours.h5", "-o", out, "--format", "calo"), "not among the formats"),
-        (("convert", tmp_path / "text.h5", "-o", out, "--format", "calogan"), "not an HDF5 file"),
+        (("convert", tmp_path / "voxels.h5", out), "OUT --geometry"),
+        (("convert", tmp_path / "voxels.h5", out, "--geometry", "calogan"), "368 voxels, not 504"),
+        (("convert", tmp_path / "fine.h5", out, "--format", "calogan"), "caloforge rebin"),
+        (("convert", tmp_path / "ours.h5", out, "--format", "par04"), "same rings and sectors"),
     ]:
         code, _, messages = run(*arguments)
         assert code == 2, arguments

@@ -1,4 +1,4 @@
-"""What every layout of the catalogue must do: give showers back bit for bit, and refuse what is no such file."""
+"""What every layout of the catalogue must do: give showers back bit for bit, refuse what is no such file."""
 
 import h5py
 import numpy as np
@@ -55,7 +55,7 @@ ENERGIES = {
 
 @pytest.mark.parametrize(("name", "geometry"), CASES)
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     phases=[Phase.generate],  # shrinking would write thousands of files
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -156,7 +156,7 @@ def test_damaged_files(geometry_of, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_full_disk_or_a_mistake_leaves_nothing(geometry_of, make_showers, small, tmp_path, name):
+def test_showers_that_do_not_fit_each_other_leave_nothing(geometry_of, make_showers, small, tmp_path, name):
     entry, showers = catalog.load("formats", name), sample(geometry_of(name))
     renamed = Showers(showers.geometry, showers.cells, showers.energy, 11, columns={"other": showers.energy})
     with pytest.raises(InputError, match="columns"):
@@ -174,7 +174,7 @@ def test_what_other_programs_change_counts(geometry_of, tmp_path, name):
         for kept in ("energy", "pdg", "direction"):
             values = file[f"caloforge/{kept}"]
             values.resize(len(values) - 1, axis=0)
-    with pytest.raises(ShowerFileError, match="has 7 showers, but its group 'caloforge' tells of 7|6"):
+    with pytest.raises(ShowerFileError, match="has 7 showers, but its group 'caloforge' tells of 6"):
         entry.read(path)
     with h5py.File(path, "r+") as file:
         del file["caloforge"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from caloforge import catalog
 from caloforge.cli.common import progress_bar, say
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ def command(
         str | None,
         typer.Option(
             "--format",
-            help="Layout of the file to write: calochallenge, calogan, getting_high, par04, par04_vae or "
-            "showerdata; without it, caloforge's own.",
+            help=f"Layout of the file to write: {', '.join(catalog.names('formats'))}; without it, caloforge's.",
         ),
     ] = None,
     particle: Annotated[
@@ -44,7 +44,6 @@ def command(
 
     [bold]Example[/bold]: caloforge convert eplus.h5 points.h5 --format showerdata
     """
-    from caloforge import catalog
     from caloforge.formats import open_any
     from caloforge.geometry import Calorimeter
     from caloforge.particles import parse_particle
@@ -70,8 +69,8 @@ def _check_geometry(file: Path, source: "Source", given: "Calorimeter | None") -
 
     if given is not None and given != source.geometry:
         raise InputError(
-            f"{file} says itself that its showers are in {source.geometry.name}, which is not the {given.name} "
-            "of --geometry."
+            f"{file} says itself that its showers are in {source.geometry.name}, and not in the calorimeter "
+            f"{given.name} of --geometry."
         )
 
 

@@ -212,9 +212,9 @@ class HDF5Source:
         fitting = self._fitting()
         hint = f" Of the catalogue's, {', '.join(fitting)} would fit." if fitting else ""
         raise InputError(
-            f"{self.path} has {self._layout._cells_in(self._file)} and does not say of which calorimeter. Name "
-            f"it: caloforge convert {self.path} OUT --geometry GEOMETRY, a name of the catalogue, a TOML file "
-            f"or a binning file of the CaloChallenge (.xml).{hint}"
+            f"{self.path} has {self._layout._cells_in(self._file)} and does not say of which calorimeter. "
+            f"Name it: caloforge convert {self.path} OUT --geometry GEOMETRY, which is a name of the "
+            f"catalogue, a TOML file or a binning file of the CaloChallenge (.xml).{hint}"
         )
 
     def _fitting(self) -> list[str]:

@@ -206,13 +206,13 @@ def _incident(showers: Showers, start: int) -> dict[str, Numbers]:
         raise InputError(
             f"The layout 'showerdata' has no place for {showers.energy[wrong][0]:g} MeV (float32)."
         )
-    ids = showers.columns.get("shower_id")
-    known = ids is not None and np.can_cast(ids.dtype, np.int32)
+    ids = np.arange(start, start + len(showers))
+    own = showers.columns.get("shower_id", ids)
     return {
         "energies": energy[:, None],
         "directions": unit_vectors(showers.direction),
         "pdg": showers.pdg,
-        "shower_ids": ids if known else np.arange(start, start + len(showers)),
+        "shower_ids": own if np.can_cast(own.dtype, np.int32) else ids,
     }
 
 
