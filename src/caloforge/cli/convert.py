@@ -23,7 +23,7 @@ def command(
         str | None,
         typer.Option(
             "--format",
-            help=f"Layout of the file to write: {', '.join(catalog.names('formats'))}; without it, caloforge's.",
+            help=f"Layout to write: {', '.join(catalog.names('formats'))}; without it, caloforge's own.",
         ),
     ] = None,
     particle: Annotated[
@@ -38,7 +38,7 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Convert a file of showers to another layout; nothing is lost on the way there and back.
+    """Convert a file of showers to another layout; back in caloforge's, they are the same bit for bit.
 
     [bold]Example[/bold]: caloforge convert published.h5 eplus.h5 --particle e+
 
