@@ -116,13 +116,10 @@ class _Site:
         The connection.
     refill
         Asks a batch system for the jobs that are missing; None where there is no queue to wait in.
-    outlives
-        Whether its workers go on when the connection ends.
     """
 
     client: Any
     refill: Callable[[], None] | None = None
-    outlives: bool = False
 
 
 class _Campaign:
@@ -153,10 +150,10 @@ class _Campaign:
                 self._look()
 
     def close(self) -> None:
-        """Leave nothing running where workers go on without us."""
+        """Leave nothing running, also where workers go on without us."""
         from caloforge.simulate import node
 
-        if self._site.outlives and self._running and self._client.status == "running":
+        if self._running and self._client.status == "running":
             with suppress(Exception):  # what brought us here is more important
                 self._client.cancel(list(self._running))
                 self._client.run(node.stop, self._topic, wait=False)
@@ -195,8 +192,8 @@ class _Campaign:
             if self._given_up[shard] < _TRIES:
                 return None
             raise SimulationError(
-                f"Showers {shard.start} to {shard.stop - 1} are not made, because every worker that had them was "
-                "lost. What is finished is kept: the same command goes on."
+                f"Showers {shard.start} to {shard.stop - 1} are not made, because every worker that had them "
+                "was lost. What is finished is kept: the same command goes on."
             ) from None
         except dask.CancelledError:
             raise SimulationError(_LOST) from None
@@ -266,7 +263,7 @@ def _scheduler(address: str) -> Iterator[_Site]:
             "the address."
         ) from None
     with client:
-        yield _Site(client, outlives=True)
+        yield _Site(client)
 
 
 @contextmanager
@@ -277,8 +274,9 @@ def _this_computer(workers: int) -> Iterator[_Site]:
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=0,  # of the Dask worker, while Geant4 has a process of its own
-            dashboard_address=None,
+            dashboard_address="localhost:0",
             silence_logs=logging.CRITICAL,
+            preload="caloforge.simulate.node",
         ) as cluster,
         dask.Client(cluster, set_as_default=False) as client,
     ):
@@ -292,8 +290,9 @@ def _batch(name: str, workers: int) -> Iterator[_Site]:
     try:
         cluster = _batch_systems()[name]()
     except ValueError as error:
+        complaint = str(error).partition(",")[0]  # an example in Python follows
         raise InputError(
-            f"Dask does not know how to give jobs to {name} ({error}). Describe them in "
+            f"Dask does not know how to give jobs to {name}: {complaint}. Describe them in "
             f"~/.config/dask/jobqueue.yaml under jobqueue: {name}:"
         ) from None
     with cluster, dask.Client(cluster, set_as_default=False) as client:

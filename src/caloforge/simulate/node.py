@@ -4,6 +4,7 @@ It finds Geant4's data where it runs and returns the finished files, so it needs
 process that asked.
 """
 
+import signal
 import socket
 import tempfile
 import time
@@ -64,6 +65,11 @@ class Made:
 LOG = "{log}"
 
 
+def dask_setup(worker: object) -> None:
+    """Leave Ctrl-C to the process that asked; Dask calls this where it loads the module before its work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def stop(campaign: str) -> None:
     """End this process's shards of a campaign."""
     _stopped.add(campaign)
@@ -82,7 +88,7 @@ def make(description: Mapping[str, Any], shard: tuple[int, int], campaign: str) 
         The scratch disk is full.
     """
     job = Job.from_dict(dict(description))
-    variables = _find_data(job)
+    variables = find_data(job)
     notes = _Notes(job.physics, campaign)
     with tempfile.TemporaryDirectory(prefix="caloforge-", dir=get_worker().local_directory) as scratch:
         folder = Folder(Path(scratch))
@@ -107,7 +113,7 @@ def _run(pool: Pool) -> str:
     return ""
 
 
-def _find_data(job: Job) -> dict[str, str]:
+def find_data(job: Job) -> dict[str, str]:
     """Find Geant4's data here; refuse others than the job's, which would make other showers."""
     variables = data.find(job.physics)
     here = (data.versions(variables), data.has_fluorescence(variables), version("geant4-pybind"))
