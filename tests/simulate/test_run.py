@@ -32,9 +32,7 @@ POSITRON, MUON, GAMMA, PION, PROTON = -11, 13, 22, 211, 2212
 TWO_ELECTRON_MASSES, CHARGED_PION_MASS = 1.022, 139.570  # MeV
 
 
-def showers(
-    out: Path, n: int, pdg: int = POSITRON, *, workers: int = 1, physics: str = "FTFP_BERT"
-) -> Showers:
+def showers(out: Path, n: int, pdg: int = POSITRON, *, workers: int = 1, physics: str = "em") -> Showers:
     simulate.run(FINE, pdg, ABOUT_1_GEV, n, out, physics=physics, seed=5, workers=workers)
     return read(out)
 
@@ -60,7 +58,7 @@ def test_energy_is_accounted_for(tmp_path: Path, pdg: int, physics: str, rest: f
 
 
 def test_positrons_shower_where_they_should(tmp_path: Path) -> None:
-    made = showers(tmp_path / "showers.h5", 8, physics="em")
+    made = showers(tmp_path / "showers.h5", 8)
     response = made.cells.sum(1) / made.energy
     assert 0.95 < response.mean() < 1.01
     assert made.columns["active"].sum() / made.energy.sum() == pytest.approx(0.19, abs=0.03)
@@ -105,18 +103,20 @@ def test_a_position_beside_the_calorimeter_is_refused(tmp_path: Path) -> None:
 def test_cells_hold_what_is_visible(tmp_path: Path) -> None:
     active = Calorimeter.from_dict(FINE.to_dict() | {"visible": ["active"]})
     simulate.run(active, POSITRON, ABOUT_1_GEV, 3, tmp_path / "active.h5", physics="em", seed=5)
-    both, seen = showers(tmp_path / "both.h5", 3, physics="em"), read(tmp_path / "active.h5")
+    both, seen = showers(tmp_path / "both.h5", 3), read(tmp_path / "active.h5")
     np.testing.assert_array_equal(seen.columns["active"], both.columns["active"])
     np.testing.assert_allclose(seen.cells.sum(1, dtype=float), both.columns["active"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("pdg", [POSITRON, PION])
-def test_showers_do_not_depend_on_workers_or_on_what_was_before(tmp_path: Path, pdg: int) -> None:
+@pytest.mark.parametrize(("pdg", "physics"), [(POSITRON, "em"), (PION, "FTFP_BERT")])
+def test_showers_do_not_depend_on_workers_or_on_what_was_before(
+    tmp_path: Path, pdg: int, physics: str
+) -> None:
     one, two, grown = (tmp_path / name for name in ("one.h5", "two.h5", "grown.h5"))
-    showers(one, 5, pdg)
-    showers(two, 5, pdg, workers=2)
+    showers(one, 5, pdg, physics=physics)
+    showers(two, 5, pdg, physics=physics, workers=2)
     for n in (3, 5):
-        showers(grown, n, pdg)
+        showers(grown, n, pdg, physics=physics)
     assert one.read_bytes() == two.read_bytes() == grown.read_bytes()
 
 
@@ -160,11 +160,11 @@ def test_finished_shards_stay_untouched_when_a_file_grows(tmp_path: Path) -> Non
     showers(out, 2)
     (shard,) = (tmp_path / "showers.h5.shards").glob("*.h5")
     before = shard.stat().st_mtime_ns, shard.stat().st_ino
-    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 3, out, seed=5)
+    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 3, out, physics="em", seed=5)
     assert (done.showers, done.simulated) == (3, 1)
     assert (shard.stat().st_mtime_ns, shard.stat().st_ino) == before
     out.unlink()
-    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 3, out, seed=5)
+    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 3, out, physics="em", seed=5)
     assert (done.showers, done.simulated, len(read(out))) == (3, 0, 3)
 
 
@@ -191,7 +191,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None
 
     done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 30, out, physics="em", seed=5, progress=kill_once)
     assert done.crashes == 1
-    showers(tmp_path / "quiet.h5", 30, physics="em")
+    showers(tmp_path / "quiet.h5", 30)
     assert out.read_bytes() == (tmp_path / "quiet.h5").read_bytes()
 
 
@@ -218,12 +218,12 @@ def test_a_shower_in_which_geant4_always_crashes_is_skipped_and_said_so(
         done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 6, out, physics="em", seed=5, **watched)
     assert (done.showers, done.simulated, done.skipped, done.crashes) == (5, 5, (4,), 3)
     assert told[-1] == 6
-    made, quiet = read(out), showers(tmp_path / "quiet.h5", 7, physics="em")
+    made, quiet = read(out), showers(tmp_path / "quiet.h5", 7)
     np.testing.assert_array_equal(made.cells, quiet.cells[[0, 1, 2, 3, 5]])
     assert made.provenance == {**quiet.provenance, "skipped": [4]}
     with pytest.raises(InputError, match="already has 6 showers, more than the 5 asked for"):
-        showers(out, 5, physics="em")
-    grown = showers(out, 7, physics="em")  # also where nothing kills it any more
+        showers(out, 5)
+    grown = showers(out, 7)  # also where nothing kills it any more
     np.testing.assert_array_equal(grown.cells, quiet.cells[[0, 1, 2, 3, 5, 6]])
 
 
@@ -232,8 +232,8 @@ import sys
 from caloforge import simulate
 from caloforge.geometry import Calorimeter
 from caloforge.spectrum import Spectrum
-simulate.run(Calorimeter.load("calogan_fine"), -11, Spectrum.uniform(100, 200), 240, sys.argv[1], seed=5,
-             workers=2, progress=lambda done, total, note: print(done, flush=True))
+simulate.run(Calorimeter.load("calogan_fine"), -11, Spectrum.uniform(100, 200), 160, sys.argv[1], seed=5,
+             physics="em", workers=2, progress=lambda done, total, note: print(done, flush=True))
 """
 
 
@@ -241,7 +241,7 @@ def test_a_killed_parent_leaves_no_orphans_and_the_same_call_goes_on(tmp_path: P
     out, folder = tmp_path / "showers.h5", tmp_path / "showers.h5.shards"
     with subprocess.Popen([sys.executable, "-c", PARENT, str(out)], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
-        while int(parent.stdout.readline()) < 210:
+        while int(parent.stdout.readline()) < 130:
             pass
         parent.kill()
     deadline = time.monotonic() + 10
@@ -251,9 +251,9 @@ def test_a_killed_parent_leaves_no_orphans_and_the_same_call_goes_on(tmp_path: P
     assert not out.exists()
     kept = sum(stop - start for start, stop in simulate.Folder(folder).finished())
     faint = Spectrum.uniform(100, 200)
-    done = simulate.run(FINE, POSITRON, faint, 240, out, seed=5)
-    assert done.simulated == 240 - kept < 240
-    simulate.run(FINE, POSITRON, faint, 240, tmp_path / "quiet.h5", seed=5)
+    done = simulate.run(FINE, POSITRON, faint, 160, out, physics="em", seed=5)
+    assert done.simulated == 160 - kept < 160
+    simulate.run(FINE, POSITRON, faint, 160, tmp_path / "quiet.h5", physics="em", seed=5)
     assert out.read_bytes() == (tmp_path / "quiet.h5").read_bytes()
 
 
@@ -264,7 +264,7 @@ def test_a_file_is_never_overwritten_by_something_else(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"already has 2 showers, more than the 1 asked for"):
         showers(out, 1)
     with pytest.raises(SimulationError, match="seed 5, now 6"):
-        simulate.run(FINE, POSITRON, ABOUT_1_GEV, 2, out, seed=6)
+        simulate.run(FINE, POSITRON, ABOUT_1_GEV, 2, out, physics="em", seed=6)
     (tmp_path / "showers.h5.shards").rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match=r"its shards .* do not"):
         showers(out, 3)
@@ -320,12 +320,16 @@ def test_the_command_says_what_it_did(tmp_path: Path) -> None:
         "-o",
         str(out),
     ]
+    arguments += ["--direction", "10", "0:90", "--position", "-5:5", "-3", "--range-cut", "1.5"]
     ended = CliRunner().invoke(app, [*arguments, "--physics", "em", "--seed", "5"])
     assert ended.exit_code == 0
     assert "3 showers, 3 of them new" in re.sub(r"\s+", " ", ended.output)
     made = read(out)
     assert made.pdg.tolist() == [GAMMA] * 3
     assert made.provenance["physics"] == "em"
+    assert made.provenance["direction_deg"] == "10 0:90"
+    assert made.provenance["position_mm"] == "-5:5 -3"
+    assert made.provenance["range_cut_mm"] == 1.5
     assert made.provenance["geant4"].startswith("geant4-1")
 
 
@@ -347,10 +351,11 @@ def test_a_disk_that_fills_up_ends_in_a_sentence_and_the_same_call_goes_on(tmp_p
         "from caloforge.cli import main; main()"
     )
     arguments = ["simulate", "calogan_fine", "--particle", "e+", "--energy", "1", "-n", "12", "-o", str(out)]
+    arguments += ["--physics", "em"]
     ended = subprocess.run([sys.executable, "-c", limited, *arguments], capture_output=True, text=True)
     assert ended.returncode == 2
     assert "File too large" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not out.exists()
-    simulate.run(FINE, POSITRON, Spectrum.listed(1000.0), 12, out)
+    simulate.run(FINE, POSITRON, Spectrum.listed(1000.0), 12, out, physics="em")
     assert len(read(out)) == 12
