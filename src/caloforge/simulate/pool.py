@@ -207,7 +207,8 @@ class Pool:
             if given_up:
                 raise SimulationError(
                     f"Geant4 crashed {_TRIES} times before or after showers {shard.start} to "
-                    f"{shard.stop - 1}: {reason}. Everything it said is in {worker.log}."
+                    f"{shard.stop - 1}: {reason}. Everything it said is in {worker.log}; caloforge doctor "
+                    "finds out whether it misses data."
                 )
             parts = [shard]
         else:
