@@ -50,6 +50,7 @@ SETTINGS = (
 _FEW_LAYERS = 4  # up to which each layer is looked at
 _PERCENT = 100
 _MS_PER_GEV = 1e6  # in s per MeV
+_RESAMPLED = 200
 
 Measured = tuple[float, float]
 """A value and its statistical error."""
@@ -94,19 +95,11 @@ class _Campaign:
             aside.write_text(json.dumps(self.times), encoding="utf-8")
 
     def costs(self, shot: Shot, setting: Setting) -> Float64s:
-        """Return the time for each MeV that is deposited, in s, in each of the parts that were made in turn.
-
-        A pion's time goes with what it deposits, which fluctuates; their quotient fluctuates far less.
-        """
+        """Return the time of each shower for each MeV that it deposits, in s."""
         path = self.file(shot, setting)
         times = np.array(self.times[path.name], dtype=float)
-        deposits = np.concatenate(list(_deposits(path)))[: len(times)]
-        counted = np.isfinite(times)
-        parts = np.cumsum(~counted)[counted]  # a new process's first shower does not count
-        sums = (np.bincount(parts, weights=values[counted]) for values in (times, deposits))
-        total_times, total_deposits = sums
-        some = total_deposits > 0
-        return np.asarray(total_times[some] / total_deposits[some])
+        costs = divide(times, np.concatenate(list(_deposits(path)))[: len(times)])
+        return np.asarray(costs[np.isfinite(costs)])
 
 
 def compare(
@@ -184,8 +177,8 @@ def _report(
     }
     text = (
         f"Settings against '{usual.name}' in {geometry.name}: {n} showers each, in turn on one core. Time is "
-        "for each GeV deposited. The first row has times in ms and means, the others the quotients of times "
-        "and the changes of means in percent, with statistical errors; those of times are from turn to turn."
+        "the median over showers for each GeV that they deposit. The first row has times in ms and means, "
+        "the others quotients of times and changes of means in percent, all with statistical errors."
     )
     tables = {heading: _table(usual, rows, campaign.failed) for heading, rows in results.items()}
     return Report("What settings cost and change", text, record, tables)
@@ -198,7 +191,7 @@ def _against(
     reference, costs = read(campaign.file(shot, usual)), campaign.costs(shot, usual)
     quantities = _quantities(reference)
     means = {name: _mean(of(reference)) for name, of in quantities.items()}
-    results: dict[str, dict[str, Any]] = {usual.name: {"time": _mean(_MS_PER_GEV * costs), "means": means}}
+    results: dict[str, dict[str, Any]] = {usual.name: {"time": _median(_MS_PER_GEV * costs), "means": means}}
     for setting in others:
         if setting.name in campaign.failed:
             continue
@@ -229,13 +222,20 @@ def _active_fraction(showers: Showers) -> Float64s:
     return divide(active, active + absorber)
 
 
-def _quotient(costs: Float64s, usual: Float64s) -> Measured:
-    """Mean quotient of times that were measured one after the other.
+def _median(values: Float64s) -> Measured:
+    """Median with its error by resampling.
 
-    Its error is that of the mean over the turns: what else the computer does is part of it.
+    What else a computer does makes some showers slower; the median hardly feels it.
     """
-    turns = min(len(costs), len(usual))
-    return _mean(costs[:turns] / usual[:turns])
+    random = np.random.default_rng(0)
+    medians = [np.median(random.choice(values, len(values))) for _ in range(_RESAMPLED)]
+    return float(np.median(values)), float(np.std(medians))
+
+
+def _quotient(costs: Float64s, usual: Float64s) -> Measured:
+    (above, above_error), (below, below_error) = _median(costs), _median(usual)
+    ratio = above / below
+    return ratio, ratio * math.hypot(above_error / above, below_error / below)
 
 
 def _change(mean: Measured, reference: Measured) -> Measured:
