@@ -1,6 +1,29 @@
 """Shower shapes: one per-shower quantity a file, each an entry of the catalogue ``observables``.
 
+>>> from caloforge import observables
+>>> {observable.name: observable(showers) for observable in observables.every(showers.geometry)}
 >>> from caloforge.observables.lateral_width import LateralWidth
 >>> width = LateralWidth(layer=1, axis="eta")
 >>> width(showers)  # (N,) in cells
 """
+
+from caloforge import catalog
+from caloforge.geometry import Calorimeter
+from caloforge.observables.base import GROUPS, LayerObservable, Observable, ShowerObservable
+
+__all__ = ["GROUPS", "LayerObservable", "Observable", "ShowerObservable", "every"]
+
+
+def every(geometry: Calorimeter) -> tuple[Observable, ...]:
+    """Return all observables of the catalogue that a calorimeter has.
+
+    They are in the order of their groups (`GROUPS`), in a group first those of the shower as a whole, then
+    those of layers; kinds in the order of their files' names, layers in the direction of the particle.
+    """
+    kinds: list[type[Observable]] = [
+        catalog.load("observables", name) for name in catalog.names("observables")
+    ]
+    ordered = sorted(
+        kinds, key=lambda kind: (GROUPS.index(kind.group), not issubclass(kind, ShowerObservable))
+    )
+    return tuple(observable for kind in ordered for observable in kind.every(geometry))

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,19 @@ Floats = NDArray[np.float64]
 
 CALOGAN = "Paganini, de Oliveira, Nachman, Phys. Rev. D 97 (2018) 014021, Table IV"
 
+GROUPS = ("energy", "depth", "centre", "width", "cells", "other")
+"""What observables are about, in the order in which they are shown."""
+
 
 class Observable(ABC):
     """One number per shower.
 
     A shower for which the number is not defined (a width of an empty layer) yields nan, never 0, so that
-    it can be counted and left out.
+    it can be counted and left out. One that belongs to a layer has its number as ``layer``.
     """
+
+    group: ClassVar[str] = "other"
+    """What it is about: one of `GROUPS`."""
 
     @property
     @abstractmethod

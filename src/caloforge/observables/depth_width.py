@@ -12,6 +12,7 @@ class DepthWidth(ShowerObservable):
     Standard deviation of the layer number, weighted with energy; nan for a shower without any energy.
     """
 
+    group = "depth"
     name = "depth_width"
     symbol = r"\sigma_{s_d}"
     label = "shower depth width"

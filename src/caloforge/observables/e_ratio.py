@@ -13,6 +13,7 @@ class ERatio(LayerObservable):
     single cell is hit, 0 if two cells share the lead, nan for an empty layer.
     """
 
+    group = "cells"
     unit = ""
     citation = CALOGAN
 

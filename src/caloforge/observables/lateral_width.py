@@ -40,6 +40,7 @@ class LateralWidth(Observable):
     axis: _Direction = "eta"
     unit: _Unit = "cells"
 
+    group = "width"
     citation = CALOGAN
 
     @classmethod

@@ -10,6 +10,7 @@ class Response(ShowerObservable):
     :math:`E_\mathrm{tot} = \sum_i E_i` (Table IV), E the kinetic energy of the incident particle.
     """
 
+    group = "energy"
     name = "response"
     symbol = r"E_\mathrm{tot}/E"
     label = "response"

@@ -9,6 +9,7 @@ from caloforge.showers import Showers
 class Sparsity(LayerObservable):
     """Sparsity: the fraction of a layer's cells that hold any energy (its occupancy, from 0 to 1)."""
 
+    group = "cells"
     unit = ""
     citation = "Paganini, de Oliveira, Nachman, Phys. Rev. D 97 (2018) 014021, Fig. 12 and note [59]"
 
