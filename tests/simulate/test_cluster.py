@@ -186,7 +186,8 @@ def test_clusters_that_can_not_be_are_refused(
 
 
 SUBMIT = """#!/bin/sh
-setsid sh "$1" > {folder}/job.log 2>&1 &
+cp "$1" {folder}/job-$$.sh
+setsid sh {folder}/job-$$.sh > {folder}/job-$$.log 2>&1 &
 echo "Submitted batch job $!"
 """
 CANCEL = """#!/bin/sh
@@ -202,12 +203,13 @@ def test_a_batch_system_gets_jobs_that_are_workers(tmp_path: Path, monkeypatch: 
         (commands / name).write_text(script)
         (commands / name).chmod(0o700)
     monkeypatch.setenv("PATH", str(commands), prepend=":")
-    with pytest.raises(InputError, match=r"does not know how to give jobs to slurm: .*jobqueue\.yaml"):
+    with pytest.raises(InputError, match=r"what cores and memory a job of slurm has: .*jobqueue\.yaml"):
         run(tmp_path / "far.h5", 4, cluster="slurm", workers=1)
     profile = {"cores": 1, "memory": "1GB", "interface": "lo", "local-directory": str(commands)}
     with dask.config.set({f"jobqueue.slurm.{key}": value for key, value in profile.items()}):
         run(tmp_path / "far.h5", 4, cluster="slurm", workers=1)
         run(tmp_path / "near.h5", 4)
+        assert len(list(commands.glob("job-*.sh"))) == 1
         assert (tmp_path / "near.h5").read_bytes() == (tmp_path / "far.h5").read_bytes()
         (commands / "sbatch").write_text("#!/bin/sh\necho 'no such account' >&2; exit 1\n")
         with pytest.raises(InputError, match=r"slurm does not take jobs: .*no such account"):

@@ -36,6 +36,7 @@ _AHEAD = 256  # tasks that the scheduler knows of at once
 _ANSWER = 30.0  # seconds for a scheduler to answer
 _PATIENCE = 120.0  # seconds without a worker, where no queue explains it
 _LOOK_EVERY = 5.0  # seconds
+_SAID = ("cores", "memory")  # settings of dask-jobqueue without which there is no job
 
 
 def check(cluster: str) -> None:
@@ -62,6 +63,12 @@ def check(cluster: str) -> None:
         raise InputError(
             f"Jobs can't be given to {cluster} from here, because there is no command {command}: run this "
             "where you submit jobs."
+        )
+    unsaid = [key for key in _SAID if _dask("dask.config").get(f"jobqueue.{cluster}.{key}", None) is None]
+    if unsaid:
+        raise InputError(
+            f"Nothing says what {' and '.join(unsaid)} a job of {cluster} has: describe it in "
+            f"~/.config/dask/jobqueue.yaml under jobqueue: {cluster}:"
         )
 
 
@@ -177,7 +184,7 @@ class _Campaign:
         if made is None:
             self._waiting.appendleft(shard)
         else:
-            self._keep(made, shard)
+            self._keep(made)
         event.release()
         if self._waiting:
             self._submit()
@@ -206,7 +213,7 @@ class _Campaign:
             ) from error
         return made
 
-    def _keep(self, made: "Made", shard: Shard) -> None:
+    def _keep(self, made: "Made") -> None:
         from caloforge.simulate import node
 
         log = self._folder.path / f"worker-{made.host}.log"
@@ -215,7 +222,6 @@ class _Campaign:
                 file.write(made.log)
         if made.failure:
             raise SimulationError(f"On {made.host}: {made.failure.replace(node.LOG, str(log))}")
-        self._ledger.lost(shard)  # what was told on the way may be of a worker that was lost
         for number, seconds in made.times.items():
             self._ledger.made(number, seconds)
         for number, reason in made.reasons.items():
@@ -229,7 +235,10 @@ class _Campaign:
     def _look(self) -> None:
         """See whether there is anybody who works."""
         self._looked = now = time.monotonic()
-        if self._client.status == "running" and self._client.nthreads():
+        alive = self._client.status == "running" and self._client.nthreads()
+        if self._site.refill:
+            self._refill(self._site.refill, bool(alive))
+        if alive:
             self._seen = now
         elif self._site.refill:
             self._ledger.waits("waiting for the batch system to start workers")
@@ -238,8 +247,13 @@ class _Campaign:
                 f"The Dask scheduler has had no workers for {now - self._seen:.0f} s: start some, then the "
                 "same command goes on."
             )
-        if self._site.refill:
-            self._site.refill()
+
+    def _refill(self, refill: Callable[[], None], alive: bool) -> None:
+        try:
+            refill()
+        except InputError:
+            if not alive:  # else the workers that are there go on, and the queue may take jobs later
+                raise
 
 
 _LOST = "The connection to the Dask scheduler was lost. What is finished is kept: the same command goes on."
@@ -290,22 +304,36 @@ def _batch(name: str, workers: int) -> Iterator[_Site]:
     try:
         cluster = _batch_systems()[name]()
     except ValueError as error:
-        complaint = str(error).partition(",")[0]  # an example in Python follows
         raise InputError(
-            f"Dask does not know how to give jobs to {name}: {complaint}. Describe them in "
-            f"~/.config/dask/jobqueue.yaml under jobqueue: {name}:"
+            f"The settings of {name} in ~/.config/dask/jobqueue.yaml are not possible: {error}"
         ) from None
     with cluster, dask.Client(cluster, set_as_default=False) as client:
-        try:
-            cluster.scale(workers)
-            cluster.sync(_submitted, cluster)
-        except (OSError, RuntimeError) as error:
-            raise InputError(f"{name} does not take jobs: {error}") from None
-        yield _Site(client, refill=lambda: cluster.scale(workers))
+
+        def refill() -> None:
+            try:
+                cluster.sync(_submit, cluster, workers, callback_timeout=_ANSWER)
+            except (OSError, RuntimeError, ValueError) as error:
+                said = [line for line in str(error).splitlines() if line.strip()]
+                complaint = said[-1] if said else "its command does not end"
+                raise InputError(f"{name} does not take jobs: {complaint}") from None
+
+        refill()
+        yield _Site(client, refill)
 
 
-async def _submitted(cluster: Any) -> None:
-    await cluster
+async def _submit(cluster: Any, workers: int) -> None:
+    """Submit the jobs that are missing; raises what the batch system's command says."""
+    # What the cluster's own method `scale` does, but that logs an error instead of raising it.
+    while sum(len(spec.get("group", "1")) for spec in cluster.worker_spec.values()) < workers:
+        cluster.worker_spec.update(cluster.new_worker_spec())
+    status = _dask("distributed").Status
+    try:
+        await cluster
+    finally:
+        for name, job in list(cluster.workers.items()):
+            if job.status != status.running:  # never submitted: nothing to wait for, nothing to remove
+                job.status = status.failed
+                del cluster.workers[name]
 
 
 def _batch_systems() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Keeps account of the new showers of a simulation: which are made, what each took, which were given up."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -17,6 +18,7 @@ Float64s = npt.NDArray[np.float64]
 HOPELESS = 3
 """Showers that are given up before the first is made: then it is the physics."""
 
+_SETTLE = 0.5  # seconds before a rate means something
 _MINUTE, _HOUR = 60, 3600
 
 
@@ -88,9 +90,7 @@ class Ledger:
     def lost(self, shard: Shard) -> None:
         """Take in that what was made of a shard has to be made again."""
         for number in range(*shard):
-            if number in self._made:
-                del self._made[number]
-                self._done -= float(self._energies[number])
+            self._forget(number)
         self._tell(self._rate())
 
     def skipped(self, number: int, reason: str) -> None:
@@ -102,6 +102,7 @@ class Ledger:
             Geant4 has made no shower, but given up several: it can't make any.
         """
         self._give_up(number, reason)
+        self._forget(number)  # a worker that was lost may have made it
         self._given_up += 1
         self._to_do -= float(self._energies[number])
         if self._given_up >= HOPELESS and not self._made:
@@ -112,16 +113,22 @@ class Ledger:
         """Take in that nothing happens at present."""
         self._tell(why)
 
+    def _forget(self, number: int) -> None:
+        if number in self._made:
+            del self._made[number]
+            self._done -= float(self._energies[number])
+
     def _tell(self, note: str) -> None:
         settled = self._before + len(self._made) + self._given_up
         self._progress(settled, len(self._energies), note)
 
     def _rate(self) -> str:
         """Say how fast it goes: showers differ in energy, and the time that one takes goes with it."""
-        begin, first = self._begin or (0.0, 0.0)
-        rate = (self._done - first) / max(time.monotonic() - begin, 1e-9)
-        if not self._begin or rate <= 0:
+        begin, first = self._begin or (math.inf, 0.0)
+        elapsed, done = time.monotonic() - begin, self._done - first
+        if elapsed < _SETTLE or done <= 0:
             return ""
+        rate = done / elapsed
         return f"{rate / GeV:.3g} GeV/s, {_duration((self._to_do - self._done) / rate)} to go"
 
 
