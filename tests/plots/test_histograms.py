@@ -9,7 +9,7 @@ from caloforge import plots
 from caloforge.errors import InputError
 from caloforge.observables.response import Response
 from caloforge.observables.sparsity import Sparsity
-from caloforge.plots.histograms import _edges, _Histogram
+from caloforge.plots.histograms import Histogram, common_edges
 from caloforge.showers import Showers
 from caloforge.units import GeV
 
@@ -56,17 +56,17 @@ values = st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=1, max_s
 @given(first=values, second=values)
 @settings(max_examples=60, deadline=None)
 def test_no_shower_is_lost_between_the_bins(first: np.ndarray, second: np.ndarray) -> None:
-    edges = _edges(first, second)
+    edges = common_edges(first, second)
     assert (np.diff(edges) > 0).all()
     for sample in (first, second):
-        assert _Histogram.of(sample, edges).share.sum() == pytest.approx(1.0)
+        assert Histogram.of(sample, edges).share.sum() == pytest.approx(1.0)
 
 
 @given(hits=st.lists(st.integers(0, 72), min_size=150, max_size=200))
 @settings(max_examples=30, deadline=None)
 def test_values_on_a_lattice_lie_in_the_middle_of_bins(hits: list[int]) -> None:
     fractions = np.array([0, 1, *hits]) / 72
-    distances = np.abs(fractions[:, np.newaxis] - _edges(fractions))
+    distances = np.abs(fractions[:, np.newaxis] - common_edges(fractions))
     assert distances.min() > 0.4 / 72
 
 
@@ -74,7 +74,7 @@ def test_lattice_of_the_sparsity_gives_no_empty_bins(calogan) -> None:
     random = np.random.default_rng(1)
     cells = (random.random((2000, calogan.n_cells)) < random.uniform(0, 1, (2000, 1))).astype(float)
     fractions = Sparsity(2)(Showers(calogan, cells, 1e4, 22))
-    counts = np.histogram(fractions, _edges(fractions))[0][:-1]
+    counts = np.histogram(fractions, common_edges(fractions))[0][:-1]
     assert counts.min() > 0.7 * counts.mean()
 
 

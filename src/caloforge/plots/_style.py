@@ -136,7 +136,11 @@ def check_pair(showers: Showers, beside: Showers) -> None:
 
 def main_layers(showers: Showers, at_most: int) -> list[int]:
     """Return the numbers of the layers that hold most energy, in order."""
-    energies = showers.layer_energies().mean(axis=0)
+    return leading(showers.layer_energies().mean(axis=0), at_most)
+
+
+def leading(energies: NDArray[np.floating], at_most: int) -> list[int]:
+    """Return the numbers of the layers with most of the energies (L,), in order."""
     return sorted(int(n) for n in np.argsort(-energies, kind="stable")[:at_most])
 
 

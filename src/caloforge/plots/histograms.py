@@ -57,7 +57,7 @@ def shapes(showers: Showers, beside: Showers, observables: Sequence[Observable] 
     chosen = _style.main_layers(beside, at_most=_COLUMNS - 1)
     page = [list(observables)] if observables is not None else _default_page(chosen, beside.geometry)
     lines = [words.describe(sample) for sample in (showers, beside)]
-    lines += words.choice_text(chosen, showers) if observables is None else []
+    lines += words.choice_text(chosen, beside.geometry) if observables is None else []
     with _style.style():
         wanted, columns = list(chain.from_iterable(page)), min(_COLUMNS, len(page[0]))
         rows = math.ceil(len(wanted) / columns)
@@ -65,8 +65,8 @@ def shapes(showers: Showers, beside: Showers, observables: Sequence[Observable] 
         figure.set_label("shower shapes")
         panels = figure.subfigures(rows, columns, squeeze=False)
         for observable, panel in zip(wanted, panels.flat, strict=False):
-            _compare(panel, observable, observable(showers), observable(beside))
-        _legend(figure, *words.sample_names(showers, beside))
+            compare(panel, observable, observable(showers), observable(beside))
+        name_samples(figure, *words.sample_names(showers, beside))
         _style.footer(
             figure, *lines, "outermost bins hold what lies beyond; bars and bands: statistical errors"
         )
@@ -93,14 +93,14 @@ def response(showers: Showers, energies: ArrayLike) -> Figure:
     """
     ordered = np.unique(np.asarray(energies, dtype=float))
     responses = [_responses_at(showers, energy) for energy in ordered]
-    edges = _edges(*responses)
+    edges = common_edges(*responses)
     with _style.style():
         figure = _style.new_figure(10.0, 4.8)
         figure.set_label("deposited energy at several incident energies")
         left, right = figure.subplots(1, 2)
         colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.85, len(ordered)))
         for energy, values, colour in zip(ordered, responses, colours, strict=True):
-            share = _Histogram.of(values, edges).share
+            share = Histogram.of(values, edges).share
             for axes, scale in ((left, energy / GeV), (right, 1.0)):
                 axes.stairs(share, edges * scale, color=colour, linewidth=1.6)
                 axes.axvline(
@@ -118,14 +118,14 @@ def response(showers: Showers, energies: ArrayLike) -> Figure:
 
 
 @dataclass(frozen=True)
-class _Histogram:
+class Histogram:
     """Shares of showers per bin, with their statistical errors."""
 
     share: Floats
     error: Floats
 
     @classmethod
-    def of(cls, values: Floats, edges: Floats) -> "_Histogram":
+    def of(cls, values: Floats, edges: Floats) -> "Histogram":
         """Count values; what lies beyond the edges counts in the outermost bins."""
         counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
         total = max(int(counts.sum()), 1)
@@ -142,12 +142,12 @@ def _default_page(chosen: Sequence[int], geometry: Calorimeter) -> list[list[Obs
     ]
 
 
-def _compare(panel: SubFigure, observable: Observable, values: Floats, reference: Floats) -> None:
+def compare(panel: SubFigure, observable: Observable, values: Floats, reference: Floats) -> None:
     """Draw one observable of two samples, and the ratio of the first to the second below."""
     above, below = panel.subplots(2, 1, height_ratios=(3, 1), sharex=True)
     values, reference = values[np.isfinite(values)], reference[np.isfinite(reference)]
-    edges = _edges(values, reference)
-    first, second = _Histogram.of(values, edges), _Histogram.of(reference, edges)
+    edges = common_edges(values, reference)
+    first, second = Histogram.of(values, edges), Histogram.of(reference, edges)
     middles = (edges[:-1] + edges[1:]) / 2
     above.stairs(second.share, edges, fill=True, color="#D9D9D9")
     above.stairs(second.share, edges, color=_style.GREY, linewidth=0.8)
@@ -157,13 +157,13 @@ def _compare(panel: SubFigure, observable: Observable, values: Floats, reference
     above.set_ylim(0, 1.15 * max(float(first.share.max()), float(second.share.max()), 1e-3))
     above.set_ylabel("fraction / bin")
     above.yaxis.set_major_locator(MaxNLocator(4))
-    _draw_ratio(below, edges, first, second)
+    draw_ratio(below, edges, first, second)
     unit = f" [{observable.unit}]" if observable.unit else ""
     below.set_xlabel(f"{observable.label}, ${observable.symbol}${unit}")
     below.xaxis.set_major_locator(MaxNLocator(5))
 
 
-def _draw_ratio(axes: Axes, edges: Floats, first: _Histogram, second: _Histogram) -> None:
+def draw_ratio(axes: Axes, edges: Floats, first: Histogram, second: Histogram) -> None:
     """Draw the ratio with the errors of the first sample, on a band with those of the second."""
     low, high = 0.4, 1.6
     there = second.share > 0
@@ -185,7 +185,7 @@ def _draw_ratio(axes: Axes, edges: Floats, first: _Histogram, second: _Histogram
     axes.set(xlim=(edges[0], edges[-1]), ylim=(low, high), yticks=(0.5, 1.0, 1.5), ylabel="ratio")
 
 
-def _edges(*samples: Floats) -> Floats:
+def common_edges(*samples: Floats) -> Floats:
     """Return common bins for samples; discrete values fall on the middles of bins and never between two."""
     values = np.concatenate(samples)
     if values.size == 0:
@@ -212,7 +212,7 @@ def _quantum(values: Floats) -> float | None:
     return step if np.allclose(multiples, np.round(multiples), atol=1e-3) else None
 
 
-def _legend(figure: Figure, first: str, second: str) -> None:
+def name_samples(figure: Figure, first: str, second: str) -> None:
     """Name the samples once, above all panels."""
     lines = (
         mpl.lines.Line2D([], [], color=_style.BLUE, linewidth=1.5),

@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -15,6 +16,7 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
+from caloforge.geometry import Calorimeter
 from caloforge.plots import _cells, _style, words
 from caloforge.plots._cells import AnyLayer
 from caloforge.segmentation import RingLayer
@@ -83,22 +85,65 @@ def average(showers: Showers, beside: Showers | None = None) -> Figure:
     """
     if beside is not None:
         _style.check_pair(showers, beside)
-        return _averages(showers, beside)
+        lines = [words.describe(sample) for sample in (showers, beside)]
+        names = words.sample_names(showers, beside)
+        return averages(Average.of(showers), Average.of(beside), names, lines)
     _style.check_some(showers)
     with _style.style():
         label = "mean energy per cell [MeV]"
-        figure = _layer_page(showers.geometry.layers, _means(showers), label, titles=1)
+        figure = _layer_page(showers.geometry.layers, Average.of(showers).images, label, titles=1)
         figure.set_label("average shower")
         _style.footer(figure, words.describe(showers))
         return _style.settle(figure)
 
 
-def _averages(showers: Showers, beside: Showers) -> Figure:
-    """Draw two average showers and their ratio below each other."""
-    chosen = _style.main_layers(showers, at_most=_WIDE)
-    parts = [showers.geometry.layers[n] for n in chosen]
-    means = [[_means(sample)[n] for n in chosen] for sample in (showers, beside)]
-    images = [image for row in means for image in row]
+@dataclass(frozen=True)
+class Average:
+    """The average of n showers.
+
+    Attributes
+    ----------
+    mean
+        (n_cells,) energies in MeV.
+    hits
+        (n_cells,) showers that hit a cell.
+    """
+
+    geometry: Calorimeter
+    mean: Image
+    hits: NDArray[np.integer[Any]]
+    n: int
+
+    @classmethod
+    def of(cls, showers: Showers) -> "Average":
+        """Average showers that are in the memory."""
+        cells = showers.cells
+        return cls(
+            showers.geometry, cells.mean(axis=0, dtype=float), np.count_nonzero(cells, axis=0), len(cells)
+        )
+
+    @property
+    def images(self) -> list[Image]:
+        """Mean energy in MeV of every cell, (n_phi, n_eta) for each layer."""
+        return self.geometry.split(self.mean)
+
+
+def averages(showers: Average, beside: Average, names: tuple[str, str], lines: Sequence[str]) -> Figure:
+    """Draw two average showers and their ratio below each other (Paganini et al. 2018, Figs. 6 to 8).
+
+    Parameters
+    ----------
+    showers, beside
+        The sample to look at, and the reference.
+    names
+        Of both.
+    lines
+        What to write below.
+    """
+    geometry = showers.geometry
+    chosen = _style.leading(geometry.layer_energies(showers.mean), at_most=_WIDE)
+    parts = [geometry.layers[n] for n in chosen]
+    images = [sample.images[n] for sample in (showers, beside) for n in chosen]
     with _style.style():
         figure, grid = _image_grid(3, len(parts), parts, titles=1, least=_PANEL)
         figure.set_label("average showers and their ratio")
@@ -107,19 +152,12 @@ def _averages(showers: Showers, beside: Showers) -> Figure:
             mesh = _draw_energies(axes, layer, image, scale, _FINE)
         _energy_bar(figure, mesh, grid[:2], "mean energy per cell [MeV]", images)
         _ratio_row(figure, grid[2], chosen, showers, beside)
-        _row_names(grid, words.sample_names(showers, beside))
+        _row_names(grid, names)
         for n, axes in zip(chosen, grid[0], strict=True):
-            axes.set_title(_layer_title(n, showers.geometry.layers[n]))
+            axes.set_title(_layer_title(n, geometry.layers[n]))
         _outer_labels(grid)
-        lines = [words.describe(sample) for sample in (showers, beside)]
-        _style.footer(figure, *lines, *words.choice_text(chosen, showers))
+        _style.footer(figure, *lines, *words.choice_text(chosen, geometry))
         return _style.settle(figure)
-
-
-def _means(showers: Showers) -> list[Image]:
-    """Return the mean energy in MeV of every cell, (n_phi, n_eta) for each layer."""
-    mean = showers.cells.mean(axis=0, dtype=float, keepdims=True)
-    return [image[0] for image in showers.geometry.split(mean)]
 
 
 def _layer_page(parts: Sequence[AnyLayer], images: Sequence[Image], label: str, titles: int) -> Figure:
@@ -221,10 +259,10 @@ def _energy_bar(figure: Figure, mesh: QuadMesh, grid: Any, label: str, images: S
     bar.outline.set_linewidth(0.5)
 
 
-def _ratio_row(figure: Figure, row: Any, chosen: Sequence[int], first: Showers, second: Showers) -> None:
+def _ratio_row(figure: Figure, row: Any, chosen: Sequence[int], first: Average, second: Average) -> None:
     """Draw the ratio of the average energies of two samples, cell by cell."""
-    above, below = first.geometry.split(first.cells), second.geometry.split(second.cells)
-    ratios = [_ratio(above[n], below[n]) for n in chosen]
+    images = first.geometry.split(_ratio(first, second).filled(np.nan))
+    ratios = [np.ma.masked_invalid(images[n]) for n in chosen]
     seen = np.concatenate([np.abs(np.log(ratio.compressed())) for ratio in ratios])
     bulk = float(np.exp(np.quantile(seen, 0.95))) if seen.size else 1.0
     upper = next((ticks for ticks in _RATIO_TICKS if bulk <= ticks[-1]), _RATIO_TICKS[-1])
@@ -241,18 +279,15 @@ def _ratio_row(figure: Figure, row: Any, chosen: Sequence[int], first: Showers, 
     bar.outline.set_linewidth(0.5)
 
 
-def _ratio(first: NDArray[Any], second: NDArray[Any]) -> np.ma.MaskedArray[Any, Any]:
-    """Return the ratio of two means (N, n_phi, n_eta) -> (n_phi, n_eta), masked without statistics.
+def _ratio(first: Average, second: Average) -> np.ma.MaskedArray[Any, Any]:
+    """Return the ratio of two means, (n_cells,), masked without statistics.
 
     A cell that only one of the samples reaches is no lack of statistics but a difference: it gets
     a value beyond any range, so that the colour scale's ends show it.
     """
-    enough = np.maximum((first > 0).sum(axis=0), (second > 0).sum(axis=0)) >= min(
-        _FEW, len(first), len(second)
-    )
-    above, below = first.mean(axis=0, dtype=float), second.mean(axis=0, dtype=float)
+    enough = np.maximum(first.hits, second.hits) >= min(_FEW, first.n, second.n)
     nothing, far = 1e-30, 1e3
-    ratio = np.clip(np.maximum(above, nothing) / np.maximum(below, nothing), 1 / far, far)
+    ratio = np.clip(np.maximum(first.mean, nothing) / np.maximum(second.mean, nothing), 1 / far, far)
     return np.ma.masked_array(ratio, mask=~enough)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from particle import InvalidParticle, Particle, ParticleNotFound
 
+from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers
 from caloforge.units import GeV, MeV, keV
 
@@ -20,9 +21,9 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def choice_text(chosen: Sequence[int], showers: Showers) -> list[str]:
+def choice_text(chosen: Sequence[int], geometry: Calorimeter) -> list[str]:
     """Return a line that says which layers a page shows, if it does not show all."""
-    count = len(showers.geometry.layers)
+    count = len(geometry.layers)
     return [] if len(chosen) == count else [f"the {len(chosen)} of {count} layers with most energy"]
 
 
