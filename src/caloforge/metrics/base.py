@@ -1,0 +1,66 @@
+"""What every metric is: two samples -> a number, with a name, a citation and the fewest showers it needs."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge import catalog
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Distance of two samples: of one observable, or of many features together.
+
+    Parameters
+    ----------
+    name
+        Plain identifier, as the file.
+    label
+        The quantity in words, as in the head of a table.
+    citation
+        Where the definition comes from.
+    least
+        Fewest showers a sample for which the number is given.
+    measure
+        The definition: (n,) and (m,), reference first, -> number; (n, d) and (m, d) where it is joint.
+    joint
+        Whether it compares many features together. These have to be finite and of similar size
+        (`caloforge.metrics.features`), and their rows without order.
+    higher
+        Whether the higher number is the better one.
+    most
+        Most showers a sample that it uses; None stands for all.
+    """
+
+    name: str
+    label: str
+    citation: str
+    least: int
+    measure: Callable[[Floats, Floats], float]
+    joint: bool = False
+    higher: bool = False
+    most: int | None = None
+
+    def __call__(self, reference: Floats, sample: Floats) -> float:
+        """Return the number for a reference and a sample.
+
+        Parameters
+        ----------
+        reference, sample
+            (n,) and (m,), or (n, d) and (m, d) if the metric is joint. Values of one observable may be nan
+            (the observable is not defined for this shower); that counts as a difference if one sample has
+            more of them.
+        """
+        return self.measure(reference, sample)
+
+
+def every(joint: bool) -> tuple[Metric, ...]:
+    """Return the metrics of the catalogue: the joint ones, or those of one observable."""
+    modules = (importlib.import_module(f"caloforge.metrics.{name}") for name in catalog.names("metrics"))
+    entries = (getattr(module, "ENTRY", None) for module in modules)
+    return tuple(entry for entry in entries if isinstance(entry, Metric) and entry.joint is joint)

@@ -1,0 +1,191 @@
+"""A metric and its floor: what two samples of the reference itself give."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.metrics.base import Floats, Metric
+
+_Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric between reference and generated sample, and between two samples of the reference.
+
+    Both compare samples of the same size. Numbers that cannot be given are None, and `reason` says why.
+
+    Parameters
+    ----------
+    value, error
+        Mean over the repeats and its standard error.
+    floor, floor_error
+        The same of two disjoint samples of the reference.
+    sigma
+        How far the value is on the bad side of the floor, in standard errors of the difference.
+    n
+        Showers in each of the compared samples.
+    repeats
+        Number of repeats.
+    reason
+        Why numbers are missing, in a sentence; empty if none is.
+    """
+
+    value: float | None
+    error: float | None
+    floor: float | None
+    floor_error: float | None
+    sigma: float | None
+    n: int
+    repeats: int
+    reason: str = ""
+
+    @classmethod
+    def missing(cls, reason: str, n: int = 0) -> Self:
+        """Return a score that has no numbers, for a reason."""
+        return cls(None, None, None, None, None, n, 0, reason)
+
+    @classmethod
+    def of(
+        cls,
+        values: Sequence[float],
+        floors: Sequence[float],
+        n: int,
+        share: float = 0.0,
+        higher: bool = False,
+    ) -> Self:
+        """Return the score of repeated measurements.
+
+        Parameters
+        ----------
+        values, floors
+            Number of each repeat, at least two.
+        n
+            Showers in each of the compared samples.
+        share
+            Part of the available showers that each repeat draws, below 1; 0 if repeats share no showers.
+        higher
+            Whether the higher number is the better one.
+
+        Notes
+        -----
+        Repeats that draw the same showers again differ less than independent samples would, and their mean
+        remains as uncertain as all available showers make it. For draws without replacement of a share f
+        of the showers, whose numbers spread with s, the variance of the mean of k repeats is
+        s^2 [f / (1 - f) + 1 / k]: the first term is the delete-d jackknife's (Shao and Wu, Ann. Statist. 17
+        (1989) 1176), which is 1 for halves, the second the finite number of repeats. The floor is a mean over
+        random divisions of one sample, and so only the second term is in its error.
+        """
+        if not np.isfinite([*values, *floors]).all():
+            return cls.missing("It is not finite for these samples.", n)
+        k = len(values)
+        value, floor = float(np.mean(values)), float(np.mean(floors))
+        error = float(np.std(values, ddof=1) * np.sqrt(share / (1 - share) + 1 / k))
+        floor_error = float(np.std(floors, ddof=1) / np.sqrt(k))
+        sigma, reason = _distance(floor - value if higher else value - floor, np.hypot(error, floor_error))
+        return cls(value, error, floor, floor_error, sigma, n, k, reason)
+
+
+def _distance(difference: float, error: float) -> tuple[float | None, str]:
+    """The difference in units of its error, and why there is none."""
+    if error > 0:
+        return float(difference / error), ""
+    if difference == 0:
+        return 0.0, ""
+    return None, "Neither the value nor its floor varies: they differ without any statistical doubt."
+
+
+def against_floor(
+    metric: Metric, reference: Floats, generated: Floats, repeats: int = 10, seed: int = 0
+) -> Score:
+    """Return a metric with its uncertainty and its floor.
+
+    Parameters
+    ----------
+    metric
+        Of the catalogue ``metrics``.
+    reference, generated
+        (N,) and (M,) of one observable; (N, d) and (M, d) for a joint metric.
+    repeats
+        Number of random divisions, at least two.
+    seed
+        Of the random divisions.
+
+    See Also
+    --------
+    scores : how it is done; faster for several metrics of the same samples.
+    """
+    return scores((metric,), reference, generated, repeats, seed)[metric.name]
+
+
+def scores(
+    metrics: Sequence[Metric], reference: Floats, generated: Floats, repeats: int = 10, seed: int = 0
+) -> dict[str, Score]:
+    """Return several metrics of the same samples with their uncertainties and floors, by name.
+
+    Each repeat divides the reference at random in two disjoint samples A and B, and draws a sample G of the
+    generated showers, all of n = min(N, M) // 2 (or the most that the metric uses). The value is
+    metric(A, G), the floor metric(A, B). So all samples have the same size, and what a metric gives for
+    finite samples of equal distributions is in both. Halves drawn without replacement spread as samples of
+    the full size do, so the spread of the repeats is the uncertainty (see `Score.of` for other shares).
+
+    Parameters
+    ----------
+    metrics
+        All of one observable, or all joint.
+    reference, generated, repeats, seed
+        As in `against_floor`.
+    """
+    available = (len(reference), len(generated))
+    sizes = {metric: min(available) // 2 for metric in metrics}
+    sizes = {metric: min(n, metric.most or n) for metric, n in sizes.items()}
+    result = {m.name: Score.missing(_too_few(m, n), n) for m, n in sizes.items() if n < m.least}
+    for n in {size for metric, size in sizes.items() if metric.name not in result}:
+        chosen = [m for m, size in sizes.items() if size == n and m.name not in result]
+        result |= _measured(chosen, reference, generated, n, repeats, seed)
+    return {metric.name: result[metric.name] for metric in metrics}
+
+
+def _too_few(metric: Metric, n: int) -> str:
+    return f"It needs samples of at least {metric.least} showers; halves of these files hold {n}."
+
+
+def _measured(
+    metrics: Sequence[Metric], reference: Floats, generated: Floats, n: int, repeats: int, seed: int
+) -> dict[str, Score]:
+    """All metrics on the same divisions."""
+    values: dict[str, list[float]] = {metric.name: [] for metric in metrics}
+    floors: dict[str, list[float]] = {metric.name: [] for metric in metrics}
+    for first, second, drawn in _subsets(reference, generated, n, repeats, seed):
+        for metric in metrics:
+            values[metric.name].append(metric(first, drawn))
+            floors[metric.name].append(metric(first, second))
+    share = (n / len(reference) + n / len(generated)) / 2
+    return {m.name: Score.of(values[m.name], floors[m.name], n, share, m.higher) for m in metrics}
+
+
+def _subsets(
+    reference: Floats, generated: Floats, n: int, repeats: int, seed: int
+) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """The samples A, B and G of each division; those of one observable sorted, which metrics run through."""
+    ordered = reference.ndim == 1
+    if ordered:
+        # Random places of a sorted sample are random showers; in ascending order they leave it sorted.
+        reference, generated = np.sort(reference), np.sort(generated)
+    for first, second, drawn in _divisions(len(reference), len(generated), n, repeats, seed, ordered):
+        yield reference[first], reference[second], generated[drawn]
+
+
+@lru_cache(maxsize=2)
+def _divisions(
+    n_reference: int, n_generated: int, n: int, repeats: int, seed: int, ordered: bool
+) -> list[tuple[_Rows, _Rows, _Rows]]:
+    """Rows of A, B (reference) and G (generated) of each repeat, each (n,), ascending or in random order."""
+    arrange = np.sort if ordered else np.copy
+    streams = (np.random.default_rng([seed, repeat]) for repeat in range(repeats))
+    mixed = [(stream.permutation(n_reference), stream.permutation(n_generated)) for stream in streams]
+    return [(arrange(rows[:n]), arrange(rows[n : 2 * n]), arrange(drawn[:n])) for rows, drawn in mixed]
