@@ -19,7 +19,6 @@ HOPELESS = 3
 """Showers that are given up before the first is made: then it is the physics."""
 
 _SETTLE = 0.5  # seconds before a rate means something
-_MINUTE, _HOUR = 60, 3600
 
 
 class Listener(Protocol):
@@ -64,7 +63,6 @@ class Ledger:
         self._made: dict[int, float] = {}
         self._given_up = 0
         self._before = len(energies) - sum(shard.stop - shard.start for shard in shards)
-        self._to_do = sum(float(energies[shard.start : shard.stop].sum()) for shard in shards)
         self._done = 0.0  # MeV
         self._begin: tuple[float, float] | None = None  # when the first shower was made, and its energy
         self._tell("")
@@ -104,7 +102,6 @@ class Ledger:
         self._give_up(number, reason)
         self._forget(number)  # a worker that was lost may have made it
         self._given_up += 1
-        self._to_do -= float(self._energies[number])
         if self._given_up >= HOPELESS and not self._made:
             raise hopeless(self._physics, reason)
         self._tell(self._rate())
@@ -128,8 +125,7 @@ class Ledger:
         elapsed, done = time.monotonic() - begin, self._done - first
         if elapsed < _SETTLE or done <= 0:
             return ""
-        rate = done / elapsed
-        return f"{rate / GeV:.3g} GeV/s, {_duration((self._to_do - self._done) / rate)} to go"
+        return f"{done / elapsed / GeV:.3g} GeV/s"
 
 
 def hopeless(physics: str, reason: str) -> SimulationError:
@@ -138,9 +134,3 @@ def hopeless(physics: str, reason: str) -> SimulationError:
         f"Geant4 crashes in every shower with {physics} ({reason}). Find out what it misses with: "
         f"caloforge doctor --physics {physics}"
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 2 * _MINUTE:
-        return f"{max(seconds, 0):.0f} s"
-    return f"{seconds / _MINUTE:.0f} min" if seconds < 2 * _HOUR else f"{seconds / _HOUR:.1f} h"
