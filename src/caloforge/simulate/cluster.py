@@ -301,8 +301,10 @@ def _this_computer(workers: int) -> Iterator[_Site]:
 def _batch(name: str, workers: int) -> Iterator[_Site]:
     """Submit jobs that are Dask workers; how many cores and what queue is in the user's jobqueue.yaml."""
     dask = _dask("distributed")
+    settings = _dask("dask.config").get(f"jobqueue.{name}.scheduler-options", None) or {}
     try:
-        cluster = _batch_systems()[name]()
+        # Any free port for the dashboard, as several campaigns may start on one computer.
+        cluster = _batch_systems()[name](scheduler_options={"dashboard_address": ":0", **settings})
     except ValueError as error:
         raise InputError(
             f"The settings of {name} in ~/.config/dask/jobqueue.yaml are not possible: {error}"
