@@ -1,0 +1,114 @@
+"""Measured samples -> numbers with uncertainties and floors."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from caloforge.evaluate import results
+from caloforge.evaluate.measured import Floats, Measured
+from caloforge.evaluate.results import Quantity, Response, Verdict
+from caloforge.metrics import base
+from caloforge.metrics.floor import Score, scores
+from caloforge.observables.base import Observable
+from caloforge.progress import Progress, no_progress
+from caloforge.units import GeV
+
+WINDOW = 0.05
+"""Showers within this relative distance of an energy are taken for showers of that energy."""
+
+ENERGIES = (1 * GeV, 25 * GeV, 50 * GeV, 100 * GeV, 150 * GeV)
+"""Incident energies of the conditional response (Paganini et al. 2018, Fig. 13), in MeV."""
+
+_LEAST = 10
+"""Showers of one energy from which on their resolution is given."""
+
+
+def quantities(
+    reference: Measured, generated: Measured, observables: Sequence[Observable]
+) -> tuple[Quantity, ...]:
+    """Return all observables with their means in both samples."""
+    return tuple(
+        Quantity(
+            one.name,
+            one.label,
+            one.symbol,
+            one.unit,
+            one.citation,
+            one.group,
+            *_mean(reference.values[one.name]),
+            *_mean(generated.values[one.name]),
+        )
+        for one in observables
+    )
+
+
+def of_observables(
+    reference: Measured,
+    generated: Measured,
+    observables: Sequence[Observable],
+    repeats: int,
+    seed: int,
+    progress: Progress = no_progress,
+    threads: int = 2,
+) -> list[Verdict]:
+    """Apply all metrics of one observable to all observables, several at a time."""
+    metrics = base.every(joint=False)
+
+    def judge(one: Observable) -> dict[str, Score]:
+        return scores(metrics, reference.values[one.name], generated.values[one.name], repeats, seed)
+
+    found = []
+    with ThreadPoolExecutor(threads) as pool:
+        for done, judged in enumerate(pool.map(judge, observables), 1):
+            found.append(judged)
+            progress(done, len(observables))
+    return [
+        verdict(metric, judged[metric.name], observable.name)
+        for metric in metrics
+        for observable, judged in zip(observables, found, strict=True)
+    ]
+
+
+def verdict(metric: base.Metric, score: Score, observable: str = "") -> Verdict:
+    """Return a score of a metric of the catalogue."""
+    return results.verdict(
+        score,
+        metric=metric.name,
+        label=metric.label,
+        citation=metric.citation,
+        kind="observable" if observable else "joint",
+        observable=observable,
+        higher=metric.higher,
+    )
+
+
+def responses(reference: Measured, generated: Measured) -> tuple[Response, ...]:
+    """Return response and resolution near the energies of Fig. 13; those that no shower has are left out."""
+    samples = (("reference", reference), ("generated", generated))
+    found = []
+    for energy in ENERGIES:
+        for name, sample in samples:
+            values = sample.values["response"][sample.near(energy, WINDOW)]
+            if len(values):
+                found.append(Response(name, energy / GeV, len(values), *_resolution(values)))
+    return tuple(found)
+
+
+def _resolution(values: Floats) -> tuple[float | None, float | None, float | None, float | None]:
+    """Return mean and relative width of responses, each with its statistical error."""
+    mean, error = _mean(values)
+    if mean is None or error is None or not mean > 0 or len(values) < _LEAST:
+        return mean, error, None, None
+    width = float(values.std(ddof=1) / mean)
+    # The variance of a sample's variance holds for any distribution with a fourth moment.
+    kurtosis = float(np.mean((values - mean) ** 4) / values.var() ** 2) if width > 0 else 1.0
+    return mean, error, width, width * float(np.sqrt(max(kurtosis - 1, 0) / (4 * len(values))))
+
+
+def _mean(values: Floats) -> tuple[float | None, float | None]:
+    """Return the mean of the defined values and its statistical error."""
+    defined = values[np.isfinite(values)]
+    if defined.size < 2:
+        return None, None
+    return float(defined.mean()), float(defined.std(ddof=1) / np.sqrt(defined.size))
