@@ -1,0 +1,33 @@
+"""Share of the reference's showers that have a generated one close by."""
+
+from caloforge.metrics._neighbours import CITATION, LEAST, MOST, overlap
+from caloforge.metrics.base import Floats, Metric
+
+
+def coverage(reference: Floats, sample: Floats) -> float:
+    """Return the share of the reference's balls that hold a shower of the sample (see `overlap`).
+
+    1 - 2^-5 = 0.969 for large samples of equal size and distribution, 0 without overlap.
+
+    Parameters
+    ----------
+    reference, sample
+        (N, d) and (M, d).
+
+    References
+    ----------
+    Naeem et al., arXiv:2002.09797.
+    """
+    return overlap(reference, sample).coverage
+
+
+ENTRY = Metric(
+    name="coverage",
+    label="coverage",
+    citation=CITATION,
+    least=LEAST,
+    measure=coverage,
+    joint=True,
+    higher=True,
+    most=MOST,
+)
