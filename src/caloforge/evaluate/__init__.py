@@ -1,1 +1,1 @@
-"""One evaluation for all generators: how far are generated showers from a reference, and with what certainty?"""
+"""One evaluation for all generators: how far are generated showers from a reference, and how sure is that?"""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import numpy as np
 
@@ -20,6 +21,7 @@ WINDOW = 0.05
 ENERGIES = (1 * GeV, 25 * GeV, 50 * GeV, 100 * GeV, 150 * GeV)
 """Incident energies of the conditional response (Paganini et al. 2018, Fig. 13), in MeV."""
 
+_MOST_BINS = 15
 _LEAST = 10
 """Showers of one energy from which on their resolution is given."""
 
@@ -85,14 +87,41 @@ def verdict(metric: base.Metric, score: Score, observable: str = "") -> Verdict:
 
 def responses(reference: Measured, generated: Measured) -> tuple[Response, ...]:
     """Return response and resolution near the energies of Fig. 13; those that no shower has are left out."""
-    samples = (("reference", reference), ("generated", generated))
     found = []
     for energy in ENERGIES:
-        for name, sample in samples:
+        for name, sample in _named(reference, generated):
             values = sample.values["response"][sample.near(energy, WINDOW)]
             if len(values):
                 found.append(Response(name, energy / GeV, len(values), *_resolution(values)))
     return tuple(found)
+
+
+def linearity(reference: Measured, generated: Measured) -> tuple[Response, ...]:
+    """Return response and resolution against incident energy, in bins or, of few energies, at each."""
+    edges = _bins(np.concatenate([reference.energy, generated.energy]))
+    found = []
+    for name, sample in _named(reference, generated):
+        number = np.searchsorted(edges, sample.energy, side="right")
+        for n in np.unique(number):
+            inside = number == n
+            energy = float(sample.energy[inside].mean()) / GeV
+            values = sample.values["response"][inside]
+            found.append(Response(name, energy, len(values), *_resolution(values)))
+    return tuple(found)
+
+
+def _named(
+    reference: Measured, generated: Measured
+) -> tuple[tuple[Literal["reference", "generated"], Measured], ...]:
+    return ("reference", reference), ("generated", generated)
+
+
+def _bins(energies: Floats) -> Floats:
+    """Return the inner edges of bins with as many showers each."""
+    different = np.unique(energies)
+    if len(different) <= _MOST_BINS:
+        return np.asarray((different[:-1] + different[1:]) / 2)
+    return np.quantile(energies, np.linspace(0, 1, _MOST_BINS + 1)[1:-1])
 
 
 def _resolution(values: Floats) -> tuple[float | None, float | None, float | None, float | None]:

@@ -199,6 +199,7 @@ class Results:
     observables: tuple[Quantity, ...]
     verdicts: tuple[Verdict, ...]
     responses: tuple[Response, ...]
+    linearity: tuple[Response, ...]
     omissions: tuple[Omission, ...] = ()
     speed: Speed | None = None
     worth: tuple[Worth, ...] = ()

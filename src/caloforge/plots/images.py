@@ -125,7 +125,7 @@ class Average:
     @property
     def images(self) -> list[Image]:
         """Mean energy in MeV of every cell, (n_phi, n_eta) for each layer."""
-        return self.geometry.split(self.mean)
+        return [np.asarray(image, float) for image in self.geometry.split(self.mean)]
 
 
 def averages(showers: Average, beside: Average, names: tuple[str, str], lines: Sequence[str]) -> Figure:
