@@ -9,9 +9,24 @@
 
 from caloforge import catalog
 from caloforge.geometry import Calorimeter
+from caloforge.observables._challenge import high_level
+from caloforge.observables._profiles import SPECTRUM_EDGES, cell_spectrum, energy_within
+from caloforge.observables._thresholds import THRESHOLDS, above
 from caloforge.observables.base import GROUPS, LayerObservable, Observable, ShowerObservable
 
-__all__ = ["GROUPS", "LayerObservable", "Observable", "ShowerObservable", "every"]
+__all__ = [
+    "GROUPS",
+    "SPECTRUM_EDGES",
+    "THRESHOLDS",
+    "LayerObservable",
+    "Observable",
+    "ShowerObservable",
+    "above",
+    "cell_spectrum",
+    "energy_within",
+    "every",
+    "high_level",
+]
 
 
 def every(geometry: Calorimeter) -> tuple[Observable, ...]:

@@ -2,18 +2,22 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
+from caloforge.segmentation import Layer, RingLayer
 from caloforge.showers import Showers
 
 Floats = NDArray[np.float64]
+Direction = Literal["eta", "phi", "r"]
 
 CALOGAN = "Paganini, de Oliveira, Nachman, Phys. Rev. D 97 (2018) 014021, Table IV"
+GEOMETRY_AWARE = "Liu, Ghosh, Smith, Baldi, Whiteson, Geometry-aware Autoregressive Models, arXiv:2212.08233"
+CALOCHALLENGE = "Krause et al., Fast Calorimeter Simulation Challenge 2022, arXiv:2410.21611"
 
 GROUPS = ("energy", "depth", "centre", "width", "cells", "other")
 """What observables are about, in the order in which they are shown."""
@@ -92,21 +96,66 @@ class LayerObservable(Observable):
         return tuple(cls(layer) for layer in range(len(geometry.layers)))
 
 
+@dataclass(frozen=True)
+class AxisObservable(Observable):
+    """A quantity of one layer along one axis, from the centres of its cells.
+
+    Parameters
+    ----------
+    layer
+        Number of the layer, from 0 in the direction of the particle.
+    axis
+        Direction along which it is taken: ``eta``, ``phi``, or ``r``, the distance from the axis.
+    """
+
+    layer: int
+    axis: Direction = "eta"
+
+    axes: ClassVar[tuple[Direction, ...]] = ("eta", "phi")
+    """Directions along which `every` takes it."""
+
+    @classmethod
+    def every(cls, geometry: Calorimeter) -> tuple[Self, ...]:
+        """Return one observable for each axis and each layer, where the layer has such an axis."""
+        return tuple(
+            cls(number, axis)
+            for axis in cls.axes
+            for number, layer in enumerate(geometry.layers)
+            if layer_has(layer, axis)
+        )
+
+
+def layer_has(layer: Layer | RingLayer, axis: Direction) -> bool:
+    """Whether the cells of a layer differ along an axis: whole rings differ in r alone."""
+    return axis == "r" or not (isinstance(layer, RingLayer) and layer.n_alpha == 1)
+
+
+def check_layer(geometry: Calorimeter, layer: int) -> None:
+    """Raise `InputError` unless the calorimeter has a layer of this number."""
+    count = len(geometry.layers)
+    if not 0 <= layer < count:
+        raise InputError(
+            f"There is no layer {layer} in the calorimeter '{geometry.name}': "
+            f"its layers are 0 to {count - 1}."
+        )
+
+
 def layer_image(showers: Showers, layer: int) -> NDArray[np.float32]:
-    """Return the cells of one layer, (N, n_phi, n_eta) in MeV.
+    """Return the cells of one layer, (N, n_phi, n_eta) or (N, n_alpha, n_r), in MeV.
 
     Raises
     ------
     InputError
         The calorimeter has no such layer.
     """
-    count = len(showers.geometry.layers)
-    if not 0 <= layer < count:
-        raise InputError(
-            f"There is no layer {layer} in the calorimeter '{showers.geometry.name}': "
-            f"its layers are 0 to {count - 1}."
-        )
-    return showers.geometry.split(showers.cells)[layer]
+    check_layer(showers.geometry, layer)
+    first, wanted = showers.geometry.offsets[layer], showers.geometry.layers[layer]
+    return showers.cells[:, first : first + wanted.n_cells].reshape(len(showers), *wanted.shape)
+
+
+def flat(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return images (N, rows, columns) as rows of cells, (N, n_cells)."""
+    return image.reshape(len(image), image.shape[1] * image.shape[2])
 
 
 def divide(numerator: Floats, denominator: Floats) -> Floats:
@@ -114,6 +163,14 @@ def divide(numerator: Floats, denominator: Floats) -> Floats:
     result = np.full(numerator.shape, np.nan)
     np.divide(numerator, denominator, out=result, where=denominator > 0)
     return result
+
+
+def weighted_mean(weights: Floats, positions: Floats) -> Floats:
+    """Return the mean of positions (n,) with weights (N, n): (N,), nan where all weights vanish.
+
+    Sums row by row, so that the result of a shower does not depend on those beside it.
+    """
+    return divide((weights * positions).sum(axis=1), weights.sum(axis=1))
 
 
 def spread(weights: Floats, positions: Floats) -> Floats:
@@ -133,7 +190,5 @@ def spread(weights: Floats, positions: Floats) -> Floats:
     -------
         (N,) in the unit of the positions; nan where all weights vanish.
     """
-    total = weights.sum(axis=1)
-    mean = divide(weights @ positions, total)
-    distance = positions - mean[:, np.newaxis]
-    return np.sqrt(divide((weights * distance**2).sum(axis=1), total))
+    distance = positions - weighted_mean(weights, positions)[:, np.newaxis]
+    return np.sqrt(divide((weights * distance**2).sum(axis=1), weights.sum(axis=1)))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from caloforge.observables._shared import layer_energies
 from caloforge.observables.base import CALOGAN, Floats, ShowerObservable, spread
 from caloforge.showers import Showers
 
@@ -21,7 +22,7 @@ class DepthWidth(ShowerObservable):
 
     def __call__(self, showers: Showers) -> Floats:
         """Return sigma_sd, (N,) in layer numbers."""
-        energies = showers.layer_energies().astype(float)
+        energies = layer_energies(showers)
         return spread(energies, np.arange(energies.shape[1], dtype=float))
 
 

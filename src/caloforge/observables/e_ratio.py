@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from caloforge.observables.base import CALOGAN, Floats, LayerObservable, divide, layer_image
+from caloforge.observables.base import CALOGAN, Floats, LayerObservable, divide, flat, layer_image
 from caloforge.showers import Showers
 
 
@@ -34,11 +34,10 @@ class ERatio(LayerObservable):
 
     def __call__(self, showers: Showers) -> Floats:
         """Return E_ratio,i, (N,)."""
-        image = layer_image(showers, self.layer)
-        cells = image.reshape(len(image), -1).astype(float)
-        highest = cells.max(axis=1)
-        # A layer of one cell has no second highest one.
-        second = np.partition(cells, -2, axis=1)[:, -2] if cells.shape[1] > 1 else np.zeros_like(highest)
+        cells = flat(layer_image(showers, self.layer))
+        if cells.shape[1] == 1:  # there is no second cell
+            cells = np.pad(cells, ((0, 0), (1, 0)))
+        second, highest = np.partition(cells, -2, axis=1)[:, -2:].T.astype(float)
         return divide(highest - second, highest + second)
 
 

@@ -3,19 +3,16 @@
 from dataclasses import dataclass
 from typing import Literal, Self
 
-import numpy as np
-
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
-from caloforge.observables.base import CALOGAN, Floats, Observable, layer_image, spread
+from caloforge.observables._shared import Unit, moments
+from caloforge.observables.base import CALOGAN, Floats, Observable, check_layer
 from caloforge.segmentation import Layer, RingLayer
 from caloforge.showers import Showers
 
 _Direction = Literal["eta", "phi"]
-_Unit = Literal["cells", "mm"]
-_SUM_OVER: dict[_Direction, int] = {"eta": 1, "phi": 2}
-_LETTERS = {"eta": "η", "phi": "φ"}
-_UNITS: dict[type, _Unit] = {Layer: "cells", RingLayer: "mm"}
+_LETTERS: dict[_Direction, str] = {"eta": "η", "phi": "φ"}
+_UNITS: dict[type, Unit] = {Layer: "cells", RingLayer: "mm"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class LateralWidth(Observable):
 
     H holds the position of each cell along one axis: its number (as in Table IV) or its centre in mm.
     The width is 0 if only one column of cells is hit, and nan for an empty layer. Cells of rings have no
-    number along an axis, so their widths are in mm alone.
+    number along an axis, so their widths are in mm alone; those of whole rings are nan.
 
     Parameters
     ----------
@@ -38,7 +35,7 @@ class LateralWidth(Observable):
 
     layer: int
     axis: _Direction = "eta"
-    unit: _Unit = "cells"
+    unit: Unit = "cells"
 
     group = "width"
     citation = CALOGAN
@@ -47,7 +44,7 @@ class LateralWidth(Observable):
     def every(cls, geometry: Calorimeter) -> tuple[Self, ...]:
         """Return the widths of all layers, along eta and then along phi, in cells or, of rings, in mm."""
         units = [_UNITS[type(layer)] for layer in geometry.layers]
-        return tuple(cls(layer, axis, unit) for axis in _SUM_OVER for layer, unit in enumerate(units))
+        return tuple(cls(layer, axis, unit) for axis in _LETTERS for layer, unit in enumerate(units))
 
     @property
     def name(self) -> str:
@@ -72,22 +69,13 @@ class LateralWidth(Observable):
         InputError
             The calorimeter has no such layer, or cells of rings are to be counted.
         """
-        image, layer = layer_image(showers, self.layer), showers.geometry.layers[self.layer]
-        if isinstance(layer, RingLayer):
-            return spread(image.reshape(len(image), -1).astype(float), self._centres(layer))
-        return spread(image.sum(axis=_SUM_OVER[self.axis], dtype=float), self._positions(layer))
-
-    def _positions(self, layer: Layer) -> Floats:
-        axis = layer.eta if self.axis == "eta" else layer.phi
-        return np.arange(axis.n, dtype=float) if self.unit == "cells" else axis.middles
-
-    def _centres(self, layer: RingLayer) -> Floats:
-        if self.unit == "cells":
+        check_layer(showers.geometry, self.layer)
+        if self.unit == "cells" and isinstance(showers.geometry.layers[self.layer], RingLayer):
             raise InputError(
                 f"Layer {self.layer} consists of rings, whose cells have no number along {self.axis}: "
                 'take unit="mm".'
             )
-        return dict(zip(_SUM_OVER, layer.centres, strict=True))[self.axis].ravel()
+        return moments(showers, self.layer, self.axis, self.unit).spread.copy()
 
 
 ENTRY = LateralWidth

@@ -1,6 +1,7 @@
 """Share of a layer in the deposited energy."""
 
-from caloforge.observables.base import CALOGAN, Floats, LayerObservable, divide, layer_image
+from caloforge.observables._shared import layer_energies, layer_energy
+from caloforge.observables.base import CALOGAN, Floats, LayerObservable, divide
 from caloforge.showers import Showers
 
 
@@ -28,8 +29,7 @@ class LayerFraction(LayerObservable):
 
     def __call__(self, showers: Showers) -> Floats:
         """Return E_i / E_tot, (N,)."""
-        energy = layer_image(showers, self.layer).sum(axis=(1, 2), dtype=float)
-        return divide(energy, showers.cells.sum(axis=1, dtype=float))
+        return divide(layer_energy(showers, self.layer), layer_energies(showers).sum(axis=1))
 
 
 ENTRY = LayerFraction

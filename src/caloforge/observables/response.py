@@ -1,5 +1,6 @@
 """Deposited over incident energy."""
 
+from caloforge.observables._shared import layer_energies
 from caloforge.observables.base import CALOGAN, Floats, ShowerObservable, divide
 from caloforge.showers import Showers
 
@@ -19,7 +20,7 @@ class Response(ShowerObservable):
 
     def __call__(self, showers: Showers) -> Floats:
         """Return E_tot / E, (N,)."""
-        return divide(showers.layer_energies().sum(axis=1, dtype=float), showers.energy)
+        return divide(layer_energies(showers).sum(axis=1), showers.energy)
 
 
 ENTRY = Response

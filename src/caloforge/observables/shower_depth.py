@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from caloforge.observables._shared import layer_energies
 from caloforge.observables.base import CALOGAN, Floats, ShowerObservable, divide
 from caloforge.showers import Showers
 
@@ -18,7 +19,7 @@ class ShowerDepth(ShowerObservable):
 
     def __call__(self, showers: Showers) -> Floats:
         """Return s_d, (N,) in layer numbers."""
-        energies = showers.layer_energies().astype(float)
+        energies = layer_energies(showers)
         return divide(energies @ np.arange(energies.shape[1], dtype=float), energies.sum(axis=1))
 
 

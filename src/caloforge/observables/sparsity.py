@@ -1,8 +1,7 @@
 """How many cells of a layer are hit."""
 
-import numpy as np
-
-from caloforge.observables.base import Floats, LayerObservable, layer_image
+from caloforge.observables._thresholds import count
+from caloforge.observables.base import Floats, LayerObservable
 from caloforge.showers import Showers
 
 
@@ -30,7 +29,8 @@ class Sparsity(LayerObservable):
 
     def __call__(self, showers: Showers) -> Floats:
         """Return the fraction of hit cells, (N,)."""
-        return np.asarray((layer_image(showers, self.layer) > 0).mean(axis=(1, 2)), dtype=float)
+        hits = count(showers, self.layer, 0.0)
+        return hits / showers.geometry.layers[self.layer].n_cells
 
 
 ENTRY = Sparsity

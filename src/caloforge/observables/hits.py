@@ -1,0 +1,52 @@
+"""How many cells of a shower are hit."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from caloforge.geometry import Calorimeter
+from caloforge.observables._thresholds import THRESHOLDS, above_text, count, suffix
+from caloforge.observables.base import CALOCHALLENGE, Floats, ShowerObservable
+from caloforge.showers import Showers
+
+
+@dataclass(frozen=True)
+class Hits(ShowerObservable):
+    """Number of hits: the cells that hold energy, at least as much as a threshold of the read-out.
+
+    Parameters
+    ----------
+    threshold
+        In MeV. 0 counts every cell with energy.
+    """
+
+    threshold: float = 0.0
+
+    group = "cells"
+    symbol = r"n_\mathrm{hit}"
+    unit = "cells"
+    citation = CALOCHALLENGE
+
+    @classmethod
+    def every(cls, geometry: Calorimeter) -> tuple[Self, ...]:
+        """Return the numbers of hits for the thresholds in use."""
+        return tuple(cls(threshold) for threshold in THRESHOLDS)
+
+    @property
+    def name(self) -> str:
+        """``hits``, with its threshold if it has one."""
+        return "hits" + suffix(self.threshold)
+
+    @property
+    def label(self) -> str:
+        """The quantity in words."""
+        return "hits" + above_text(self.threshold)
+
+    def __call__(self, showers: Showers) -> Floats:
+        """Return the number of hits, (N,)."""
+        layers = range(len(showers.geometry.layers))
+        return np.asarray(sum(count(showers, layer, self.threshold) for layer in layers))
+
+
+ENTRY = Hits

@@ -1,0 +1,35 @@
+"""Energy in a layer."""
+
+from caloforge.observables._shared import layer_energy
+from caloforge.observables.base import CALOGAN, Floats, LayerObservable
+from caloforge.showers import Showers
+
+
+class LayerEnergy(LayerObservable):
+    r"""Layer energy :math:`E_i = \sum_\mathrm{cells} I_i`."""
+
+    group = "energy"
+    unit = "MeV"
+    citation = CALOGAN
+
+    @property
+    def name(self) -> str:
+        """``layer_energy_i``."""
+        return f"layer_energy_{self.layer}"
+
+    @property
+    def symbol(self) -> str:
+        """E_i."""
+        return f"E_{{{self.layer}}}"
+
+    @property
+    def label(self) -> str:
+        """The quantity in words."""
+        return f"energy in layer {self.layer}"
+
+    def __call__(self, showers: Showers) -> Floats:
+        """Return E_i, (N,) in MeV."""
+        return layer_energy(showers, self.layer)
+
+
+ENTRY = LayerEnergy

@@ -1,0 +1,35 @@
+"""Energy in a layer over the incident energy."""
+
+from caloforge.observables._shared import layer_energy
+from caloforge.observables.base import CALOCHALLENGE, Floats, LayerObservable, divide
+from caloforge.showers import Showers
+
+
+class LayerResponse(LayerObservable):
+    r"""Layer response :math:`E_i / E`: the share of the incident kinetic energy that a layer holds."""
+
+    group = "energy"
+    unit = ""
+    citation = CALOCHALLENGE
+
+    @property
+    def name(self) -> str:
+        """``layer_response_i``."""
+        return f"layer_response_{self.layer}"
+
+    @property
+    def symbol(self) -> str:
+        """E_i / E."""
+        return f"E_{{{self.layer}}}/E"
+
+    @property
+    def label(self) -> str:
+        """The quantity in words."""
+        return f"response of layer {self.layer}"
+
+    def __call__(self, showers: Showers) -> Floats:
+        """Return E_i / E, (N,)."""
+        return divide(layer_energy(showers, self.layer), showers.energy)
+
+
+ENTRY = LayerResponse

@@ -1,0 +1,38 @@
+"""Spread of a layer's energy in the distance from the axis."""
+
+from caloforge.observables._shared import moments
+from caloforge.observables.base import CALOCHALLENGE, Floats, LayerObservable
+from caloforge.showers import Showers
+
+
+class RadialWidth(LayerObservable):
+    r"""Radial width :math:`\sqrt{\sum_i r_i^2 E_i / E - \bar r^2}`, r_i the distance of cell i from the axis.
+
+    nan for an empty layer.
+    """
+
+    group = "width"
+    unit = "mm"
+    citation = CALOCHALLENGE
+
+    @property
+    def name(self) -> str:
+        """``radial_width_i``."""
+        return f"radial_width_{self.layer}"
+
+    @property
+    def symbol(self) -> str:
+        """Sigma_r with the layer."""
+        return rf"\sigma_{{r,{self.layer}}}"
+
+    @property
+    def label(self) -> str:
+        """The quantity in words."""
+        return f"width in r, layer {self.layer}"
+
+    def __call__(self, showers: Showers) -> Floats:
+        """Return the width, (N,) in mm."""
+        return moments(showers, self.layer, "r").spread.copy()
+
+
+ENTRY = RadialWidth

@@ -1,0 +1,45 @@
+"""Transverse size of the shower in one layer, corrected for the number of hits."""
+
+import numpy as np
+
+from caloforge.observables._shared import moments
+from caloforge.observables._thresholds import count
+from caloforge.observables.base import GEOMETRY_AWARE, AxisObservable, Floats, divide
+from caloforge.showers import Showers
+
+_LETTERS = {"eta": "η", "phi": "φ"}
+
+
+class ShowerWidth(AxisObservable):
+    r"""Shower width :math:`\sigma_\eta = \sqrt{\sum_i E_i (\eta_i - \bar\eta)^2 / (\frac{M-1}{M} E)}`.
+
+    E is the energy of the layer, M the number of its cells with energy, eta_i the middle of a cell in mm;
+    likewise in phi. nan where fewer than two cells are hit. The lateral width times sqrt(M / (M - 1)).
+    """
+
+    group = "width"
+    unit = "mm"
+    citation = f"{GEOMETRY_AWARE}, Eq. 2"
+
+    @property
+    def name(self) -> str:
+        """``shower_width_i_axis``."""
+        return f"shower_width_{self.layer}_{self.axis}"
+
+    @property
+    def symbol(self) -> str:
+        """Sigma with the axis and the layer."""
+        return rf"\sigma_{{\{self.axis},{self.layer}}}"
+
+    @property
+    def label(self) -> str:
+        """The quantity in words."""
+        return f"shower width in {_LETTERS[self.axis]}, layer {self.layer}"
+
+    def __call__(self, showers: Showers) -> Floats:
+        """Return sigma, (N,) in mm."""
+        hits = count(showers, self.layer, 0.0)
+        return moments(showers, self.layer, self.axis).spread * np.sqrt(divide(hits, hits - 1))
+
+
+ENTRY = ShowerWidth

@@ -1,0 +1,25 @@
+"""Energy that the cells hold."""
+
+import numpy as np
+
+from caloforge.observables._shared import layer_energies
+from caloforge.observables.base import CALOGAN, Floats, ShowerObservable
+from caloforge.showers import Showers
+
+
+class TotalEnergy(ShowerObservable):
+    r"""Deposited energy :math:`E_\mathrm{tot} = \sum_i E_i`."""
+
+    group = "energy"
+    name = "total_energy"
+    symbol = r"E_\mathrm{tot}"
+    label = "deposited energy"
+    unit = "MeV"
+    citation = CALOGAN
+
+    def __call__(self, showers: Showers) -> Floats:
+        """Return E_tot, (N,) in MeV."""
+        return np.asarray(layer_energies(showers).sum(axis=1))
+
+
+ENTRY = TotalEnergy
