@@ -1,0 +1,29 @@
+"""Classifiers that tell two samples of showers apart: one file a classifier.
+
+>>> from caloforge.metrics import classifiers
+>>> score = classifiers.load("boosted")(reference, generated, trials=5)
+>>> score.auc.value, score.auc.error, score.auc.floor
+"""
+
+import importlib
+from typing import cast
+
+from caloforge import catalog
+from caloforge.errors import CatalogError
+from caloforge.metrics.classifiers.base import Classifier, ClassifierScore, Trial
+
+__all__ = ["Classifier", "ClassifierScore", "Trial", "load", "names"]
+
+_FOLDER = "metrics/classifiers"
+
+
+def names() -> list[str]:
+    """Return the names of all classifiers, sorted."""
+    return catalog.names(_FOLDER)
+
+
+def load(name: str) -> Classifier:
+    """Return a classifier; raises `CatalogError` if there is none of this name."""
+    if name not in names():
+        raise CatalogError(catalog.unknown(name, names(), what="classifiers"))
+    return cast(Classifier, importlib.import_module(f"{__name__}.{name}").ENTRY)
