@@ -33,13 +33,14 @@ def stack(layers: int, *, visible: tuple[str, ...] = ("absorber", "active"), **c
     )
 
 
-def by_the_book(geometry: Calorimeter, pdg: int, n: int = 3) -> Showers:
+def by_the_book(geometry: Calorimeter, pdg: int, n: int = 3, theta: float = 0.0) -> Showers:
     """Showers whose layers hold what the gamma distribution says, in their first cells."""
     t_max = profile.maximum(np.full(n, ENERGY), pdg, profile.matter(geometry))
-    shares = np.diff(profile.contained(profile.depths(geometry), t_max), axis=1)
+    along = profile.depths(geometry) / np.cos(theta)
+    shares = np.diff(profile.contained(along, t_max), axis=1)
     cells = np.zeros((n, geometry.n_cells), np.float32)
     cells[:, list(geometry.offsets[:-1])] = ENERGY * shares * profile.visible_share(geometry)
-    return Showers(geometry, cells, ENERGY, pdg)
+    return Showers(geometry, cells, ENERGY, pdg, (theta, 0.0))
 
 
 @pytest.mark.parametrize(("pdg", "begin"), [(11, -0.5), (-11, -0.5), (22, 0.5)])
@@ -47,6 +48,16 @@ def test_the_maximum_grows_with_the_logarithm(pdg: int, begin: float) -> None:
     material = profile.matter(stack(80))
     energies = material.critical_energy * np.exp([3.0, 5.0, 7.0])
     np.testing.assert_allclose(profile.maximum(energies, pdg, material), np.array([3.0, 5.0, 7.0]) + begin)
+
+
+@pytest.mark.parametrize("theta", [0.3, np.pi / 4, 1.0])
+def test_a_tilted_shower_is_shorter_along_z(theta: float) -> None:
+    showers = by_the_book(stack(80), 11, theta=theta)
+    found = profile.longitudinal(showers)
+    np.testing.assert_allclose(found.share, profile.textbook(showers, found.edges), rtol=1e-4)
+    t_max, _ = profile.found_maximum(showers)
+    expected = profile.maximum(ENERGY, 11, profile.matter(showers.geometry)) * np.cos(theta)
+    assert t_max == pytest.approx(float(expected), abs=0.02)
 
 
 @pytest.mark.parametrize("pdg", [11, 22])

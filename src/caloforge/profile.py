@@ -1,7 +1,7 @@
 """Where electromagnetic showers leave their energy, beside what the textbook says.
 
-Depths are in radiation lengths of the calorimeter's mean material, radii in its Molière radii. The formulas
-are those of the Particle Data Group, Review of Particle Physics 2024, Sec. 34.5.
+Depths are along z, in radiation lengths of the calorimeter's mean material, so that the shower of a particle
+with the angle theta to it is shorter by cos(theta); radii are in its Molière radii. The formulas are those of the Particle Data Group, Review of Particle Physics 2024, Sec. 34.5.
 
 Where only a part of the material is visible, layers are weighted with the share of the ionisation loss that
 is visible in them, so that a calorimeter with plates of several thicknesses has about one profile (the signal
@@ -141,7 +141,7 @@ def uncertainty(t_max: Floats | float) -> Floats:
     return 0.05 * np.asarray(t_max, dtype=float) + 0.25
 
 
-def contained(t: Floats, t_max: Floats) -> Floats:
+def contained(t: Floats, t_max: Floats, slope: Floats | float = 1.0) -> Floats:
     """Return the share of the energy up to depth t: the gamma distribution of PDG, Eq. 34.35, with b = 0.5.
 
     Parameters
@@ -149,13 +149,21 @@ def contained(t: Floats, t_max: Floats) -> Floats:
     t
         (T,) in radiation lengths.
     t_max
-        Depths of the showers' maxima, (N,).
+        Depths of the showers' maxima along their own axes, (N,).
+    slope
+        Cosines of the angles between the showers' axes and the depth, (N,) or one for all.
 
     Returns
     -------
         (N, T)
     """
-    return np.asarray(gammainc(1 + _SHAPE * t_max[:, None], _SHAPE * t[None, :]), dtype=float)
+    along = t[None, :] / np.broadcast_to(slope, t_max.shape)[:, None]
+    return np.asarray(gammainc(1 + _SHAPE * t_max[:, None], _SHAPE * along), dtype=float)
+
+
+def slopes(showers: Showers) -> Floats:
+    """Return cos(theta) of every incident particle, (N,): the way along z for one along its axis."""
+    return np.cos(showers.direction[:, 0].astype(float))
 
 
 def textbook(showers: Showers, edges: Floats) -> Floats:
@@ -169,9 +177,10 @@ def textbook(showers: Showers, edges: Floats) -> Floats:
         As `electromagnetic` and `matter`.
     """
     chosen = electromagnetic(showers)
-    t_max = maximum(chosen.energy, chosen.pdg, matter(chosen.geometry))
-    inside = contained(depths(chosen.geometry)[-1:], t_max)
-    return np.asarray((np.diff(contained(edges, t_max), axis=1) / inside).mean(axis=0) / np.diff(edges))
+    t_max, slope = maximum(chosen.energy, chosen.pdg, matter(chosen.geometry)), slopes(chosen)
+    inside = contained(depths(chosen.geometry)[-1:], t_max, slope)
+    shares = np.diff(contained(edges, t_max, slope), axis=1) / inside
+    return np.asarray(shares.mean(axis=0) / np.diff(edges))
 
 
 def longitudinal(showers: Showers) -> Longitudinal:
@@ -204,7 +213,8 @@ def found_maximum(showers: Showers) -> tuple[float, float]:
     chosen = electromagnetic(showers)
     edges, shares = depths(chosen.geometry), _shares(chosen)
     height = shares.mean(axis=0) / np.diff(edges)
-    used = (edges[:-1] >= _FIRST) & (height >= _AROUND * np.nanmax(height))
+    first = _FIRST * slopes(chosen).mean()
+    used = (edges[:-1] >= first) & (height >= _AROUND * np.nanmax(height))
     if used.sum() < _FEWEST_LAYERS:
         return np.nan, np.nan
     blocks = np.arange(len(shares)) % min(_BLOCKS, len(shares))

@@ -11,7 +11,7 @@ from caloforge.showers import Showers
 
 def test_axes_have_units_and_the_textbook_is_there(make_showers) -> None:
     left, right = plots.profile(make_showers(4)).axes
-    assert left.get_xlabel() == "depth $t$  [$X_0$ = 15.6 mm]"
+    assert left.get_xlabel() == "depth $t$ along $z$  [$X_0$ = 15.6 mm]"
     assert "per $X_0$" in left.get_ylabel()
     assert right.get_xlabel() == "radius  [$R_M$ = 35.5 mm]"
     names = [text.get_text() for text in left.get_legend().get_texts()]

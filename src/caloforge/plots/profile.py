@@ -55,7 +55,9 @@ def profile(showers: Showers, beside: Showers | None = None) -> Figure:
                 draw(axes, sample, name, colour)
         _draw_textbook_containment(right)
         size = f"$X_0$ = {material.radiation_length:.3g} mm"
-        left.set(xlabel=f"depth $t$  [{size}]", ylabel=r"$(1/E)\;\mathrm{d}E/\mathrm{d}t$  [per $X_0$]")
+        left.set(
+            xlabel=f"depth $t$ along $z$  [{size}]", ylabel=r"$(1/E)\;\mathrm{d}E/\mathrm{d}t$  [per $X_0$]"
+        )
         right.set_xlabel(f"radius  [$R_M$ = {material.moliere_radius:.3g} mm]")
         right.set(ylabel="share of the energy within", xlim=(0, _WIDEST), ylim=(0, 1.02))
         left.set_ylim(0, 1.3 * left.dataLim.y1)
@@ -82,7 +84,8 @@ def _draw_textbook(axes: Axes, showers: Showers) -> None:
     fine = np.linspace(0.0, edges[-1], _POINTS + 1)
     curve, middles = physics.textbook(some, fine), (fine[:-1] + fine[1:]) / 2
     t_max = float(middles[np.argmax(curve)])
-    error = float(physics.uncertainty(t_max))
+    slope = float(physics.slopes(some).mean())
+    error = slope * float(physics.uncertainty(t_max / slope))
     axes.axvspan(t_max - error, t_max + error, color="#E4E4E4", linewidth=0, zorder=0)
     label = f"PDG: maximum at {t_max:.1f} ± {error:.1f} $X_0$"
     axes.plot(middles, curve, color="black", linewidth=1.1, label=label)
