@@ -128,6 +128,15 @@ def test_the_time_of_each_new_shower_is_told_but_for_the_first_of_a_worker(tmp_p
     assert np.isnan(times).tolist() == [True] + [False] * 5
     assert (times[1::2] > 5 * times[2::2].mean()).all()  # those of 3 GeV beside those of 0.1 GeV
     assert done.simulated == 6
+    typical = 1e3 * times[1:].sum() / (3 * 3.0 + 2 * 0.1)  # ms for showers number 3 to 7
+    assert done.ms_per_GeV == pytest.approx(typical)
+
+
+def test_the_cost_is_not_that_of_the_preparations(tmp_path: Path) -> None:
+    out = tmp_path / "showers.h5"
+    for _ in ("made", "there already"):
+        done = simulate.run(FINE, POSITRON, Spectrum.listed([3000]), 1, out, physics="em", seed=5)
+        assert math.isnan(done.ms_per_GeV)
 
 
 def test_commands_reach_geant4_and_the_provenance(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """``caloforge simulate``."""
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -86,7 +87,9 @@ def command(
 def _say(done: "Summary") -> None:
     say(f"{done.path}: {done.showers:,} showers, {done.simulated:,} of them new")
     if done.simulated:
-        say(f"{done.ms_per_GeV:.1f} ms of processor time per GeV, {done.seconds:.0f} s in all")
+        typical = math.isfinite(done.ms_per_GeV)
+        cost = f"{done.ms_per_GeV:.3g} ms of processor time per GeV, " if typical else ""
+        say(f"{cost}{done.seconds:.0f} s in all")
     if done.crashes:
         say(f"{done.crashes} crashed workers were replaced; their logs are in {done.path}.shards")
     if done.skipped:

@@ -52,7 +52,7 @@ class Summary:
     skipped
         Numbers of the showers that it lacks, because Geant4 crashed three times in each.
     ms_per_GeV
-        Processor time for each GeV of incident energy; nan when none are new.
+        Processor time for each GeV of incident energy, as `seconds_per_shower` has it; nan where that has none.
     seconds
         Wall-clock time.
     crashes
@@ -174,10 +174,17 @@ def _run(job: Job, n: int, out: Path, crew: "_Crew", progress: Progress) -> Summ
             folder.clear()
             raise
         skipped = _join(folder, out, n, job.physics)
-    cost = 1e6 * effort.seconds / ledger.energy if ledger.energy > 0 else math.nan
-    seconds = time.monotonic() - begin
     new = ledger.seconds
+    lacking = set(skipped)
+    made = [number for shard in shards for number in range(*shard) if number not in lacking]
+    cost, seconds = _ms_per_gev(new, energies[made]), time.monotonic() - begin
     return Summary(out, n - len(skipped), len(new), skipped, cost, seconds, effort.crashes, new)
+
+
+def _ms_per_gev(seconds: npt.NDArray[np.float64], energies: npt.NDArray[np.float64]) -> float:
+    """The cost of showers of these energies in MeV, without those that also prepare what others use."""
+    typical = np.isfinite(seconds)
+    return float(1e6 * seconds[typical].sum() / energies[typical].sum()) if typical.any() else math.nan
 
 
 @dataclass(frozen=True)
