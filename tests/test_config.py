@@ -7,9 +7,8 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from caloforge import catalog, config
+from caloforge import config
 from caloforge.errors import ConfigError
-from caloforge.geometry import Calorimeter
 
 
 @config.strict_dataclass
@@ -61,10 +60,3 @@ def test_mistakes_are_named(tmp_path: Path, content: str, answer: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no\.toml"):
         config.load(Outer, tmp_path / "no.toml")
-
-
-@pytest.mark.parametrize("name", catalog.names("geometries"))
-def test_toml_is_read_as_it_was_written(tmp_path: Path, name: str) -> None:
-    content = Calorimeter.load(name).to_dict()
-    (tmp_path / "copy.toml").write_text(config.to_toml(content), encoding="utf-8")
-    assert Calorimeter.load(tmp_path / "copy.toml").to_dict() == content

@@ -10,26 +10,37 @@ import pytest
 from caloforge import catalog, materials
 from caloforge.geometry import Calorimeter, rebin_cells
 from caloforge.showers import Showers
+from tests.conftest import MakeShowers
 
 ARM = [name for name in catalog.names("geometries") if name.startswith("arm_")]
 MIDDLE = {"12x12": (12, 12), "48x24": (24, 48), "48x48": (48, 48), "36x48": (48, 36)}
 
 
 @pytest.fixture(scope="module")
-def fine_showers(geant4_showers: Path) -> dict[int, Showers]:
-    """Real showers on the fine grid, some of each particle."""
+def geant4_on_the_fine_grid(geant4_showers: Path) -> list[Showers]:
+    """Real showers, some of each particle."""
     fine = Calorimeter.load("calogan_fine")
 
     def read(name: str, pdg: int) -> Showers:
         with h5py.File(geant4_showers / f"fine_{name}.h5") as file:
             rows = file["indptr"][:21]
+            index, value = file["index"][: rows[-1]], file["value"][: rows[-1]]
             cells = np.zeros((20, fine.n_cells), np.float32)
-            cells[np.repeat(np.arange(20), np.diff(rows)), file["index"][: rows[-1]]] = file["value"][
-                : rows[-1]
-            ]
+            cells[np.repeat(np.arange(20), np.diff(rows)), index] = value
             return Showers(fine, cells, file["energy"][:20], pdg)
 
-    return {pdg: read(name, pdg) for name, pdg in (("eplus", -11), ("gamma", 22), ("piplus", 211))}
+    return [read(name, pdg) for name, pdg in (("eplus", -11), ("gamma", 22), ("piplus", 211))]
+
+
+@pytest.fixture(scope="module")
+def made_up(make_showers: MakeShowers) -> list[Showers]:
+    return [make_showers(20, Calorimeter.load("calogan_fine"), occupancy=0.05)]
+
+
+@pytest.fixture(params=["made_up", "geant4_on_the_fine_grid"])
+def fine_showers(request: pytest.FixtureRequest) -> list[Showers]:
+    samples: list[Showers] = request.getfixturevalue(request.param)
+    return samples
 
 
 def test_the_paper_has_eight_inner_and_four_middle_layers() -> None:
@@ -56,9 +67,9 @@ def test_the_transition_region_has_larger_cells_on_the_left() -> None:
 
 
 @pytest.mark.parametrize("name", [*ARM, "calogan"])
-def test_all_are_read_out_of_one_file_without_loss(name: str, fine_showers: dict[int, Showers]) -> None:
+def test_all_are_read_out_of_one_file_without_loss(name: str, fine_showers: list[Showers]) -> None:
     geometry = Calorimeter.load(name)
-    for fine in fine_showers.values():
+    for fine in fine_showers:
         coarse = fine.rebin(geometry)
         assert coarse.geometry == geometry
         np.testing.assert_allclose(
@@ -68,12 +79,12 @@ def test_all_are_read_out_of_one_file_without_loss(name: str, fine_showers: dict
         np.testing.assert_array_equal(coarse.energy, fine.energy)
 
 
-def test_a_read_out_of_a_read_out_is_the_same(fine_showers: dict[int, Showers]) -> None:
+def test_a_read_out_of_a_read_out_is_the_same(fine_showers: list[Showers]) -> None:
     fine, middle = Calorimeter.load("calogan_fine"), Calorimeter.load("arm_192x12_36x48")
     plain = Calorimeter.load("calogan").to_dict()
     plain["layers"][0]["phi"]["bins"] = 6
     coarse = Calorimeter.from_dict(plain)
-    for showers in fine_showers.values():
+    for showers in fine_showers:
         twice = rebin_cells(rebin_cells(showers.cells, fine, middle), middle, coarse)
         np.testing.assert_allclose(twice, rebin_cells(showers.cells, fine, coarse), rtol=1e-6)
 

@@ -262,3 +262,15 @@ def test_a_read_out_may_have_no_material(small):
     assert geometry.slabs == ()
     assert geometry.depth == small.depth
     assert Calorimeter.from_dict(geometry.to_dict()) == geometry
+
+
+@pytest.mark.parametrize("name", catalog.names("geometries"))
+def test_toml_is_read_as_it_was_written(tmp_path, name):
+    geometry = Calorimeter.load(name)
+    (tmp_path / "copy.toml").write_text(geometry.to_toml(), encoding="utf-8")
+    assert Calorimeter.load(tmp_path / "copy.toml") == geometry
+
+
+def test_toml_says_once_what_repeats():
+    for name, blocks in {"ild_ecal": 2, "ild_hcal": 1, "calochallenge_3": 1, "calogan": 3}.items():
+        assert Calorimeter.load(name).to_toml().count("[[layers]]") == blocks

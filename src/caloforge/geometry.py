@@ -83,6 +83,19 @@ def _written_out(layer: object) -> list[object]:
     return [{**rest, "z": [float(low + step), float(high + step)]} for step in steps]
 
 
+def _folded(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Write equal layers behind each other as one with ``repeat``: undoes `_written_out`."""
+    folded: list[dict[str, Any]] = []
+    for layer in layers:
+        last = folded[-1] if folded else {}
+        longer = {**last, "repeat": last.get("repeat", 1) + 1}
+        if last and _written_out(longer)[-1] == layer:
+            folded[-1] = longer
+        else:
+            folded.append(layer)
+    return folded
+
+
 @strict_dataclass
 class Calorimeter:
     """A sampling calorimeter and its read-out.
@@ -175,6 +188,11 @@ class Calorimeter:
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary of JSON's types that holds everything."""
         return {**config.to_dict(self), "layers": [layer.to_dict() for layer in self.layers]}
+
+    def to_toml(self) -> str:
+        """Return the content of a TOML file that `load` reads as this calorimeter."""
+        content = self.to_dict()
+        return config.to_toml({**content, "layers": _folded(content["layers"])})
 
     @property
     def slabs(self) -> tuple[Slab, ...]:

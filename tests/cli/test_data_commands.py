@@ -139,3 +139,13 @@ def test_mistakes_end_in_a_sentence(run, make_showers, calogan_fine, tmp_path):
         assert sentence in messages
         assert "Traceback" not in messages
         assert sorted(tmp_path.iterdir()) == before
+
+
+def test_rebin_does_not_replace_what_it_reads(run, make_showers, calogan_fine, tmp_path):
+    file = tmp_path / "fine.h5"
+    make_showers(2, calogan_fine, occupancy=0.01).save(file)
+    before = file.read_bytes()
+    code, _, err = run("rebin", file, "calogan", "-o", file)
+    assert code == 2
+    assert "name another output" in err
+    assert file.read_bytes() == before

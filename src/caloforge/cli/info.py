@@ -37,7 +37,6 @@ def command(
     """
     from caloforge import catalog
     from caloforge.atomic import written_aside
-    from caloforge.config import to_toml
     from caloforge.geometry import Calorimeter
 
     if what in catalog.names("geometries") or what.endswith((".toml", ".xml")):
@@ -47,7 +46,7 @@ def command(
         geometry = _look_into(Path(what))
     if toml is not None:
         with written_aside(toml) as partial:
-            partial.write_text(to_toml(geometry.to_dict()), encoding="utf-8")
+            partial.write_text(geometry.to_toml(), encoding="utf-8")
         say(f"\n{toml}: the description of {geometry.name}")
 
 

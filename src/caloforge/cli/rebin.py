@@ -19,10 +19,15 @@ def command(
 
     [bold]Example[/bold]: caloforge rebin eplus_fine.h5 calogan -o eplus.h5
     """
+    from caloforge.errors import InputError
     from caloforge.formats import open_any
     from caloforge.geometry import Calorimeter
     from caloforge.showers import ShowerWriter
 
+    if output.exists() and output.samefile(file):
+        raise InputError(
+            f"{output} would be replaced by its own sums, which can't be undone: name another output."
+        )
     coarse = Calorimeter.load(geometry)
     with open_any(file) as source:
         start = source.read(0, 0).rebin(coarse)  # refuses a grid that does not fit before anything is written
