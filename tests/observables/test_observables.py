@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.mathtext import MathTextParser
 
 from caloforge import catalog
 from caloforge.errors import InputError
@@ -151,6 +152,10 @@ class TestEveryKind:
             assert "arXiv" in observable.citation or "Phys. Rev. D" in observable.citation
             assert observable.unit in ("", "cells", "layers", "MeV", "mm")
             assert observable.group in GROUPS
+
+    def test_has_a_symbol_that_can_be_drawn(self, kind: str) -> None:
+        for observable in of_kind(kind):
+            MathTextParser("path").parse(f"${observable.symbol}$")
 
     def test_of_no_showers_gives_no_number(self, kind: str) -> None:
         none = Showers(CALOGAN, np.zeros((0, CALOGAN.n_cells)), [], [])
