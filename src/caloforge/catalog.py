@@ -1,7 +1,8 @@
 """A folder is its own catalogue: what lies in it can be named, and nothing has to be registered.
 
 Folders of data (``geometries``, ``samples``, ``weights``) give paths; folders of modules (``models``,
-``formats``, ``observables``, ``metrics``) give the object that a module names ``ENTRY``.
+``formats``, ``observables``, ``metrics``, ``metrics/classifiers``) give the object that a module names
+``ENTRY``. Modules without one are what the entries of a folder share.
 """
 
 import difflib
@@ -13,7 +14,6 @@ from typing import Any
 from caloforge.errors import CatalogError
 
 _DATA = {"geometries": ".toml", "samples": ".h5", "weights": ".json"}
-_SHARED = {"base", "layers"}
 
 
 def names(folder: str) -> list[str]:
@@ -22,14 +22,15 @@ def names(folder: str) -> list[str]:
     Parameters
     ----------
     folder
-        A folder of the package: geometries, samples, weights, models, formats, observables, metrics.
+        A folder of the package: geometries, samples, weights, models, formats, observables, metrics,
+        metrics/classifiers.
     """
     suffix = _DATA.get(folder, ".py")
-    stems = (Path(item.name) for item in files("caloforge").joinpath(folder).iterdir())
+    items = (item for item in files("caloforge").joinpath(folder).iterdir() if item.name.endswith(suffix))
     return sorted(
-        path.stem
-        for path in stems
-        if path.suffix == suffix and not path.name.startswith("_") and path.stem not in _SHARED
+        item.name.removesuffix(suffix)
+        for item in items
+        if folder in _DATA or "\nENTRY = " in item.read_text(encoding="utf-8")
     )
 
 
@@ -46,7 +47,7 @@ def load(folder: str, name: str) -> Any:
         raise CatalogError(unknown(name, known, what=folder))
     if folder in _DATA:
         return Path(str(files("caloforge").joinpath(folder, name + _DATA[folder])))
-    return importlib.import_module(f"caloforge.{folder}.{name}").ENTRY
+    return importlib.import_module(f"caloforge.{folder.replace('/', '.')}.{name}").ENTRY
 
 
 def unknown(name: str, known: list[str], what: str) -> str:
