@@ -1,0 +1,157 @@
+"""A shower library: the showers that it was given, drawn again at other energies.
+
+The oldest fast simulation, and what a network has to beat: from a library of N showers come showers that are
+right in every detail, and yet no more than those N, their mirror images and what lies between their energies.
+"""
+
+import copy
+import math
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from caloforge.config import strict_dataclass
+from caloforge.geometry import Calorimeter
+from caloforge.models.base import Batch, GenerativeModel
+
+_ONE = 1 << 14  # what a share of 1 is stored as: 16 bits then reach from 4 down to below a billionth of a GeV
+
+
+@strict_dataclass
+class Config:
+    """The shower library; energies in GeV.
+
+    Attributes
+    ----------
+    particles
+        Names of the particles that the labels count.
+    energy_range
+        Incident energies of the showers.
+    nearest
+        Showers next in energy among which one is drawn.
+    """
+
+    particles: tuple[str, ...] = Field(default=("e+",), min_length=1)
+    energy_range: tuple[float, float] = (1.0, 100.0)
+    nearest: int = Field(default=5, gt=0)
+
+
+class Library(nn.Module):
+    """The showers, and how one is chosen.
+
+    Shares of the incident energy are stored in 16 bits with a sign and an exponent (relative rounding below
+    0.05 %), which halves the library.
+    """
+
+    shares: Tensor
+    log_energy: Tensor
+    label: Tensor
+    symmetries: Tensor
+
+    def __init__(self, config: Config, geometry: Calorimeter) -> None:
+        super().__init__()
+        self.nearest = config.nearest
+        self.register_buffer("shares", torch.empty(0, geometry.n_cells, dtype=torch.float16))
+        self.register_buffer("log_energy", torch.empty(0))
+        self.register_buffer("label", torch.empty(0, dtype=torch.int64))
+        self.register_buffer("symmetries", torch.from_numpy(geometry.symmetries()), persistent=False)
+        self.register_load_state_dict_pre_hook(_make_room)  # type: ignore[no-untyped-call]
+
+    def __len__(self) -> int:
+        return len(self.log_energy)
+
+    def add(self, batch: Batch) -> None:
+        """Take showers in that are not there yet, in whatever mirror image."""
+        shares = (batch.cells / batch.energy.unsqueeze(1) * _ONE).clamp(max=torch.finfo(torch.float16).max)
+        new = {"shares": shares.half(), "log_energy": batch.energy.log(), "label": batch.label}
+        fresh = self._strangers(new)
+        for name, values in new.items():
+            setattr(self, name, torch.cat([getattr(self, name), values[fresh]]))
+
+    def _strangers(self, new: dict[str, Tensor]) -> Tensor:
+        """Return which showers differ from all that are there in energy, particle or highest cell."""
+        known = {name: getattr(self, name) for name in new}
+        if not len(self):
+            return torch.ones_like(new["label"], dtype=torch.bool)
+        marks = [
+            torch.stack(
+                [each["log_energy"], each["label"].float(), each["shares"].amax(dim=1).float()], dim=1
+            )
+            for each in (new, known)
+        ]
+        same = (marks[0][:, None] == marks[1]).all(dim=2)
+        return ~same.any(dim=1)
+
+    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
+        """(N, 2), (N,) MeV, (N,) -> (N, n_cells) MeV: one of the nearest showers, rescaled and mirrored."""
+        if not len(self):
+            return energy.new_zeros(len(energy), self.shares.shape[1])
+        uniform = 0.5 * (1 + torch.erf(noise / math.sqrt(2)))
+        other = label.unsqueeze(1) != self.label
+        distance = (energy.log().unsqueeze(1) - self.log_energy).abs()
+        distance = distance.masked_fill(other, math.inf)
+        near = min(self.nearest, len(self))
+        found = torch.topk(distance, near, largest=False).indices
+        candidates = (~other).sum(dim=1).clamp(min=1, max=near)
+        rank = _pick(uniform[:, 0], candidates)
+        row = found.gather(1, rank.unsqueeze(1)).squeeze(1)
+        flip = self.symmetries[_pick(uniform[:, 1], torch.full_like(label, len(self.symmetries)))]
+        shares = self.shares[row].float().gather(1, flip)
+        return shares * (energy / _ONE).unsqueeze(1)
+
+
+def _pick(uniform: Tensor, number: Tensor) -> Tensor:
+    """Turn uniform numbers from 0 to 1 into whole ones below ``number``."""
+    return torch.minimum((uniform * number).long(), number - 1)
+
+
+def _make_room(library: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Let a library take in another's showers, however many these are."""
+    for name in ("shares", "log_energy", "label"):
+        if prefix + name in state:
+            setattr(library, name, torch.empty_like(state[prefix + name]))
+
+
+class ShowerLibrary(GenerativeModel):
+    """A library of showers: the nearest in energy, rescaled to the energy that is asked for, and mirrored.
+
+    Nearest is meant in the logarithm of the energy, since a shower's energies are multiplied; among a few
+    nearest the noise chooses. One pass over the showers is the whole training; what later passes bring again
+    is left out.
+    """
+
+    noise_size = 2
+
+    def __init__(self, config: Config, geometry: Calorimeter) -> None:
+        super().__init__(config, geometry)
+        self.config: Config = config
+        self.library = Library(config, geometry)
+
+    @property
+    def sampled(self) -> nn.Module:
+        """Nothing: of showers there is no running average."""
+        return nn.Identity()
+
+    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
+        """Turn noise (N, 2), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
+        cells: Tensor = self.library(noise, energy, label)
+        return cells
+
+    def sampler(self) -> nn.Module:
+        """Return a copy of the library."""
+        return copy.deepcopy(self.library).eval()
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return none: nothing is fitted."""
+        return {}
+
+    def training_step(self, batch: Batch, optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
+        """Take the showers of the batch into the library."""
+        self.library.add(batch)
+        return {"showers": torch.tensor(float(len(self.library)))}
+
+
+ShowerLibrary.Config = Config
+ENTRY = ShowerLibrary
