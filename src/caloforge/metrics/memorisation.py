@@ -1,0 +1,301 @@
+"""Has a generator learned showers by heart? Copies, and distances to its training set and to other showers.
+
+A shower is taken as the shares of its energy in the cells, so that incident energy plays no role, and showers
+that are each other's mirror images are the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from caloforge.errors import InputError
+from caloforge.geometry import Calorimeter
+from caloforge.metrics.base import Floats
+from caloforge.metrics.floor import Score
+from caloforge.showers import Showers
+
+NAME = "memorisation"
+LABEL = "generated showers nearer to the training set than to held-out showers"
+CITATION = "Meehan, Chaudhuri, Dasgupta, AISTATS 2020, arXiv:2004.05675 (data-copying test)"
+
+LEAST = 100
+_COPY = 1e-4
+"""Shares of energy may differ by so much in all between a shower and its copy: rounding of file formats."""
+_SIGNS = 8
+"""Numbers that a shower and its copies have in common, by which they find each other."""
+_OPERATIONS = 1e11
+"""What all distances together may cost; calorimeters with very many cells are judged by fewer showers."""
+_FAR = 5.0
+_BLOCK = 1024
+
+_Rows = NDArray[np.intp]
+_Roots = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Showers that are copies of others, but for flips and a factor in energy.
+
+    Attributes
+    ----------
+    generated
+        Numbers of the showers that are copies, ascending.
+    original
+        Number of the shower that each one is a copy of.
+    of
+        Showers that were looked at.
+    """
+
+    generated: _Rows
+    original: _Rows
+    of: int
+
+    @property
+    def share(self) -> float:
+        """Part of the showers that are copies."""
+        return len(self.generated) / self.of
+
+    def sentence(self, originals: str) -> str:
+        """Say it in words; ``originals`` names what they are copies of, in the plural."""
+        if not len(self.generated):
+            return f"No generated showers are copies of {originals}."
+        share = f"{100 * self.share:.3g} % of the generated showers are copies of {originals}"
+        return f"{share} ({len(self.generated):,} of {self.of:,}), but for flips and a factor in energy."
+
+
+@dataclass(frozen=True)
+class MemorisationScore:
+    """Whether generated showers were learned by heart.
+
+    Attributes
+    ----------
+    score
+        Share of the generated showers that are nearer to the training set than to as many held-out ones; its
+        floor is 1/2, which further showers of the reference give.
+    training, held_out
+        Generated showers that are copies of a training shower, or of a held-out one.
+    repeated
+        Generated showers that are copies of another generated one.
+    distances
+        Distance of each shower to its nearest neighbour, by what is compared.
+    """
+
+    score: Score
+    training: Copies
+    held_out: Copies
+    repeated: Copies
+    distances: Mapping[str, Floats]
+
+    @property
+    def ratio(self) -> float:
+        """Median distance to the training set, of generated showers over that of held-out ones."""
+        generated, held_out = (self.distances[f"{name} to training"] for name in ("generated", "held-out"))
+        return float(np.median(generated) / np.median(held_out))
+
+    @property
+    def found(self) -> bool:
+        """Whether there are copies, or generated showers too near to the training set."""
+        copied = any(len(one.generated) for one in (self.training, self.held_out, self.repeated))
+        return copied or (self.score.sigma or 0.0) > _FAR
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The verdict in plain words."""
+        more = {"held-out showers": self.held_out, "other generated showers": self.repeated}
+        return (
+            self.training.sentence("training showers"),
+            *(copies.sentence(name) for name, copies in more.items() if len(copies.generated)),
+            *self._nearness(),
+        )
+
+    def _nearness(self) -> tuple[str, ...]:
+        score = self.score
+        if score.value is None or score.error is None:
+            return (score.reason,)
+        verdict = "The training set is remembered" if (score.sigma or 0) > _FAR else "No sign of memorisation"
+        return (
+            f"{verdict}: {100 * score.value:.3g} ± {100 * score.error:.2g} % of the generated showers are "
+            "nearer to the training set than to as many held-out showers; 50 % is what showers that nobody "
+            "learned give.",
+            f"The median distance of generated showers to the training set is {self.ratio:.3g} times that of "
+            "held-out showers.",
+        )
+
+
+def memorisation(
+    training: Showers,
+    held_out: Showers,
+    generated: Showers,
+    *,
+    seed: int = 1,
+    most: int = 4000,
+) -> MemorisationScore:
+    r"""Compare the distances of generated showers to the training set and to showers that were held out.
+
+    The distance of two showers is :math:`\min_f |\sqrt{p} - \sqrt{f(q)}|` (Hellinger's) with the shares p and
+    q of their energies in the cells and the flips f of the calorimeter: 0 for a copy, however it is flipped
+    or rescaled, and :math:`\sqrt 2` for showers that have no cell in common. A generator that has learned the
+    distribution is as often nearer to the training set as to as many other showers of it; one that has
+    learned the showers is nearer to the training set. Showers that are nearer to both, as those of a
+    generator with too small fluctuations are, do not count as memorised.
+
+    If training and held-out showers are equally many, and each generated shower has its nearest neighbour
+    among both, then any division of these into two halves is as likely where nothing was memorised. So the
+    share of the neighbours that are training showers is 1/2, with the variance
+    :math:`\sum_j (w_j - 1/N)^2 / 4 \cdot N / (N - 1)` for N showers that are neighbour to parts w of the
+    generated ones: neither is an approximation.
+
+    Parameters
+    ----------
+    training
+        What the generator learned from.
+    held_out
+        Showers of the same distribution that it never saw.
+    generated
+        What it made.
+    seed
+        Decides which showers are compared, where there are too many.
+    most
+        Showers of a sample that are compared, at most. Copies are looked for among all showers.
+
+    Raises
+    ------
+    InputError
+        The samples have different cells, or one is empty.
+    """
+    _check(training, held_out, generated)
+    geometry = generated.geometry
+    n = min(len(training), len(held_out), most, _affordable(geometry))
+    random = np.random.default_rng(seed)
+    learned, held, drawn = (
+        _roots(sample.cells[random.permutation(len(sample))[:n]])
+        for sample in (training, held_out, generated)
+    )
+    flips = geometry.symmetries()
+    to_training = _distances(drawn, learned, flips)
+    nearest = np.hstack([to_training, _distances(drawn, held, flips)]).argmin(axis=1)
+    return MemorisationScore(
+        _score(nearest, n),
+        copies(training, generated),
+        copies(held_out, generated),
+        repeated(generated),
+        {
+            "generated to training": to_training.min(axis=1).astype(float),
+            "held-out to training": _distances(held, learned, flips).min(axis=1).astype(float),
+        },
+    )
+
+
+def copies(showers: Showers, generated: Showers) -> Copies:
+    """Find generated showers that are copies of others: the same, flipped, or with all energies rescaled.
+
+    Showers of a single cell are all alike and do not count.
+
+    Raises
+    ------
+    InputError
+        The samples have different cells, or one is empty.
+    """
+    _check(showers, generated)
+    signs = _signs(generated.geometry)
+    distance, nearest = KDTree(_shares(showers.cells) @ signs).query(
+        _shares(generated.cells) @ signs, distance_upper_bound=_COPY
+    )
+    rows = np.flatnonzero(np.isfinite(distance) & _structured(generated.cells))
+    same = _same(generated.cells, rows, showers.cells, nearest[rows], generated.geometry)
+    return Copies(rows[same], nearest[rows][same], len(generated))
+
+
+def repeated(generated: Showers) -> Copies:
+    """Find showers that are copies of another one of the same sample; the first of them is no copy.
+
+    Raises
+    ------
+    InputError
+        The sample is empty.
+    """
+    _check(generated)
+    signs = _shares(generated.cells) @ _signs(generated.geometry)
+    pairs = KDTree(signs).query_pairs(_COPY / _SIGNS, output_type="ndarray")
+    # Of every shower the first other one that looks like it; a library's many copies make many pairs.
+    first = np.full(len(generated), len(generated))
+    np.minimum.at(first, pairs[:, 1], pairs[:, 0])
+    rows = np.flatnonzero((first < len(generated)) & _structured(generated.cells))
+    same = _same(generated.cells, rows, generated.cells, first[rows], generated.geometry)
+    return Copies(rows[same], first[rows][same], len(generated))
+
+
+def _check(*samples: Showers) -> None:
+    for sample in samples:
+        if not len(sample):
+            raise InputError("A sample holds no showers: give files with some.")
+        if sample.geometry.layers != samples[0].geometry.layers:
+            raise InputError(
+                f"The showers have different cells ('{samples[0].geometry.name}' and "
+                f"'{sample.geometry.name}'); bring the finer ones onto the other read-out with: "
+                "caloforge rebin."
+            )
+
+
+def _affordable(geometry: Calorimeter) -> int:
+    """Showers of a sample, for three matrices of distances, and for each flip."""
+    operations = 2 * 3 * len(geometry.symmetries()) * geometry.n_cells
+    return max(1, int(np.sqrt(_OPERATIONS / operations)))
+
+
+def _shares(cells: NDArray[np.float32]) -> Floats:
+    """Shares of the energy, (N, n_cells); 0 where there is none."""
+    total = cells.sum(axis=1, dtype=float, keepdims=True)
+    return cells / np.where(total > 0, total, 1.0)
+
+
+def _roots(cells: NDArray[np.float32]) -> _Roots:
+    return np.sqrt(_shares(cells)).astype(np.float32)
+
+
+def _structured(cells: NDArray[np.float32]) -> NDArray[np.bool_]:
+    several: NDArray[np.bool_] = np.count_nonzero(cells, axis=1) > 1
+    return several
+
+
+def _signs(geometry: Calorimeter) -> Floats:
+    """Random sums over the cells that are the same for a shower and its mirror images, (n_cells, signs)."""
+    random = np.random.default_rng(0).uniform(0, 1, (geometry.n_cells, _SIGNS))
+    symmetric: Floats = random[geometry.symmetries()].mean(axis=0)
+    return symmetric
+
+
+def _same(
+    first: NDArray[np.float32], rows: _Rows, second: NDArray[np.float32], others: _Rows, geometry: Calorimeter
+) -> NDArray[np.bool_]:
+    """Whether showers are copies of those that they look like, (n,)."""
+    flips = geometry.symmetries()
+    same = np.zeros(len(rows), bool)
+    for start in range(0, len(rows), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        one, other = _shares(first[rows[block]]), _shares(second[others[block]])
+        least = [np.abs(one[:, flip] - other).sum(axis=1) for flip in flips]
+        same[block] = np.min(least, axis=0) <= _COPY
+    return same
+
+
+def _distances(first: _Roots, second: _Roots, flips: NDArray[np.int64]) -> _Roots:
+    """Distances of all pairs, (n, m)."""
+    overlap = np.zeros((len(first), len(second)), np.float32)
+    for flip in flips:
+        np.maximum(overlap, first[:, flip] @ second.T, out=overlap)
+    distance: _Roots = np.sqrt(np.maximum(2 - 2 * overlap, 0))
+    return distance
+
+
+def _score(nearest: _Rows, n: int) -> Score:
+    """Judge how many of the nearest neighbours are among the first n showers, and not among n others."""
+    if n < LEAST:
+        return Score.missing(f"It needs samples of at least {LEAST} showers; the smallest holds {n}.", n)
+    parts = np.bincount(nearest, minlength=2 * n) / len(nearest)
+    value = float(parts[:n].sum())
+    error = float(np.sqrt(((parts - parts.mean()) ** 2).sum() / 4 * 2 * n / (2 * n - 1)))
+    return Score(value, error, 0.5, 0.0, (value - 0.5) / error, n, 1)
