@@ -160,32 +160,30 @@ def _measured(
     """All metrics on the same divisions."""
     values: dict[str, list[float]] = {metric.name: [] for metric in metrics}
     floors: dict[str, list[float]] = {metric.name: [] for metric in metrics}
-    for first, second, drawn in _subsets(reference, generated, n, repeats, seed):
-        for metric in metrics:
-            values[metric.name].append(metric(first, drawn))
-            floors[metric.name].append(metric(first, second))
+    # What overflows is not finite, and the score says so.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for first, second, drawn in _subsets(reference, generated, n, repeats, seed):
+            for metric in metrics:
+                values[metric.name].append(metric(first, drawn))
+                floors[metric.name].append(metric(first, second))
     share = (n / len(reference) + n / len(generated)) / 2
     return {m.name: Score.of(values[m.name], floors[m.name], n, share, m.higher) for m in metrics}
 
 
 def _subsets(
     reference: Floats, generated: Floats, n: int, repeats: int, seed: int
-) -> Iterator[tuple[Floats, Floats, Floats]]:
+) -> Iterator[tuple[Floats, ...]]:
     """The samples A, B and G of each division; those of one observable sorted, which metrics run through."""
-    ordered = reference.ndim == 1
-    if ordered:
-        # Random places of a sorted sample are random showers; in ascending order they leave it sorted.
-        reference, generated = np.sort(reference), np.sort(generated)
-    for first, second, drawn in _divisions(len(reference), len(generated), n, repeats, seed, ordered):
-        yield reference[first], reference[second], generated[drawn]
+    arrange = np.sort if reference.ndim == 1 else np.asarray
+    for first, second, drawn in _divisions(len(reference), len(generated), n, repeats, seed):
+        yield arrange(reference[first]), arrange(reference[second]), arrange(generated[drawn])
 
 
 @lru_cache(maxsize=2)
 def _divisions(
-    n_reference: int, n_generated: int, n: int, repeats: int, seed: int, ordered: bool
+    n_reference: int, n_generated: int, n: int, repeats: int, seed: int
 ) -> list[tuple[_Rows, _Rows, _Rows]]:
-    """Rows of A, B (reference) and G (generated) of each repeat, each (n,), ascending or in random order."""
-    arrange = np.sort if ordered else np.copy
+    """Rows of A, B (reference) and G (generated) of each repeat, each (n,) and in random order."""
     streams = (np.random.default_rng([seed, repeat]) for repeat in range(repeats))
     mixed = [(stream.permutation(n_reference), stream.permutation(n_generated)) for stream in streams]
-    return [(arrange(rows[:n]), arrange(rows[n : 2 * n]), arrange(drawn[:n])) for rows, drawn in mixed]
+    return [(rows[:n], rows[n : 2 * n], drawn[:n]) for rows, drawn in mixed]
