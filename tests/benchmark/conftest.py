@@ -18,20 +18,24 @@ class Simulation:
         self.calls: list[tuple[str, str, int]] = []
         self.slowness = {"slow": 2.0}
         self.scale = {"slow": 0.98}
+        self.showers = 200
 
     def __call__(self, shot: Shot, setting: Setting, n: int, out: Path) -> npt.NDArray[np.float64]:
         self.calls.append((str(shot), setting.name, n))
         if setting.name == "crashing":
             raise SimulationError("Geant4 crashes.")
         have = len(read(out)) if out.exists() else 0
+        if have and read(out).geometry != self.geometry:
+            raise SimulationError("These showers are of another job.")
+        assert n >= have, "a file does not shrink"
         showers = self._showers(shot, setting, n)
         showers.save(out)
         seconds = 1e-6 * self._deposits(showers) * self.slowness.get(setting.name, 1.0)
-        seconds[have] = np.nan
+        seconds[have : have + 1] = np.nan  # if there is a new one at all
         return seconds[have:]
 
     def _showers(self, shot: Shot, setting: Setting, n: int) -> Showers:
-        cells = np.random.default_rng(shot.pdg + 1000).lognormal(0, 1, (200, self.geometry.n_cells))
+        cells = np.random.default_rng(shot.pdg + 1000).lognormal(0, 1, (self.showers, self.geometry.n_cells))
         cells *= shot.energy / cells.sum(axis=1).mean() * self.scale.get(setting.name, 1.0)
         cells = cells[:n]
         total = cells.sum(axis=1)

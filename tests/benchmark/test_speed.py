@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from caloforge.benchmark import Setting, Shot, markdown, pinned, speed, write
+from caloforge.benchmark import Setting, Shot, markdown, pinned, prepare, speed, write
+from caloforge.errors import InputError
 
 SHOTS = [Shot(-11, 1e3), Shot(-11, 1e4), Shot(211, 1e3)]
 
@@ -18,6 +19,27 @@ def test_time_is_for_each_gev_and_without_the_first_shower(simulation: Any) -> N
         assert point["ms_per_GeV"] == pytest.approx(1.0, rel=0.2)
         assert 0 < point["error"] < 0.1
     assert [n for _, _, n in simulation.calls] == [101, 21, 101]
+
+
+@pytest.mark.parametrize(("effort", "showers"), [(0, 20), (float("inf"), 500), (float("nan"), 20)])
+def test_no_effort_is_too_small_or_too_large(simulation: Any, effort: float, showers: int) -> None:
+    simulation.showers = 600
+    report = speed(simulation, SHOTS[:1], Setting("usual"), effort)
+    assert [point["showers"] for point in report.record["points"]] == [showers]
+
+
+@pytest.mark.parametrize("name", ["results.md", "results.md/below"])
+def test_a_file_is_no_folder_for_results(tmp_path: Path, name: str) -> None:
+    (tmp_path / "results.md").write_text("mine")
+    with pytest.raises((InputError, NotADirectoryError)):
+        prepare(tmp_path / name)
+    assert (tmp_path / "results.md").read_text() == "mine"
+
+
+def test_a_folder_for_results_is_made_and_left_empty(tmp_path: Path) -> None:
+    for _ in ("new", "there already"):
+        prepare(tmp_path / "new" / "results")
+    assert list((tmp_path / "new" / "results").iterdir()) == []
 
 
 def test_progress_counts_energy(simulation: Any) -> None:

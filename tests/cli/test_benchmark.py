@@ -77,8 +77,43 @@ def test_a_command_of_ones_own(run: Run, block: Path, tmp_path: Path) -> None:
     assert command in output
 
 
-@pytest.mark.parametrize("shots", ["e+", "e+:ten", "nothing:10"])
-def test_a_shot_that_is_none(run: Run, tmp_path: Path, shots: str) -> None:
-    code, _, errors = run("benchmark", "settings", "--shots", shots, "-c", "/x", "-o", tmp_path)
+def test_settings_in_another_calorimeter_are_not_those_of_the_first(
+    run: Run, block: Path, tmp_path: Path
+) -> None:
+    arguments = ("--shots", "gamma:1", "-c", "/process/em/UseGeneralProcess true", "-n", "2", "--rounds", "1")
+    assert run("benchmark", "settings", block, *arguments, "-o", tmp_path)[0] == 0
+    (tmp_path / "settings.json").unlink()
+    block.write_text(block.read_text().replace("G4_Pb", "G4_W"))
+    code, _, errors = run("benchmark", "settings", block, *arguments, "-o", tmp_path)
     assert code == 2
-    assert errors.startswith("Error: '")
+    assert "made by another job (another geometry)" in errors
+    assert not (tmp_path / "settings.json").exists()
+
+
+@pytest.mark.parametrize("shots", ["e+", "e+:ten", "nothing:10", "e+:-1", "e+:0", "e+:inf", "e+:nan"])
+def test_a_shot_that_is_none(run: Run, tmp_path: Path, shots: str) -> None:
+    code, output, errors = run("benchmark", "settings", "--shots", shots, "-c", "/x", "-o", tmp_path)
+    assert code == 2
+    assert errors.startswith(("Error: '", "Error: The energy"))
+    assert output == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_energies_are_looked_at_before_anything_is_measured(run: Run, tmp_path: Path) -> None:
+    code, output, errors = run("benchmark", "simulate", "--energies", "1,-1", "-o", tmp_path / "new")
+    assert code == 2
+    assert errors.startswith("Error: The energy -1 GeV is not possible")
+    assert output == ""
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("measure", [("simulate",), ("settings", "-c", "/process/em/applyCuts true")])
+def test_a_file_in_place_of_the_folder_is_refused_before_anything_is_measured(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, measure: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("caloforge.simulate.run", lambda *_, **__: pytest.fail("it was measured"))
+    (tmp_path / "results").write_text("mine")
+    code, _, errors = run("benchmark", *measure, "-o", tmp_path / "results")
+    assert code == 2
+    assert "results is a file, but results go into a folder" in errors
+    assert (tmp_path / "results").read_text() == "mine"

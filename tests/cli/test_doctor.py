@@ -44,6 +44,12 @@ def test_the_command_comes_last_and_the_exit_code_is_1(
     assert output.splitlines()[-2:] == ["Data are missing.", "Run: caloforge doctor --download"]
 
 
+def test_an_unknown_calorimeter_is_no_diagnosis(run: Run) -> None:
+    code, _, errors = run("doctor", "calogann")
+    assert code == 2
+    assert "calogann" in errors
+
+
 def test_nobody_is_asked_where_there_is_no_terminal(run: Run) -> None:
     code, _, errors = run("doctor", "--download")
     assert code == 2
@@ -61,7 +67,7 @@ def test_consent_is_asked_on_a_terminal(
     code, output, _ = run("doctor", "--download", "--physics", "em")
     assert calls == (["em"] if agreed else [])
     assert code == (0 if agreed else 1)
-    assert "G4EMLOW, G4ENSDFSTATE from https://cern.ch" in output
+    assert "G4EMLOW, G4ENSDFSTATE, PhotonEvaporation from https://cern.ch" in output
 
 
 class Terminal:
@@ -88,7 +94,7 @@ def test_agreed_in_advance(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_nothing_is_downloaded_twice(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pretend(monkeypatch, Verdict(True, "Simulation works."), tmp_path)
-    for name in ("G4EMLOW", "G4ENSDFSTATE"):
+    for name in ("G4EMLOW", "G4ENSDFSTATE", "PhotonEvaporation"):
         (tmp_path / "data" / name).mkdir(parents=True)
     code, output, _ = run("doctor", "--download", "--physics", "em")
     assert code == 0

@@ -32,7 +32,7 @@ def test_the_version_that_fits_wins_then_the_highest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_for: str, chosen: str
 ) -> None:
     monkeypatch.setattr(data, "made_for", lambda: {"G4EMLOW": made_for})
-    others = ("G4EMLOW", "G4EMLOWs", "G4EMLOW-8.11", "G4ENSDFSTATE3.0")
+    others = ("G4EMLOW", "G4EMLOWs", "G4EMLOW-8.11", "G4ENSDFSTATE3.0", "PhotonEvaporation")
     environment = folders(tmp_path, "G4EMLOW8.8", "G4EMLOW8.10", "G4EMLOW7.99.1", *others)
     assert data.versions(data.find("em", environment))["G4LEDATA"] == f"G4EMLOW{chosen}"
     strange = {known.name: known.strange for known in data.survey(environment)}
@@ -48,12 +48,13 @@ def test_an_official_variable_wins_over_the_folder(tmp_path: Path) -> None:
 
 
 def test_missing_data_are_named_with_the_way_to_get_them(tmp_path: Path) -> None:
-    environment = folders(tmp_path, "G4EMLOW8.8", "G4ENSDFSTATE3.0")
+    environment = folders(tmp_path, "G4EMLOW8.8", "G4ENSDFSTATE3.0", "PhotonEvaporation6.1.2")
     data.find("em", environment)
-    with pytest.raises(SimulationError, match="PhotonEvaporation") as caught:
+    with pytest.raises(SimulationError, match="G4PARTICLEXS") as caught:
         data.find("QGSP_BERT_HP", environment)
     message = str(caught.value)
     assert "G4EMLOW" not in message
+    assert "PhotonEvaporation" not in message
     assert message.endswith("Run: caloforge doctor --download --physics QGSP_BERT_HP")
     assert all(part in message for part in ("G4NDL (G4NEUTRONHPDATA)", str(tmp_path), "GEANT4_DATA_DIR"))
 
@@ -105,10 +106,12 @@ def test_what_is_missing_is_downloaded_and_nothing_else(tmp_path: Path, download
     base = tmp_path / "data"
     base.mkdir()
     (base / "G4ENSDFSTATE2.3").mkdir()
+    (base / "PhotonEvaporation").mkdir()
     calls: list[tuple[int, int]] = []
     new = data.download("em", downloader, lambda done, total, note="": calls.append((done, total)))
     assert new == [base / "G4EMLOW8.8"]
-    assert sorted(path.name for path in base.iterdir()) == ["G4EMLOW8.8", "G4ENSDFSTATE2.3"]
+    there = sorted(path.name for path in base.iterdir())
+    assert there == ["G4EMLOW8.8", "G4ENSDFSTATE2.3", "PhotonEvaporation"]
     assert (base / "G4EMLOW8.8" / "data").read_text() == "data"
     assert calls == [(0, 1), (1, 1)]
     assert data.find("em", downloader)
@@ -142,7 +145,7 @@ def test_a_download_does_not_cure_a_variable_that_misleads(
 @pytest.mark.parametrize(
     ("physics", "variables"),
     [
-        ("em", {"G4LEDATA", "G4ENSDFSTATEDATA"}),
+        ("em", {"G4LEDATA", "G4ENSDFSTATEDATA", "G4LEVELGAMMADATA"}),
         ("FTFP_BERT", {"G4LEVELGAMMADATA", "G4PARTICLEXSDATA"}),
         ("QGSP_BIC_AllHP", {"G4NEUTRONHPDATA", "G4RADIOACTIVEDATA"}),
         ("LBE", {"G4NEUTRONHPDATA", "G4RADIOACTIVEDATA"}),

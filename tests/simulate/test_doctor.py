@@ -1,4 +1,5 @@
 import os
+import re
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -75,6 +76,33 @@ def test_a_trial_that_takes_too_long_is_given_up(geant4: None) -> None:
     verdict = doctor.diagnose("em", patience=0.1).verdict
     assert not verdict.works
     assert verdict.sentence.startswith("em made no shower in 0.1 s")
+    assert re.search(r"[^.]\.$", verdict.sentence)
+
+
+def test_em_works_with_exactly_the_data_that_are_said_to_be_needed(geant4: None, tmp_path: Path) -> None:
+    environment = linked(tmp_path / "data")
+    names = {known.name for known in data.survey(environment) if known.variable in data.needed("em")}
+    for path in (tmp_path / "data").iterdir():
+        if path.name not in names:
+            path.unlink()
+    assert {path.name for path in (tmp_path / "data").iterdir()} == names
+    verdict = doctor.diagnose("em", environment=environment).verdict
+    assert verdict.works, verdict.sentence
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    "words", ["no tables", "no tables.", "no tables...", "issued by : G4X\nno tables.", ""]
+)
+def test_a_crash_is_told_in_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    for name in SETS:
+        (tmp_path / "data" / name).mkdir(parents=True)
+    crash = f"import os, sys\nsys.stderr.write({words!r})\nsys.stderr.flush()\nos._exit(3)\n"
+    (tmp_path / "geant4_pybind.py").write_text(crash)
+    monkeypatch.setattr(data, "made_for", dict)
+    environment = {"GEANT4_DATA_DIR": str(tmp_path / "data"), "PYTHONPATH": str(tmp_path)}
+    sentence = doctor.diagnose("FTFP_BERT", environment=environment).verdict.sentence
+    assert re.search(r"\(exit code 3\): .*(no tables|it said nothing)\. Its data sets are there", sentence)
 
 
 @pytest.mark.usefixtures("installed")

@@ -7,7 +7,7 @@ from caloforge.benchmark.machine import pinned
 from caloforge.benchmark.settings import SETTINGS, compare
 from caloforge.benchmark.shots import Setting, Shot, Simulate
 from caloforge.benchmark.speed import speed
-from caloforge.benchmark.write import Report, markdown, write
+from caloforge.benchmark.write import Report, markdown, prepare, write
 
 __all__ = [
     "SETTINGS",
@@ -18,6 +18,7 @@ __all__ = [
     "compare",
     "markdown",
     "pinned",
+    "prepare",
     "speed",
     "write",
 ]

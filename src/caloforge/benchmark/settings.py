@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from caloforge.observables.shower_depth import ShowerDepth
 from caloforge.plots.words import with_error
 from caloforge.progress import Progress, no_progress
 from caloforge.report import Table
-from caloforge.showers import ShowerFile, Showers, read
+from caloforge.showers import ShowerFile, Showers
 
 SETTINGS = (
     Setting("transportation, then scattering", ("/process/em/transportationWithMsc Disabled",)),
@@ -78,27 +78,42 @@ class _Campaign:
     def file(self, shot: Shot, setting: Setting) -> Path:
         return self.folder / f"{_plain(str(shot))}-{_plain(setting.name)}.h5"
 
+    def check(self, shot: Shot, setting: Setting) -> None:
+        """Raise where an earlier call left other showers: names say neither the calorimeter nor the data."""
+        path = self.file(shot, setting)
+        if path.exists():
+            self._simulate(shot, setting, _settled(path), path)
+
     def grow(self, shot: Shot, setting: Setting, n: int) -> None:
         """Bring a file to n showers, unless Geant4 can't with this setting."""
         path = self.file(shot, setting)
-        known = self.times.get(path.name, [])
-        if setting.name in self.failed or len(known) >= n:
+        if setting.name in self.failed or (path.exists() and _settled(path) >= n):
             return
         try:
-            seconds = self.simulate(shot, setting, n, path)
+            self._simulate(shot, setting, n, path)
         except SimulationError as error:
             self.failed[setting.name] = str(error)
-            return
+
+    def _simulate(self, shot: Shot, setting: Setting, n: int, path: Path) -> None:
+        seconds = self.simulate(shot, setting, n, path)
         fresh = [value if math.isfinite(value) else None for value in seconds.tolist()]
-        self.times[path.name] = [*known, *[None] * (n - len(known) - len(fresh)), *fresh]
+        with ShowerFile(path) as file:
+            before = len(file) - len(fresh)
+        known = self.times.get(path.name, [])[:before]
+        # A call that was stopped may have made showers whose times nobody wrote down.
+        self.times[path.name] = [*known, *[None] * (before - len(known)), *fresh]
         with written_aside(self._record) as aside:
             aside.write_text(json.dumps(self.times), encoding="utf-8")
 
-    def costs(self, shot: Shot, setting: Setting) -> Float64s:
-        """Return the time of each shower for each MeV that it deposits, in s."""
-        path = self.file(shot, setting)
-        times = np.array(self.times[path.name], dtype=float)
-        costs = divide(times, np.concatenate(list(_deposits(path)))[: len(times)])
+    def showers(self, shot: Shot, setting: Setting, n: int) -> Showers:
+        """Return those of the first n showers that Geant4 could make."""
+        with ShowerFile(self.file(shot, setting)) as file:
+            return file.read(0, n - sum(number < n for number in _skipped(file)))
+
+    def costs(self, shot: Shot, setting: Setting, showers: Showers) -> Float64s:
+        """Return the time of each of these showers for each MeV that it deposits, in s."""
+        times = np.array(self.times[self.file(shot, setting).name][: len(showers)], dtype=float)
+        costs = divide(times, _deposits(showers))
         return np.asarray(costs[np.isfinite(costs)])
 
 
@@ -136,20 +151,23 @@ def compare(
     Raises
     ------
     SimulationError
-        The first setting does not work.
+        The first setting does not work, or the folder has showers of another calorimeter, of other data, or
+        of a setting or shot that has the same name but is another.
     """
     about, campaign = machine(), _Campaign(folder, simulate)
     steps = [(shot, setting) for shot in shots for setting in settings]
     done, total = 0, n * len(steps)
     progress(done, total)
     with pinned():
+        for step in steps:
+            campaign.check(*step)
         for start, stop in itertools.pairwise(_stops(n, rounds)):
             for shot, setting in steps:
                 campaign.grow(shot, setting, stop)
+                if settings[0].name in campaign.failed:
+                    raise SimulationError(campaign.failed[settings[0].name])
                 progress(done := done + stop - start, total)
             steps.reverse()  # so that no setting always follows the same other
-    if settings[0].name in campaign.failed:
-        raise SimulationError(campaign.failed[settings[0].name])
     return _report(campaign, settings, shots, n, about)
 
 
@@ -162,7 +180,7 @@ def _report(
     campaign: _Campaign, settings: Sequence[Setting], shots: Sequence[Shot], n: int, about: dict[str, Any]
 ) -> Report:
     usual, *others = settings
-    results = {str(shot): _against(campaign, shot, usual, others) for shot in shots}
+    results = {str(shot): _against(campaign, shot, n, usual, others) for shot in shots}
     with ShowerFile(campaign.file(shots[0], usual)) as file:
         provenance, geometry = file.provenance, file.geometry
     record = {
@@ -185,19 +203,20 @@ def _report(
 
 
 def _against(
-    campaign: _Campaign, shot: Shot, usual: Setting, others: Sequence[Setting]
+    campaign: _Campaign, shot: Shot, n: int, usual: Setting, others: Sequence[Setting]
 ) -> dict[str, dict[str, Any]]:
     """Compare settings with the usual one for one shot; the numbers are values with their errors."""
-    reference, costs = read(campaign.file(shot, usual)), campaign.costs(shot, usual)
+    reference = campaign.showers(shot, usual, n)
+    costs = campaign.costs(shot, usual, reference)
     quantities = _quantities(reference)
     means = {name: _mean(of(reference)) for name, of in quantities.items()}
     results: dict[str, dict[str, Any]] = {usual.name: {"time": _median(_MS_PER_GEV * costs), "means": means}}
     for setting in others:
         if setting.name in campaign.failed:
             continue
-        showers = read(campaign.file(shot, setting))
+        showers = campaign.showers(shot, setting, n)
         results[setting.name] = {
-            "time": _quotient(campaign.costs(shot, setting), costs),
+            "time": _quotient(campaign.costs(shot, setting, showers), costs),
             "identical": bool(np.array_equal(showers.cells, reference.cells)),
             "percent": {name: _change(_mean(of(showers)), means[name]) for name, of in quantities.items()},
         }
@@ -218,8 +237,7 @@ def _quantities(showers: Showers) -> dict[str, Quantity]:
 
 
 def _active_fraction(showers: Showers) -> Float64s:
-    active, absorber = (showers.columns[role].astype(float) for role in ("active", "absorber"))
-    return divide(active, active + absorber)
+    return divide(showers.columns["active"].astype(float), _deposits(showers))
 
 
 def _median(values: Float64s) -> Measured:
@@ -264,14 +282,23 @@ def _table(usual: Setting, results: dict[str, dict[str, Any]], failed: dict[str,
             rows.append(
                 [name, with_error(*result["time"]), *(["same", *blank] if result["identical"] else changes)]
             )
-    rows += [[name, "crashes", "", *blank] for name in failed]
+    rows += [[name, "fails", "", *blank] for name in failed]
     return Table(["setting", "time", *means], rows)
 
 
-def _deposits(path: Path) -> Iterator[Float64s]:
+def _deposits(showers: Showers) -> Float64s:
+    deposits: Float64s = showers.columns["absorber"].astype(float) + showers.columns["active"].astype(float)
+    return deposits
+
+
+def _settled(path: Path) -> int:
+    """How many showers were asked for when a file was made, also those that Geant4 could not make."""
     with ShowerFile(path) as file:
-        for batch in file.batches():
-            yield batch.columns["absorber"].astype(float) + batch.columns["active"].astype(float)
+        return len(file) + len(_skipped(file))
+
+
+def _skipped(file: ShowerFile) -> list[int]:
+    return list(file.provenance.get("skipped", ()))
 
 
 def _plain(name: str) -> str:

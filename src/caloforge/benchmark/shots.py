@@ -63,5 +63,6 @@ class Simulate(Protocol):
     def __call__(self, shot: Shot, setting: Setting, n: int, out: Path) -> Float64s:
         """Make a file of n showers, or extend it to n; return the processor time of each new one in s.
 
-        The time is nan for showers that are not typical, as a process's first is.
+        The time is nan for showers that are not typical, as a process's first is. A file that was made in
+        another way is refused, also where it has n showers already.
         """

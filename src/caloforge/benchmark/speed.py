@@ -50,7 +50,7 @@ def speed(
         Its record holds ``points``: particle, energy_GeV, showers, ms_per_GeV and its statistical error.
     """
     about = machine()
-    numbers = [min(max(round(effort / shot.energy), _FEWEST), _MOST) for shot in shots]
+    numbers = [round(min(max(_FEWEST, effort / shot.energy), _MOST)) for shot in shots]
     total = sum(n * shot.energy for n, shot in zip(numbers, shots, strict=True)) / GeV
     points: list[dict[str, Any]] = []
     provenance: dict[str, Any] = {}

@@ -1,12 +1,14 @@
 """A benchmark's result as Markdown for people and JSON for programs."""
 
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from caloforge.atomic import written_aside
+from caloforge.errors import InputError
 from caloforge.report import Table
 
 
@@ -32,15 +34,33 @@ class Report:
     tables: Mapping[str, Table]
 
 
+def prepare(folder: Path) -> None:
+    """Make a folder for a report, and make sure that it can be written to, before anything is measured.
+
+    Raises
+    ------
+    InputError
+        It is a file.
+    OSError
+        It can't be made or written to.
+    """
+    if folder.is_file():
+        raise InputError(f"{folder} is a file, but results go into a folder: choose another name for it.")
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+
+
 def write(report: Report, folder: Path) -> list[Path]:
     """Write a report as Markdown and JSON into a folder, which is made where there is none; return the files.
 
     Raises
     ------
+    InputError
+        The folder is a file.
     OSError
         The folder can't be made, or the disk is full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    prepare(folder)
     name = str(report.record["benchmark"])
     contents = {".md": markdown(report), ".json": json.dumps(report.record, indent=1) + "\n"}
     paths = []

@@ -45,11 +45,10 @@ def simulate_command(
     from caloforge.benchmark import Setting
     from caloforge.units import GeV
 
+    make, shots = _simulate(geometry), _shots(particles, energies)
+    benchmark.prepare(output)
     with progress_bar("Measuring", unit="GeV") as progress:
-        report = benchmark.speed(
-            _simulate(geometry), _shots(particles, energies), Setting(physics, physics=physics), effort * GeV,
-            progress,
-        )  # fmt: skip
+        report = benchmark.speed(make, shots, Setting(physics, physics=physics), effort * GeV, progress)
     _finish(report, output)
 
 
@@ -77,10 +76,10 @@ def settings_command(
     from caloforge import benchmark
 
     beams = [_shot(*text.split(":", 1)) for text in shots.split(",")]
+    make, ways = _simulate(geometry), _settings(commands)
+    benchmark.prepare(output)
     with progress_bar("Measuring", unit="showers") as progress:
-        report = benchmark.compare(
-            _simulate(geometry), _settings(commands), beams, n, rounds, output / "showers", progress
-        )
+        report = benchmark.compare(make, ways, beams, n, rounds, output / "showers", progress)
     _finish(report, output)
     for name, reason in report.record["failed"].items():
         say(f"'{name}' does not work here: {reason}")
@@ -130,13 +129,14 @@ def _shot(particle: str, energy: str = "") -> "Shot":
     from caloforge.benchmark import Shot
     from caloforge.errors import InputError
     from caloforge.particles import parse_particle
+    from caloforge.spectrum import check_energy
     from caloforge.units import GeV
 
     try:
-        value = float(energy)
+        value = float(energy) * GeV
     except ValueError:
         raise InputError(f"'{energy}' is no energy in GeV for {particle}: write, for instance, 10.") from None
-    return Shot(parse_particle(particle), value * GeV)
+    return Shot(parse_particle(particle), check_energy(value))
 
 
 def _finish(report: "Report", folder: Path) -> None:

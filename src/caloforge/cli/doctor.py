@@ -30,7 +30,10 @@ def command(
     """Say whether a simulation would work here, and what is missing.
 
     Looks at the packages and at Geant4's data, then simulates a few showers as a trial: what data a physics
-    list reads depends on the calorimeter's materials too. Exit code 0 when showers came out, 1 otherwise.
+    list reads depends on the calorimeter's materials too.
+
+    Exit code 0 when showers came out, 1 when they did not or you declined the download, 2 when there was no
+    trial: the calorimeter is unknown, or the download broke or was not agreed to.
 
     [bold]Example[/bold]: caloforge doctor calogan --physics QGSP_BERT
     """

@@ -52,7 +52,7 @@ class Summary:
     skipped
         Numbers of the showers that it lacks, because Geant4 crashed three times in each.
     ms_per_GeV
-        Processor time for each GeV of incident energy, as `seconds_per_shower` has it; nan where that has none.
+        Processor time for each GeV of incident energy, from `seconds_per_shower`; nan where that has none.
     seconds
         Wall-clock time.
     crashes

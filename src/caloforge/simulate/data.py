@@ -49,8 +49,8 @@ VARIABLES = tuple(_SETS)
 
 # Which physics lists, in words and as a pattern of their names, read which data.
 _READERS = (
-    ("every physics", r"", ("G4LEDATA", "G4ENSDFSTATEDATA")),
-    ("all but em", r"^(?!em$)", ("G4LEVELGAMMADATA", "G4PARTICLEXSDATA")),
+    ("every physics", r"", ("G4LEDATA", "G4ENSDFSTATEDATA", "G4LEVELGAMMADATA")),
+    ("all but em", r"^(?!em$)", ("G4PARTICLEXSDATA",)),
     ("*HP, LBE, Shielding", r"HP$|LBE|Shielding", ("G4RADIOACTIVEDATA", "G4NEUTRONHPDATA")),
     ("*INCLXX*", r"INCLXX", ("G4INCLDATA", "G4ABLADATA")),
 )

@@ -171,8 +171,8 @@ def _trial(physics: str, geometry: Calorimeter, environment: Mapping[str, str], 
             try:
                 code, reports = _work(path, log, environment, patience)
             except subprocess.TimeoutExpired:
-                return Verdict(False, f"{physics} made no shower in {patience:g} s: {last_words(log)}")
-            words = last_words(log)
+                return Verdict(False, f"{physics} made no shower in {patience:g} s: {_said(log)}")
+            words = _said(log)
     if "refused" in reports:
         return Verdict(False, str(reports["refused"]))
     if "finished" not in reports:
@@ -203,6 +203,11 @@ def _work(
     for line in done.stdout.splitlines():
         reports |= json.loads(line)
     return done.returncode, reports
+
+
+def _said(log: Path) -> str:
+    """What Geant4 said last, with the full stop that its own words may lack."""
+    return last_words(log).rstrip(". ") + "."
 
 
 def _crash(physics: str, geometry: Calorimeter, code: int, words: str) -> str:
