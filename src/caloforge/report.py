@@ -1,6 +1,7 @@
 """One page about showers: a single HTML file with pictures and tables that opens offline and prints well."""
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -22,38 +23,117 @@ _LARGEST_SVG = 400_000
 """Bytes from which on a picture is embedded as pixels."""
 
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem;
+:root { --same: #d3ede3; --near: #fdeec2; --far: #f9d6c8; --unknown: #ececec; --line: #dfe3e8; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1d2329; max-width: 66rem;
   margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
-figure { margin: 1rem 0; break-inside: avoid; } figure img { max-width: 100%; height: auto; }
-figcaption, footer { font-size: .85rem; color: #555; }
-table { border-collapse: collapse; margin: 1rem 0; break-inside: avoid; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .9rem .2rem 0; text-align: right; border-bottom: 1px solid #e5e5e5; }
-th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #999; }
-@media print { body { font-size: 11pt; margin: 0; max-width: none; } h2 { break-after: avoid; } }
+h1 { font-size: 1.7rem; line-height: 1.25; margin-bottom: .4rem; }
+h2 { font-size: 1.25rem; margin-top: 2.6rem; padding-bottom: .2rem; border-bottom: 2px solid var(--line); }
+nav { font-size: .9rem; margin: .8rem 0 1.4rem; } nav a { margin-right: 1.1rem; color: #005a8f; }
+figure { margin: 1.2rem 0; break-inside: avoid; } figure img { max-width: 100%; height: auto; }
+figcaption, footer, caption { font-size: .85rem; color: #55606b; } caption { text-align: left; }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; font-size: .9rem; }
+th, td { padding: .22rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child, td.words { text-align: left; } tr { break-inside: avoid; }
+thead th { border-bottom: 2px solid #8b95a0; vertical-align: bottom; background: #fff; }
+table.sortable { display: block; overflow-x: auto; }
+table.sortable th { cursor: pointer; } table.sortable th[aria-sort]::after { content: " \\25B4"; }
+table.sortable th[aria-sort=descending]::after { content: " \\25BE"; }
+.same { background: var(--same); } .near { background: var(--near); } .far { background: var(--far); }
+.unknown { background: var(--unknown); }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr)); gap: .8rem; }
+.card { border-radius: .4rem; padding: .7rem .9rem; break-inside: avoid; } .card p { margin: 0; }
+.card .value { font-size: 1.45rem; font-weight: 600; } .card .text { font-size: .82rem; }
+.warning { border-left: .3rem solid #d55e00; background: #fdf3ee; padding: .5rem .9rem; margin: .5rem 0; }
+@media print { body { font-size: 9.5pt; margin: 0; max-width: none; } h2 { break-after: avoid; }
+  nav { display: none; } table { font-size: 8pt; } th, td { padding: .1rem .35rem; }
+  table.sortable { display: table; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } @page { margin: 14mm; } }
 """
+
+_SCRIPT = """
+for (const head of document.querySelectorAll("table.sortable th")) head.addEventListener("click", () => {
+  const table = head.closest("table"), body = table.tBodies[0], n = head.cellIndex;
+  const down = head.getAttribute("aria-sort") === "ascending";
+  const key = row => { const cell = row.cells[n], text = cell.dataset.order ?? cell.textContent.trim();
+    return text === "" || isNaN(text) ? text : Number(text); };
+  const order = (a, b) => a === "" ? 1 : b === "" ? -1
+    : (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(b)) * (down ? -1 : 1);
+  for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
+  head.setAttribute("aria-sort", down ? "descending" : "ascending");
+  body.append(...[...body.rows].sort((a, b) => order(key(a), key(b))));
+});
+"""
+
+
+class Cell(str):
+    """A cell of a table that is more than its text.
+
+    Attributes
+    ----------
+    level
+        How good it is, by which it is coloured: ``same``, ``near``, ``far``, ``unknown``; or empty.
+    order
+        The number by which rows are sorted, where the text is none.
+    hint
+        Shown where the pointer rests.
+    """
+
+    level: str
+    order: float | None
+    hint: str
+
+    def __new__(cls, text: str, level: str = "", order: float | None = None, hint: str = "") -> "Cell":
+        """Return the text with what else is known of the cell."""
+        cell = super().__new__(cls, text)
+        cell.level, cell.order, cell.hint = level, order, hint
+        return cell
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its head, and rows of as many cells; the first cell of a row names it."""
+    """A table: its head, and rows of as many cells (also `Cell`); the first cell of a row names it."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    sortable: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """One number in large letters, with what it is and what it means; `Cell` tells the levels."""
+
+    title: str
+    value: str
+    text: str = ""
+    level: str = ""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page: paragraphs (divided by empty lines), a table, pictures; each may be missing."""
+    """A part of a page: paragraphs (divided by empty lines), a table, pictures; each may be missing.
+
+    ``warnings`` are sentences that nobody may overlook, ``cards`` the numbers that everybody wants.
+    """
 
     heading: str
     text: str = ""
     table: Table | None = None
     figures: Sequence[plots.Figure] = ()
+    warnings: Sequence[str] = ()
+    cards: Sequence[Card] = ()
 
 
-def write_page(path: Path, title: str, sections: Sequence[Section]) -> None:
+def write_page(path: Path, title: str, sections: Sequence[Section], *, contents: bool = False) -> None:
     """Write a page that needs no other file and no network.
+
+    Parameters
+    ----------
+    path
+        The HTML file.
+    title, sections
+        What is on it.
+    contents
+        Begin with links to the sections.
 
     Raises
     ------
@@ -61,12 +141,14 @@ def write_page(path: Path, title: str, sections: Sequence[Section]) -> None:
         The folder does not exist, or the disk is full.
     """
     parts = "\n".join(_section(section) for section in sections)
+    links = "".join(f'<a href="#{_anchor(one)}">{escape(one.heading)}</a> ' for one in sections)
+    script = f"<script>{_SCRIPT}</script>\n" if "sortable" in parts else ""
     page = (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n{parts}\n"
-        f"<footer><p>Made by caloforge {escape(__version__)}.</p></footer>\n</body>\n</html>\n"
+        f"<h1>{escape(title)}</h1>\n{f'<nav>{links}</nav>' if contents else ''}{parts}\n"
+        f"<footer><p>Made by caloforge {escape(__version__)}.</p></footer>\n{script}</body>\n</html>\n"
     )
     with written_aside(path) as partial:
         partial.write_text(page, encoding="utf-8")
@@ -119,17 +201,44 @@ def _mean(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[fl
 
 def _section(section: Section) -> str:
     paragraphs = [f"<p>{escape(part.strip())}</p>" for part in section.text.split("\n\n") if part.strip()]
+    warnings = [f'<p class="warning">{escape(warning)}</p>' for warning in section.warnings]
+    cards = [f'<div class="cards">{"".join(map(_card, section.cards))}</div>'] if section.cards else []
     table = [_table(section.table)] if section.table else []
     figures = [_figure(figure) for figure in section.figures]
-    inside = "\n".join([f"<h2>{escape(section.heading)}</h2>", *paragraphs, *table, *figures])
+    heading = f'<h2 id="{_anchor(section)}">{escape(section.heading)}</h2>'
+    inside = "\n".join([heading, *cards, *paragraphs, *warnings, *table, *figures])
     return f"<section>\n{inside}\n</section>"
+
+
+def _anchor(section: Section) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", section.heading.lower()).strip("-")
+
+
+def _card(card: Card) -> str:
+    return (
+        f'<div class="card {card.level}"><p>{escape(card.title)}</p><p class="value">{escape(card.value)}</p>'
+        f'<p class="text">{escape(card.text)}</p></div>'
+    )
 
 
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
-    rows = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in table.rows]
+    rows = ["".join(map(_cell, row)) for row in table.rows]
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+    kind = ' class="sortable"' if table.sortable else ""
+    return f"<table{kind}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+
+def _cell(text: str) -> str:
+    if not isinstance(text, Cell):
+        return f"<td>{escape(text)}</td>"
+    marks = {
+        "class": text.level,
+        "data-order": "" if text.order is None else f"{text.order:.9g}",
+        "title": escape(text.hint, quote=True),
+    }
+    said = "".join(f' {name}="{value}"' for name, value in marks.items() if value)
+    return f"<td{said}>{escape(text)}</td>"
 
 
 def _figure(figure: plots.Figure) -> str:

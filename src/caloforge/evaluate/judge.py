@@ -6,11 +6,14 @@ from typing import Literal
 
 import numpy as np
 
+from caloforge.errors import CaloforgeError
 from caloforge.evaluate import results
 from caloforge.evaluate.measured import Floats, Measured
 from caloforge.evaluate.results import Quantity, Response, Verdict
 from caloforge.metrics import base
-from caloforge.metrics.floor import Score, scores
+from caloforge.metrics.classifiers import Classifier, ClassifierScore
+from caloforge.metrics.features import features
+from caloforge.metrics.floor import Score, against_floor, scores
 from caloforge.observables.base import Observable
 from caloforge.progress import Progress, no_progress
 from caloforge.units import GeV
@@ -69,6 +72,42 @@ def of_observables(
         verdict(metric, judged[metric.name], observable.name)
         for metric in metrics
         for observable, judged in zip(observables, found, strict=True)
+    ]
+
+
+def joint(
+    reference: Measured, generated: Measured, repeats: int, seed: int, progress: Progress = no_progress
+) -> list[Verdict]:
+    """Apply all joint metrics to all observables together."""
+    both = features(reference.values, generated.values)
+    metrics, found = base.every(joint=True), []
+    for done, metric in enumerate(metrics, 1):
+        score = against_floor(metric, both.reference, both.generated, repeats, seed)
+        found.append(verdict(metric, score))
+        progress(done, len(metrics))
+    return found
+
+
+def classifier(
+    reference: Measured, generated: Measured, test: Classifier, seed: int, progress: Progress = no_progress
+) -> list[Verdict]:
+    """Let a classifier tell the showers that were kept apart."""
+    try:
+        found = test(reference.kept, generated.kept, seed=seed, progress=progress)
+    except CaloforgeError as error:
+        found = ClassifierScore.missing(test.name, str(error))
+    scores = {"AUC": found.auc, "Jensen-Shannon divergence [bit]": found.jsd}
+    scores |= {"calibration error": found.calibration} if found.trials else {}
+    return [
+        results.verdict(
+            score,
+            metric=f"{test.name}_{field}",
+            label=f"{label}, {test.label}",
+            citation=test.citation,
+            kind="classifier",
+            observable="",
+        )
+        for field, (label, score) in zip(("auc", "jsd", "calibration"), scores.items(), strict=False)
     ]
 
 

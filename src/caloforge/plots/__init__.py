@@ -10,21 +10,41 @@ that pictures can be made without a display and from several threads. `save` wri
 from matplotlib.figure import Figure
 
 from caloforge.plots._style import check_pair
+from caloforge.plots.evaluation import (
+    against_energy,
+    cell_spectra,
+    conditional_response,
+    correlations,
+    distances,
+    distributions,
+    pareto,
+    profiles,
+)
 from caloforge.plots.files import FORMATS, check_format, png, save, svg
 from caloforge.plots.histograms import response, shapes
-from caloforge.plots.images import average, layers
+from caloforge.plots.images import Average, average, averages, layers
 from caloforge.plots.profile import profile
 from caloforge.plots.space import shower_3d
 
 __all__ = [
     "FORMATS",
+    "Average",
     "Figure",
+    "against_energy",
     "average",
+    "averages",
+    "cell_spectra",
     "check_format",
     "check_pair",
+    "conditional_response",
+    "correlations",
+    "distances",
+    "distributions",
     "layers",
+    "pareto",
     "png",
     "profile",
+    "profiles",
     "response",
     "save",
     "shapes",
