@@ -99,7 +99,10 @@ def test_a_shot_that_is_none(run: Run, tmp_path: Path, shots: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_energies_are_looked_at_before_anything_is_measured(run: Run, tmp_path: Path) -> None:
+def test_energies_are_looked_at_before_anything_is_measured(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("caloforge.simulate.run", lambda *_, **__: pytest.fail("it was measured"))
     code, output, errors = run("benchmark", "simulate", "--energies", "1,-1", "-o", tmp_path / "new")
     assert code == 2
     assert errors.startswith("Error: The energy -1 GeV is not possible")
