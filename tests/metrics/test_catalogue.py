@@ -22,7 +22,9 @@ def by_name(metric: Metric) -> str:
 
 def test_both_kinds_are_found() -> None:
     assert {"separation", "wasserstein", "kolmogorov_smirnov", "chi2"} <= {m.name for m in every(joint=False)}
-    assert {"correlation", "frechet", "frechet_robust", "kernel"} <= {m.name for m in every(joint=True)}
+    assert {"correlation", "frechet", "frechet_robust", "kernel", "kernel_robust"} <= {
+        m.name for m in every(joint=True)
+    }
     assert {"precision", "recall", "density", "coverage"} <= {m.name for m in every(joint=True)}
 
 

@@ -96,7 +96,15 @@ def test_an_outlier_decides_on_the_distance_but_not_on_the_robust_one(side: int)
     assert frechet_robust(*pair) == pytest.approx(robust, abs=0.01)
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_the_unit_of_the_robust_distance_does_not_follow_outliers(side: int) -> None:
+    pair = [normal(1000, 3), 0.3 + normal(1000, 3, 2)]
+    before = frechet_robust(*pair)
+    pair[side][:3] = 1e6
+    assert frechet_robust(*pair) == pytest.approx(before, rel=0.2)
+
+
 def test_the_robust_distance_sees_a_shift_as_the_other_does() -> None:
     mean, error = spread(frechet_robust, lambda i: (normal(2000, 3, i), 0.1 + normal(2000, 3, i + 100)))
-    # The limits take a part of the shift of those beyond, which are one in a hundred.
-    assert 0.9 * 3 * 0.01 - 5 * error < mean < 3 * 0.01 + 5 * error
+    # Limits at 1.96 hold a twentieth of the shift back, and as much of the standard deviation.
+    assert mean == pytest.approx(3 * 0.01, abs=5 * error + 0.05 * 3 * 0.01)

@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 
 from caloforge.metrics.kernel import kernel
+from caloforge.metrics.kernel_robust import kernel_robust
 
 
 def normal(n: int, d: int = 1, seed: int = 1) -> np.ndarray:
@@ -44,3 +45,12 @@ def test_an_outlier_spoils_no_more_than_its_batch() -> None:
     before = kernel(first, second)
     second[17] = 1000.0
     assert kernel(first, second) == pytest.approx(before, rel=0.2)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_outliers_in_each_batch_do_not_spoil_the_robust_distance(side: int) -> None:
+    pair = [normal(4000, 3), 0.5 + normal(4000, 3, 2)]
+    plain, robust = kernel(*pair), kernel_robust(*pair)
+    pair[side][:10] = 100.0
+    assert abs(kernel(*pair) - plain) > 100 * plain
+    assert kernel_robust(*pair) == pytest.approx(robust, rel=0.2)

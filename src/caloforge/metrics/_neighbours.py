@@ -29,7 +29,7 @@ def overlap(reference: Floats, sample: Floats) -> Overlap:
     """Return how far a sample (M, d) lies where the reference (N, d) is, and the reverse.
 
     Around each shower is the closed ball that reaches to its fifth nearest neighbour in its own sample. The
-    four numbers are counted in the same balls: what was computed last is kept for the next of them.
+    four numbers are counted in the same balls: what was computed lately is kept for the next of them.
 
     References
     ----------
@@ -48,7 +48,8 @@ def _unpacked(rows: bytes, features: int) -> Floats:
     return np.frombuffer(rows).reshape(-1, features)
 
 
-@lru_cache(maxsize=2)
+# Ten repeats, each with a sample and a floor.
+@lru_cache(maxsize=20)
 def _overlap(reference: bytes, sample: bytes, features: int) -> Overlap:
     distance = _squared_distances(_unpacked(reference, features), _unpacked(sample, features))
     in_reference = distance <= _reach(reference, features)[:, np.newaxis]

@@ -1,31 +1,26 @@
 """Fréchet physics distance that a few outliers do not change."""
 
-import numpy as np
-
+from caloforge.metrics import frechet as plain
+from caloforge.metrics._tails import limited
 from caloforge.metrics.base import Floats, Metric
-from caloforge.metrics.frechet import frechet
-
-_CENTRAL = 0.99
 
 
 def frechet_robust(reference: Floats, sample: Floats) -> float:
-    """Return the Fréchet physics distance of features that are limited to where the reference mostly is.
+    """Return the Fréchet physics distance of features with limited tails.
 
-    Values outside of the central 99 % of the reference's are moved to the nearest end of that range, in
-    both samples. So a single shower that lies far off, or a long tail, which can decide on a mean and a
-    covariance, counts no more than a shower at the range's end.
+    Means and covariances of the plain one can be decided by few showers that lie far off.
 
     Parameters
     ----------
     reference, sample
         (N, d) and (M, d), rows without order.
 
-    References
-    ----------
-    `frechet`; limits of this kind: Dixon, Ann. Math. Stat. 31 (1960) 385 (winsorised means).
+    See Also
+    --------
+    caloforge.metrics.frechet.frechet : the distance.
+    caloforge.metrics._tails.limited : the limits.
     """
-    low, high = np.quantile(reference, [(1 - _CENTRAL) / 2, (1 + _CENTRAL) / 2], axis=0)
-    return frechet(reference.clip(low, high), sample.clip(low, high))
+    return plain.frechet(*limited(reference, sample))
 
 
 ENTRY = Metric(
@@ -33,7 +28,7 @@ ENTRY = Metric(
     label="Fréchet physics distance, limited tails",
     citation="Kansal et al., arXiv:2211.10295; Dixon, Ann. Math. Stat. 31 (1960) 385",
     # As of the distance without limits.
-    least=1000,
+    least=plain.ENTRY.least,
     measure=frechet_robust,
     joint=True,
 )

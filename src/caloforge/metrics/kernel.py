@@ -15,7 +15,8 @@ def kernel(reference: Floats, sample: Floats) -> float:
 
     over pairs of different showers of the reference (x) and the sample (y). It is the median of ten batches,
     so that outliers, which change the mean of a fourth power most, spoil no more than their own batch. Finite
-    samples have no bias that would have to be extrapolated: equal distributions scatter about 0.
+    samples have no bias that would have to be extrapolated: equal distributions scatter about 0, their median
+    a little below.
 
     Parameters
     ----------

@@ -7,13 +7,16 @@ from caloforge.metrics.base import Metric
 
 
 def wasserstein(reference: Values, sample: Values) -> float:
-    r"""Return the Wasserstein-1 distance :math:`\int |F^{-1}(u) - G^{-1}(u)| \, du / \sigma`.
+    r"""Return the Wasserstein-1 distance over the reference's spread about its median.
 
-    How far a shower's value has to be moved on average to turn one distribution into the other, in standard
-    deviations of the reference, so that the result does not depend on the observable's unit: a shift by one
-    standard deviation has distance 1. If all values of the reference are equal, the standard deviation is
-    that of both samples together. A shower for which the observable is not defined (nan) in place of one
-    for which it is counts as moved by one standard deviation.
+    .. math:: \int_0^1 |F^{-1}(u) - G^{-1}(u)| \, du \Big/ \langle |x - \mathrm{median}(x)| \rangle_F
+
+    How far a shower's value has to be moved on average to turn one distribution into the other. The mean
+    absolute deviation is the unit, so that the result does not depend on the observable's; it is itself such
+    a distance, that of the reference from its median, and 0.8 standard deviations of a normal distribution,
+    but unlike a standard deviation it does not follow a few outliers. If all values of the reference are
+    equal, the deviation is that of both samples together. A shower for which the observable is not defined
+    (nan) in place of one for which it is counts as moved by one unit.
 
     Parameters
     ----------
@@ -28,13 +31,13 @@ def wasserstein(reference: Values, sample: Values) -> float:
     undefined = abs(len(first) / max(len(reference), 1) - len(second) / max(len(sample), 1))
     if not len(first) or not len(second):
         return undefined
-    unit = _spread(first) or _spread(np.concatenate([first, second])) or 1.0
+    unit = _spread(first) or _spread(np.sort(np.concatenate([first, second]))) or 1.0
     return _moved(first, second) / unit + undefined
 
 
-def _spread(values: Values) -> float:
-    """Standard deviation, which rounding keeps from being 0 where all values are equal."""
-    return float(values.std(dtype=float)) if values.min() < values.max() else 0.0
+def _spread(ordered: Values) -> float:
+    """Mean absolute deviation from the median of values in ascending order."""
+    return float(np.abs(ordered - ordered[len(ordered) // 2]).mean(dtype=float))
 
 
 def _moved(first: Values, second: Values) -> float:
@@ -51,9 +54,9 @@ def _moved(first: Values, second: Values) -> float:
 
 ENTRY = Metric(
     name="wasserstein",
-    label="Wasserstein distance / σ",
+    label="Wasserstein distance / spread",
     citation="Ramdas, Garcia Trillos, Cuturi, Entropy 19 (2017) 47, arXiv:1509.02237",
-    # The standard deviation, which is the unit, is known to a tenth.
+    # The mean deviation, which is the unit, is known to a tenth.
     least=50,
     measure=wasserstein,
 )
