@@ -23,8 +23,9 @@ _LARGEST_SVG = 400_000
 """Bytes from which on a picture is embedded as pixels."""
 
 _STYLE = """
-:root { --same: #d3ede3; --near: #fdeec2; --far: #f9d6c8; --unknown: #ececec; --line: #dfe3e8; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #1d2329; max-width: 66rem;
+:root { --same: #d3ede3; --near: #fdeec2; --far: #f9d6c8; --unknown: #ececec;
+  --unsure: #fdeec2; --line: #dfe3e8; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1d2329; max-width: 62rem;
   margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin-bottom: .4rem; }
 h2 { font-size: 1.25rem; margin-top: 2.6rem; padding-bottom: .2rem; border-bottom: 2px solid var(--line); }
@@ -33,15 +34,19 @@ figure { margin: 1.2rem 0; break-inside: avoid; } figure img { max-width: 100%; 
 figcaption, footer, caption { font-size: .85rem; color: #55606b; } caption { text-align: left; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { padding: .22rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child, td.words { text-align: left; } tr { break-inside: avoid; }
+td { white-space: nowrap; } td.words { white-space: normal; min-width: 14rem; }
+th:first-child, td:first-child, .words { text-align: left; } tr { break-inside: avoid; }
 thead th { border-bottom: 2px solid #8b95a0; vertical-align: bottom; background: #fff; }
-table.sortable { display: block; overflow-x: auto; }
+table.sortable { display: block; overflow-x: auto; font-size: .85rem; }
+table.sortable :is(th, td) { padding: .2rem .45rem; }
+body.wide { max-width: 82rem; } body.wide p { max-width: 62rem; }
 table.sortable th { cursor: pointer; } table.sortable th[aria-sort]::after { content: " \\25B4"; }
 table.sortable th[aria-sort=descending]::after { content: " \\25BE"; }
 .same { background: var(--same); } .near { background: var(--near); } .far { background: var(--far); }
-.unknown { background: var(--unknown); }
+.unknown { background: var(--unknown); } .unsure { background: var(--unsure); }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr)); gap: .8rem; }
-.card { border-radius: .4rem; padding: .7rem .9rem; break-inside: avoid; } .card p { margin: 0; }
+.card { border: 1px solid var(--line); border-radius: .4rem; padding: .7rem .9rem; break-inside: avoid; }
+.card p { margin: 0; }
 .card .value { font-size: 1.45rem; font-weight: 600; } .card .text { font-size: .82rem; }
 .warning { border-left: .3rem solid #d55e00; background: #fdf3ee; padding: .5rem .9rem; margin: .5rem 0; }
 @media print { body { font-size: 9.5pt; margin: 0; max-width: none; } h2 { break-after: avoid; }
@@ -71,7 +76,8 @@ class Cell(str):
     Attributes
     ----------
     level
-        How good it is, by which it is coloured: ``same``, ``near``, ``far``, ``unknown``; or empty.
+        How good it is, by which it is coloured: ``same``, ``unsure``, ``near``, ``far``,
+        ``unknown``; or empty. ``words`` is for sentences.
     order
         The number by which rows are sorted, where the text is none.
     hint
@@ -91,7 +97,10 @@ class Cell(str):
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its head, and rows of as many cells (also `Cell`); the first cell of a row names it."""
+    """A table: its head, and rows of as many cells; the first cell of a row names it.
+
+    Any cell may be a `Cell`. Rows of a sortable table follow a click on its head.
+    """
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -133,7 +142,7 @@ def write_page(path: Path, title: str, sections: Sequence[Section], *, contents:
     title, sections
         What is on it.
     contents
-        Begin with links to the sections.
+        Begin with links to the sections, and leave room for wide tables: for long pages.
 
     Raises
     ------
@@ -146,7 +155,8 @@ def write_page(path: Path, title: str, sections: Sequence[Section], *, contents:
     page = (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<body class={'wide' if contents else 'plain'}>\n"
         f"<h1>{escape(title)}</h1>\n{f'<nav>{links}</nav>' if contents else ''}{parts}\n"
         f"<footer><p>Made by caloforge {escape(__version__)}.</p></footer>\n{script}</body>\n</html>\n"
     )
@@ -222,23 +232,23 @@ def _card(card: Card) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
+    head = "".join(_cell(cell, "th") for cell in table.head)
     rows = ["".join(map(_cell, row)) for row in table.rows]
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)
     kind = ' class="sortable"' if table.sortable else ""
     return f"<table{kind}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, tag: str = "td") -> str:
     if not isinstance(text, Cell):
-        return f"<td>{escape(text)}</td>"
+        return f"<{tag}>{escape(text)}</{tag}>"
     marks = {
         "class": text.level,
         "data-order": "" if text.order is None else f"{text.order:.9g}",
         "title": escape(text.hint, quote=True),
     }
     said = "".join(f' {name}="{value}"' for name, value in marks.items() if value)
-    return f"<td{said}>{escape(text)}</td>"
+    return f"<{tag}{said}>{escape(text)}</{tag}>"
 
 
 def _figure(figure: plots.Figure) -> str:

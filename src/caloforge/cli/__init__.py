@@ -6,9 +6,11 @@ import typer
 
 from caloforge.cli import (
     benchmark,
+    compare,
     convert,
     demo,
     doctor,
+    evaluate,
     export,
     generate,
     info,
@@ -29,8 +31,9 @@ app = typer.Typer(
 )
 
 # In the order in which a user meets them.
-for module in (demo, generate, show, info, doctor, simulate, rebin, convert, train, export):
+for module in (demo, generate, show, info, doctor, simulate, rebin, convert, train, export, compare):
     app.command(name=module.__name__.rpartition(".")[2])(module.command)
+app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(benchmark.app, name="benchmark")
 
 

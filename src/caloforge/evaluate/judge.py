@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -76,15 +77,24 @@ def of_observables(
 
 
 def joint(
-    reference: Measured, generated: Measured, repeats: int, seed: int, progress: Progress = no_progress
+    reference: Measured,
+    generated: Measured,
+    repeats: int,
+    seed: int,
+    progress: Progress = no_progress,
+    threads: int = 2,
 ) -> list[Verdict]:
-    """Apply all joint metrics to all observables together."""
+    """Apply all joint metrics to all observables together, several at a time."""
     both = features(reference.values, generated.values)
     metrics, found = base.every(joint=True), []
-    for done, metric in enumerate(metrics, 1):
-        score = against_floor(metric, both.reference, both.generated, repeats, seed)
-        found.append(verdict(metric, score))
-        progress(done, len(metrics))
+
+    def judge(metric: base.Metric) -> Score:
+        return against_floor(metric, both.reference, both.generated, repeats, seed)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for metric, score in zip(metrics, pool.map(judge, metrics), strict=True):
+            found.append(verdict(metric, score))
+            progress(len(found), len(metrics))
     return found
 
 
@@ -96,19 +106,30 @@ def classifier(
         found = test(reference.kept, generated.kept, seed=seed, progress=progress)
     except CaloforgeError as error:
         found = ClassifierScore.missing(test.name, str(error))
-    scores = {"AUC": found.auc, "Jensen-Shannon divergence [bit]": found.jsd}
-    scores |= {"calibration error": found.calibration} if found.trials else {}
-    return [
-        results.verdict(
-            score,
-            metric=f"{test.name}_{field}",
-            label=f"{label}, {test.label}",
-            citation=test.citation,
-            kind="classifier",
-            observable="",
-        )
-        for field, (label, score) in zip(("auc", "jsd", "calibration"), scores.items(), strict=False)
-    ]
+    labels = {
+        "auc": "AUC",
+        "jsd": "Jensen-Shannon divergence [bit]",
+        "calibration": "calibration error",
+    }
+    if not found.trials:
+        del labels["calibration"], labels["jsd"]
+    return [_classified(test, found, field, label) for field, label in labels.items()]
+
+
+def _classified(test: Classifier, found: ClassifierScore, field: str, label: str) -> Verdict:
+    score: Score = getattr(found, field)
+    if field == "calibration" and score.value is not None:
+        # It says how far the divergence can be trusted, and nothing about showers.
+        trust = "how far the divergence can be trusted; no distance of the samples"
+        score = replace(score, sigma=None, reason=trust)
+    return results.verdict(
+        score,
+        metric=f"{test.name}_{field}",
+        label=f"{label}, {test.label}",
+        citation=test.citation,
+        kind="classifier",
+        observable="",
+    )
 
 
 def verdict(metric: base.Metric, score: Score, observable: str = "") -> Verdict:

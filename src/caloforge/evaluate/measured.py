@@ -258,7 +258,8 @@ class _Sums:
     def result(self, provenance: Mapping[str, Any]) -> Measured:
         """Return what came together."""
         n = sum(map(len, self.energy))
-        kept = Showers.concatenate(self.samples)
+        nothing = Showers(self.geometry, np.zeros((0, self.geometry.n_cells)), 1.0, 0)
+        kept = Showers.concatenate(self.samples) if self.samples else nothing
         return Measured(
             self.geometry,
             provenance,

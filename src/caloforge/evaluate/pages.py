@@ -9,9 +9,12 @@ from caloforge import plots
 from caloforge.evaluate import results as outcome
 from caloforge.evaluate.judge import ENERGIES, WINDOW
 from caloforge.evaluate.measured import SPECTRUM_EDGES, Floats, Measured
+from caloforge.evaluate.neighbours import neighbours as nearest
 from caloforge.evaluate.results import FAR, NEAR, Level, Quantity, Response, Results, Verdict
 from caloforge.metrics.correlation import correlation_matrix
+from caloforge.metrics.memorisation import MemorisationScore
 from caloforge.observables.base import GROUPS, Observable
+from caloforge.plots import neighbours as draw_neighbours
 from caloforge.plots import words
 from caloforge.plots.evaluation import Captions, Points
 from caloforge.report import Card, Cell, Section, Table
@@ -19,6 +22,7 @@ from caloforge.units import GeV
 
 LEVELS: dict[Level, str] = {
     "same": "like two samples of the reference",
+    "unsure": "larger than the floor, but it scatters",
     "near": "distinguishable",
     "far": "clearly different",
     "unknown": "no number",
@@ -26,6 +30,9 @@ LEVELS: dict[Level, str] = {
 
 MAIN = "separation"
 """The metric of observables that the summary speaks of."""
+
+HEADLINES = (MAIN, "frechet", "correlation", "coverage", "boosted_auc", "low_level_auc", "memorisation")
+"""The metrics that the summary shows in large letters, where there are numbers."""
 
 _PANELS = 16
 """Distributions on one picture, at most."""
@@ -59,9 +66,9 @@ def closing(results: Results) -> list[Section]:
     """Return what stands at the end: what is missing, and how the page was made."""
     parts = []
     if results.omissions:
-        rows = [[one.what, Cell(one.reason)] for one in results.omissions]
+        rows = [[one.what, Cell(one.reason, "words")] for one in results.omissions]
         parts.append(Section("What is not on this page", table=Table(["what", "why"], rows)))
-    rows = [[name, _plain(value)] for name, value in _making(results)]
+    rows = [[name, Cell(_plain(value), "words")] for name, value in _making(results)]
     return [*parts, Section("How it was made", table=Table(["", ""], rows))]
 
 
@@ -69,36 +76,40 @@ def _summary(results: Results) -> Section:
     samples = f"{_sentence(results.generated)} Compared with: {_sentence(results.reference)}"
     return Section(
         "Summary",
-        f"{samples}\n\n{_verdict_text(results)}\n\n{_HOW}",
+        f"{samples}\n\n{verdict_text(results)}\n\n{_HOW}",
         warnings=results.warnings,
         cards=list(_cards(results)),
     )
 
 
-def _verdict_text(results: Results) -> str:
+def verdict_text(results: Results) -> str:
     """Say in words how many observables are how far, and which is the worst."""
     judged = [one for one in results.verdicts if one.metric == MAIN and one.sigma is not None]
     if not judged:
         return "There are too few showers to judge any observable."
-    counts = {level: sum(one.level == level for one in judged) for level in ("same", "near", "far")}
+    counts = dict.fromkeys(LEVELS, 0)
+    for one in judged:
+        counts[one.level] += 1
     worst = max(judged, key=lambda one: one.value or 0)
     label = _labels(results)[worst.observable]
     return (
         f"Of {len(judged)} observables, judged by {judged[0].label}, {counts['same']} are like those of a "
-        f"second sample of the reference, {counts['near']} are distinguishable and {counts['far']} clearly "
-        "different. "
+        f"second sample of the reference, {counts['near'] + counts['unsure']} are distinguishable and "
+        f"{counts['far']} clearly different. "
         f"The largest difference is in the {label}: {_value(worst)}, floor {_floor(worst)}."
     )
 
 
 def _cards(results: Results) -> Iterator[Card]:
-    for one in results.overall:
-        if one.value is not None:
+    overall = {one.metric: one for one in results.overall}
+    for name in HEADLINES:
+        one = overall.get(name)
+        if one is not None and one.value is not None:
             yield Card(one.label, f"{one.value:.3g}", f"floor {one.floor:.3g}, {_sigma(one)}", one.level)
-    for worth in results.worth:
+    for worth in results.worth[:1]:
         if worth.effective is not None:
-            text = f"Geant4 showers' worth; trained on {worth.training:,}"
-            yield Card(worth.label, f"{worth.effective:,.0f}", text)
+            text = f"of the simulation; the generator learned from {worth.training:,}"
+            yield Card("is worth", f"{worth.effective:,.0f} showers", text)
     if results.speed:
         yield Card("time of a shower", f"{results.speed.ms:.3g} ms", results.speed.conditions)
 
@@ -110,18 +121,23 @@ def _overall(results: Results) -> Section:
             Cell(_value(one), order=one.value),
             Cell(_floor(one), order=one.floor),
             Cell(_sigma(one), one.level, order=one.sigma),
-            Cell(LEVELS[one.level] if one.value is not None else one.reason, one.level),
+            Cell(_words(one), f"words {one.level}"),
             Cell(f"{one.showers:,}", order=one.showers),
         ]
         for one in results.overall
     ]
-    head = ["metric", "value", "floor", "above the floor", "in words", "showers a sample"]
+    head = ["metric", "value", "floor", "above it", Cell("in words", "words"), "showers a sample"]
     text = (
         "Means over observables first: their errors are upper bounds, because observables depend on each "
         "other. Then the metrics of all observables together, and classifiers. The pointer shows where a "
         "metric comes from."
     )
     return Section("The samples as a whole", text, Table(head, rows, sortable=True))
+
+
+def _words(one: Verdict) -> str:
+    """Say how far a sample is, or why nobody knows."""
+    return one.reason if one.value is None or one.level == "unknown" else LEVELS[one.level]
 
 
 def _observables(results: Results) -> Section:
@@ -168,38 +184,56 @@ def _responses(results: Results) -> Section:
         for one in results.responses
     ]
     text = (
-        f"Response E_tot/E of showers within {100 * WINDOW:g} % of an incident energy: its mean, and its standard "
-        "deviation over the mean (resolution)."
+        f"Response E_tot/E of showers within {100 * WINDOW:g} % of an incident energy: its mean, and its "
+        "standard deviation over the mean (resolution)."
     )
     if missing:
         text += f" Neither sample has showers near {', '.join(f'{energy:g}' for energy in missing)} GeV."
     return Section("Response", text, Table(["energy", "showers", "mean response", "resolution"], rows))
 
 
+def memorisation(found: MemorisationScore) -> Section:
+    """Return the part about showers that were learned by heart."""
+    picture = draw_neighbours.distances(found.distances)
+    return Section("Memorisation", "\n\n".join(found.sentences), figures=[picture])
+
+
+def neighbours(reference: Measured, generated: Measured, seed: int) -> Section:
+    """Return the part with some showers and those that are most like them."""
+    found = nearest(reference.kept, generated.kept, seed=seed)
+    picture = draw_neighbours.neighbours(reference.kept, generated.kept, found)
+    text = (
+        "Random showers of the reference above the generated showers that are most like them, by the "
+        "Euclidean distance of the images of a layer (Paganini et al. 2018, Figs. 9 to 11). A distance far "
+        "below that of two showers of the reference would be a copy; one far above, that such showers are "
+        "not generated."
+    )
+    return Section("Nearest neighbours", text, figures=[picture])
+
+
 def figures(
     results: Results, reference: Measured, generated: Measured, observables: Sequence[Observable]
-) -> Iterator[tuple[str, str, plots.Figure]]:
-    """Yield all pictures, with the heading below which they stand and their names as files."""
+) -> Iterator[tuple[str, plots.Figure]]:
+    """Yield all pictures with the heading below which they stand."""
     captions = Captions(
         (_name(results.generated), _name(results.reference)),
         [_line(results.generated), _line(results.reference)],
     )
-    yield "Distances from the reference", "distances", _distances(results, captions)
+    yield "Distances from the reference", _distances(results, captions)
     yield (
         "Average showers",
-        "averages",
         plots.averages(_average(generated), _average(reference), captions.names, captions.lines),
     )
     yield from _response_figures(results, reference, generated, captions)
-    yield "Profiles and cells", "profiles", _profiles(reference, generated, captions)
-    yield "Profiles and cells", "cells", _spectra(reference, generated, captions)
+    yield "Profiles and cells", _profiles(reference, generated, captions)
+    yield "Profiles and cells", _spectra(reference, generated, captions)
     names = [one.name for one in observables]
     matrices = [_matrix(sample, names) for sample in (generated, reference)]
     labels = [one.label for one in observables]
-    yield "Correlations", "correlations", plots.correlations((matrices[0], matrices[1]), labels, captions)
+    yield "Correlations", plots.correlations((matrices[0], matrices[1]), labels, captions)
     for name, group in _pages(reference, observables):
         figure = plots.distributions(group, generated.values, reference.values, name, captions)
-        yield "Distributions", name.replace(" ", "_").replace(",", ""), figure
+        yield "Distributions", figure
 
 
 def _average(sample: Measured) -> plots.Average:
@@ -222,7 +256,7 @@ def _distances(results: Results, captions: Captions) -> plots.Figure:
 
 def _response_figures(
     results: Results, reference: Measured, generated: Measured, captions: Captions
-) -> Iterator[tuple[str, str, plots.Figure]]:
+) -> Iterator[tuple[str, plots.Figure]]:
     near = [
         {energy: sample.values["response"][sample.near(energy, WINDOW)] for energy in ENERGIES}
         for sample in (generated, reference)
@@ -231,14 +265,14 @@ def _response_figures(
     if both:
         chosen = [{energy: one[energy] for energy in both} for one in near]
         figure = plots.conditional_response(chosen[0], chosen[1], captions)
-        yield "Response", "response", figure
+        yield "Response", figure
     found = [[one for one in results.linearity if one.sample == name] for name in ("generated", "reference")]
     means, widths = (
         [_points(one, value, error) for one in found]
         for value, error in (("mean", "mean_error"), ("resolution", "resolution_error"))
     )
     figure = plots.against_energy((means[0], means[1]), (widths[0], widths[1]), captions)
-    yield "Response", "linearity", figure
+    yield "Response", figure
 
 
 def _points(responses: Sequence[Response], value: str, error: str) -> Points:
@@ -309,7 +343,7 @@ def _pages(sample: Measured, observables: Sequence[Observable]) -> Iterator[tupl
         members = [one for one in shown if one.group == group]
         for start in range(0, len(members), _PANELS):
             part = f", part {start // _PANELS + 1}" if len(members) > _PANELS else ""
-            yield f"distributions: {group}{part}", members[start : start + _PANELS]
+            yield f"distributions, {group}{part}", members[start : start + _PANELS]
 
 
 def _labels(results: Results) -> dict[str, str]:
@@ -351,8 +385,8 @@ def _energies(sample: outcome.Sample) -> str:
 
 def _sentence(sample: outcome.Sample) -> str:
     return (
-        f"{_name(sample)}: {sample.showers:,} showers of {', '.join(sample.particles)}, {_energies(sample)}, in "
-        f"{sample.geometry} ({sample.file})."
+        f"{_name(sample)}: {sample.showers:,} showers of {', '.join(sample.particles)}, "
+        f"{_energies(sample)}, in {sample.geometry} ({sample.file})."
     )
 
 

@@ -20,7 +20,7 @@ SCHEMA = Path(__file__).with_name("metrics.schema.json")
 NEAR, FAR = 2.0, 5.0
 """Standard deviations above the floor from which samples are distinguishable, and clearly different."""
 
-Level = Literal["unknown", "same", "near", "far"]
+Level = Literal["unknown", "same", "unsure", "near", "far"]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -118,8 +118,18 @@ class Verdict:
 
     @property
     def level(self) -> Level:
-        """How far the generated showers are from the reference, in four steps."""
-        return level(self.sigma)
+        """How far the generated showers are from the reference.
+
+        A value that is far above what the floor ever is, but scatters so much itself that the distance is
+        small in standard deviations, is ``unsure`` and not ``same``.
+        """
+        if self.sigma is None:
+            return "unknown"
+        if self.sigma >= NEAR:
+            return "near" if self.sigma < FAR else "far"
+        scatter = (self.floor_error or 0.0) * max(self.repeats, 1) ** 0.5
+        distance = abs((self.value or 0.0) - (self.floor or 0.0))
+        return "unsure" if self.sigma > 0 and 0 < FAR * scatter < distance else "same"
 
 
 @strict_dataclass
@@ -229,13 +239,6 @@ def verdict(score: Score, **about: Any) -> Verdict:
         reason=score.reason,
         **about,
     )
-
-
-def level(sigma: float | None) -> Level:
-    """Return how far a distance above the floor is."""
-    if sigma is None:
-        return "unknown"
-    return "same" if sigma < NEAR else "near" if sigma < FAR else "far"
 
 
 def by_metric(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:

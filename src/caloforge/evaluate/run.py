@@ -1,9 +1,10 @@
 """Two files of showers -> results and pages."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,18 @@ from numpy.typing import NDArray
 from caloforge import __version__, observables, plots, report
 from caloforge.errors import InputError
 from caloforge.evaluate import checks, judge, pages, results
+from caloforge.evaluate.amplification import AmplificationResult, amplification
 from caloforge.evaluate.measured import KEPT, Measured, incident_energies, measure, same_spectrum
 from caloforge.evaluate.results import Omission, Results, Sample, Settings, Speed, Verdict
 from caloforge.formats import Source, open_any
 from caloforge.metrics import classifiers as tests
+from caloforge.metrics import memorisation as memory
+from caloforge.metrics.memorisation import MemorisationScore, memorisation
 from caloforge.observables.base import Observable
 from caloforge.particles import particle_name
 from caloforge.plots import words
 from caloforge.progress import Progress, no_progress
+from caloforge.report import Section
 from caloforge.units import GeV
 
 Stages = Callable[[str, str], AbstractContextManager[Progress]]
@@ -42,6 +47,8 @@ class Evaluation:
     reference: Measured
     generated: Measured
     observables: tuple[Observable, ...]
+    memorisation: MemorisationScore | None = None
+    amplification: AmplificationResult | None = None
 
     def write(self, folder: str | Path, stages: Stages = quiet) -> list[Path]:
         """Write ``index.html``, ``metrics.json``, ``figures.pdf`` and a PNG of every picture into a folder.
@@ -54,32 +61,49 @@ class Evaluation:
         target = Path(folder)
         (target / "figures").mkdir(parents=True, exist_ok=True)
         results.save(self.results, target / results.NAME)
-        drawn: dict[str, list[plots.Figure]] = {}
         with stages("Drawing", "pictures") as progress:
-            for done, (heading, name, figure) in enumerate(self._figures()):
-                drawn.setdefault(heading, []).append(figure)
-                plots.save([figure], target / "figures" / f"{name}.png")
-                progress(done, done + 2)
-            every = [figure for group in drawn.values() for figure in group]
+            parts = self._sections(progress)
+            every = [figure for part in parts for figure in part.figures]
+            for number, figure in enumerate(every):
+                name = re.sub(r"[^a-z0-9]+", "_", str(figure.get_label()).lower()).strip("_")
+                plots.save([figure], target / "figures" / f"{number:02d}_{name}.png")
+                progress(len(every) + number, 3 * len(every))
             plots.save(every, target / "figures.pdf")
-            parts = [
-                *pages.sections(self.results),
-                *(report.Section(heading, figures=group) for heading, group in drawn.items()),
-                *pages.closing(self.results),
-            ]
             page = target / "index.html"
             report.write_page(page, pages.title(self.results), parts, contents=True)
-            progress(len(every), len(every))
+            progress(1, 1)
         return [page, target / results.NAME, target / "figures.pdf"]
 
-    def _figures(self) -> Iterator[tuple[str, str, plots.Figure]]:
-        return pages.figures(self.results, self.reference, self.generated, self.observables)
+    @property
+    def verdict(self) -> str:
+        """The outcome in a few sentences."""
+        return pages.verdict_text(self.results)
+
+    def _sections(self, progress: Progress) -> list[Section]:
+        """Return the parts of the page, with their pictures."""
+        parts = pages.sections(self.results)
+        headings = [part.heading for part in parts]
+        drawn = pages.figures(self.results, self.reference, self.generated, self.observables)
+        for done, (heading, figure) in enumerate(drawn):
+            if heading not in headings:
+                headings.append(heading)
+                parts.append(Section(heading))
+            at = headings.index(heading)
+            parts[at] = replace(parts[at], figures=[*parts[at].figures, figure])
+            progress(done, 3 * (done + 5))
+        parts.append(pages.neighbours(self.reference, self.generated, self.results.settings.seed))
+        if self.memorisation is not None:
+            parts.append(pages.memorisation(self.memorisation))
+        if self.amplification is not None:
+            parts.append(self.amplification.section())
+        return [*parts, *pages.closing(self.results)]
 
 
 def evaluate(
     reference: str | Path,
     generated: str | Path,
     *,
+    training: str | Path | None = None,
     match_energies: bool = False,
     classifiers: bool = True,
     repeats: int = 10,
@@ -94,6 +118,9 @@ def evaluate(
     ----------
     reference, generated
         Files of showers in the same cells, of any layout of the catalogue.
+    training
+        Showers that the generator learned from: shows whether it memorised them, and how many showers of the
+        simulation the generated ones are worth.
     match_energies
         Compare only showers whose incident energies have the same distribution in both files.
     classifiers
@@ -120,11 +147,20 @@ def evaluate(
         raise InputError(f"{repeats} repeats have no spread, so no uncertainty: ask for 2 or more.")
     both = _measured((Path(reference), Path(generated)), match_energies, kept, seed, stages)
     every = observables.every(both[0].geometry)
-    verdicts, omissions = _verdicts(both, every, repeats, seed, stages)
+    verdicts = _verdicts(both, every, repeats, seed, stages)
+    omissions = []
     if classifiers:
         verdicts += _classifiers(both, seed, stages)
     else:
         omissions.append(Omission("classifiers", "They were not asked for."))
+    learned = None
+    if training is None:
+        omissions.append(
+            Omission("memorisation, amplification", "They need the training sample: give it with --training.")
+        )
+    else:
+        learned = _Learned.of(Path(training), both, every, seed, stages)
+        verdicts.append(learned.verdict)
     outcome = Results(
         results.FORMAT,
         1,
@@ -137,10 +173,57 @@ def evaluate(
         tuple(verdicts),
         judge.responses(*both),
         judge.linearity(*both),
-        tuple(omissions),
+        (*omissions, *(learned.omissions if learned else ())),
         speed,
+        learned.amplification.worth if learned and learned.amplification else (),
     )
-    return Evaluation(outcome, *both, every)
+    return Evaluation(
+        outcome,
+        *both,
+        every,
+        learned.memorisation if learned else None,
+        learned.amplification if learned else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """What is known from the showers that a generator learned from."""
+
+    memorisation: MemorisationScore
+    amplification: AmplificationResult | None
+    omissions: tuple[Omission, ...] = ()
+
+    @classmethod
+    def of(
+        cls, file: Path, both: _Both, every: tuple[Observable, ...], seed: int, stages: Stages
+    ) -> "_Learned":
+        """Read the training sample, and compare both samples with it."""
+        reference, generated = both
+        with stages("Reading the training sample", "showers") as progress, open_any(file) as source:
+            checks.check_cells(reference.geometry, source.geometry)
+            training = measure(source, every, file=file, seed=seed, progress=progress)
+        with stages("Looking for copies", "samples") as progress:
+            found = memorisation(training.kept, reference.kept, generated.kept, seed=seed)
+            progress(1, 1)
+        try:
+            with stages("Amplification", "observables") as progress:
+                worth = amplification(training, generated, reference, every, seed=seed, progress=progress)
+        except InputError as error:
+            return cls(found, None, (Omission("amplification", str(error)),))
+        return cls(found, worth)
+
+    @property
+    def verdict(self) -> Verdict:
+        """How many showers are nearer to the training set than to held-out ones."""
+        return results.verdict(
+            self.memorisation.score,
+            metric=memory.NAME,
+            label=memory.LABEL,
+            citation=memory.CITATION,
+            kind="memorisation",
+            observable="",
+        )
 
 
 def _measured(files: tuple[Path, Path], match: bool, kept: int, seed: int, stages: Stages) -> _Both:
@@ -194,12 +277,13 @@ def _together(progress: Progress, parts: int) -> list[Progress]:
 
 def _verdicts(
     both: _Both, every: tuple[Observable, ...], repeats: int, seed: int, stages: Stages
-) -> tuple[list[Verdict], list[Omission]]:
+) -> list[Verdict]:
+    """Apply all metrics of observables, one by one and together."""
     with stages("Comparing observables", "observables") as progress:
         verdicts = judge.of_observables(*both, every, repeats, seed, progress)
     with stages("Comparing all together", "metrics") as progress:
         verdicts += judge.joint(*both, repeats, seed, progress)
-    return verdicts, []
+    return verdicts
 
 
 def _classifiers(both: _Both, seed: int, stages: Stages) -> list[Verdict]:

@@ -26,6 +26,7 @@ Values = Mapping[str, Floats]
 
 _COLUMNS = 4
 _MOST_ROWS = 40
+_MOST_LABELS = 80
 _BAND = "#D9D9D9"
 
 
@@ -203,7 +204,7 @@ def correlations(matrices: tuple[Floats, Floats], labels: Sequence[str], caption
             axes.set_title(title, fontsize="medium")
             axes.tick_params(length=0)
             axes.set(xticks=[], yticks=[])
-        if len(labels) <= _MOST_ROWS:
+        if len(labels) <= _MOST_LABELS:
             panels[0].set_yticks(range(len(labels)), labels, fontsize=max(3.0, min(8.0, 240 / len(labels))))
         figure.colorbar(mesh, ax=panels.tolist(), label="correlation coefficient", pad=0.01, shrink=0.8)
         _style.footer(figure, *captions.lines)

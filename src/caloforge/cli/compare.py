@@ -1,0 +1,32 @@
+"""``caloforge compare``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from caloforge.cli.common import say
+
+
+def command(
+    reports: Annotated[
+        list[Path], typer.Argument(help="Folders that caloforge evaluate wrote, or their metrics.json.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Page to write.")] = Path(
+        "caloforge-leaderboard.html"
+    ),
+    metric: Annotated[
+        str, typer.Option(help="Metric by which generators are ordered, as metrics.json names it.")
+    ] = "separation",
+) -> None:
+    """Lay reports of several generators beside each other: fidelity against speed, and all metrics.
+
+    [bold]Example[/bold]: caloforge compare calogan/ library/ parametrised/ -o leaderboard.html
+    """
+    from caloforge.evaluate import leaderboard, load
+
+    every = [load(path) for path in reports]
+    leaderboard.write(output, every, metric)
+    for line in leaderboard.ranking(every, metric):
+        say(line)
+    say(str(output))

@@ -1,0 +1,122 @@
+"""``caloforge evaluate``: a report on generated showers; further tests are its sub-commands."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from caloforge.cli.common import Seed, messages, progress_bar, say
+
+_REPORT = "report"
+
+
+class ReportByDefault(TyperGroup):
+    """A group of commands that takes what is none of them for the arguments of ``report``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the name of the default command before arguments that begin with none."""
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            args = [_REPORT, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=ReportByDefault,
+    no_args_is_help=True,
+    help="Compare generated showers with a reference: every shower shape and metric with its uncertainty and "
+    "its floor, on one page.\n\n[bold]caloforge evaluate REFERENCE GENERATED[/bold] is short for caloforge "
+    "evaluate report REFERENCE GENERATED; its options: [bold]caloforge evaluate report --help[/bold].\n\n"
+    "[bold]Example[/bold]: caloforge evaluate geant4.h5 generated.h5 -o report",
+    rich_markup_mode="rich",
+)
+
+
+@app.command(_REPORT)
+def report_command(
+    reference: Annotated[Path, typer.Argument(help="Showers to compare with, of any known layout.")],
+    generated: Annotated[Path, typer.Argument(help="Showers to judge, in the same cells.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path(
+        "caloforge-report"
+    ),
+    training: Annotated[
+        Path | None,
+        typer.Option(
+            help="Showers that the generator learned from: shows memorisation, and how many showers the "
+            "generated ones are worth."
+        ),
+    ] = None,
+    match_energies: Annotated[
+        bool,
+        typer.Option("--match-energies", help="Compare showers of the same spectrum of incident energies."),
+    ] = False,
+    classifiers: Annotated[
+        bool, typer.Option(help="Train classifiers to tell the two samples apart; takes minutes.")
+    ] = True,
+    repeats: Annotated[int, typer.Option(min=2, help="Random divisions for uncertainties and floors.")] = 10,
+    speed: Annotated[
+        Path | None, typer.Option(help="JSON of caloforge benchmark generate, for the leaderboard.")
+    ] = None,
+    seed: Seed = 1,
+) -> None:
+    """Write a report: a page that opens offline, its pictures, and all numbers as metrics.json.
+
+    [bold]Example[/bold]: caloforge evaluate geant4.h5 generated.h5 -o report
+
+    [bold]Example[/bold]: caloforge evaluate geant4.h5 generated.h5 --training learned.h5 --no-classifiers
+    """
+    from caloforge.evaluate import evaluate
+    from caloforge.evaluate.leaderboard import read_speed
+
+    evaluation = evaluate(
+        reference,
+        generated,
+        training=training,
+        match_energies=match_energies,
+        classifiers=classifiers,
+        repeats=repeats,
+        seed=seed,
+        speed=None if speed is None else read_speed(speed),
+        stages=progress_bar,
+    )
+    for warning in evaluation.results.warnings:
+        messages.print(f"[yellow]Warning[/]: {escape(warning)}", highlight=False)
+    for path in evaluation.write(output, stages=progress_bar):
+        say(str(path))
+    say(evaluation.verdict)
+
+
+@app.command("amplification")
+def amplification_command(
+    training: Annotated[Path, typer.Argument(help="Showers that the generator learned from.")],
+    generated: Annotated[Path, typer.Argument(help="What it made.")],
+    truth: Annotated[Path, typer.Argument(help="Many showers of the simulation that nobody learned from.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Page to write.")] = Path(
+        "caloforge-amplification.html"
+    ),
+    repeats: Annotated[int, typer.Option(min=2, help="Draws of parts of the samples.")] = 20,
+    seed: Seed = 1,
+) -> None:
+    """Say how many showers of the simulation a generated sample is worth.
+
+    [bold]Example[/bold]: caloforge evaluate amplification learned.h5 generated.h5 held_out.h5
+    """
+    from caloforge import observables, report
+    from caloforge.evaluate.amplification import amplification
+    from caloforge.evaluate.measured import measure
+    from caloforge.formats import open_any
+
+    measured = []
+    for file in (training, generated, truth):
+        with progress_bar(f"Reading {file.name}", "showers") as progress, open_any(file) as source:
+            every = observables.every(source.geometry)
+            measured.append(measure(source, every, file=file, kept=0, seed=seed, progress=progress))
+    with progress_bar("Comparing", "observables") as progress:
+        result = amplification(
+            measured[0], measured[1], measured[2], every, repeats=repeats, seed=seed, progress=progress
+        )
+    report.write_page(output, f"How many showers is {generated.name} worth?", [result.section()])
+    for sentence in result.sentences:
+        say(sentence)
+    say(str(output))

@@ -1,0 +1,197 @@
+"""Reports of several generators beside each other, made of their results alone: fidelity against speed."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from caloforge import catalog, plots, report
+from caloforge.errors import InputError
+from caloforge.evaluate.results import Results, Speed, Verdict
+from caloforge.plots import words
+from caloforge.plots.evaluation import Points
+from caloforge.report import Cell, Section, Table
+
+
+def write(path: Path, reports: Sequence[Results], metric: str) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    path
+        HTML file.
+    reports
+        Results of at least one evaluation.
+    metric
+        Name of the metric by which generators are ordered.
+
+    Raises
+    ------
+    InputError
+        There are no reports, or none has this metric.
+    """
+    ordered = _ordered(reports, metric)
+    label = _of(ordered[0], metric).label
+    text = (
+        f"Ordered by: {label}. Every cell holds a metric with its error; the pointer shows its floor, what "
+        "two samples of the reference give, and the colour how far above it is. A click on a column sorts "
+        "by it."
+    )
+    parts = [
+        Section("Generators", text, _table(ordered), _pareto(ordered, metric), warnings=_doubts(ordered)),
+        Section("Floors", "What two samples of the reference give.", _floors(ordered)),
+    ]
+    report.write_page(path, "Generators of showers: fidelity and speed", parts, contents=True)
+
+
+def ranking(reports: Sequence[Results], metric: str) -> list[str]:
+    """Return a line a generator, the best one first."""
+    lines = []
+    for place, one in enumerate(_ordered(reports, metric), 1):
+        judged = _of(one, metric)
+        value = (
+            words.with_error(judged.value or 0.0, judged.error or 0.0) if judged.value is not None else "–"
+        )
+        floor = "" if judged.floor is None else f", floor {judged.floor:.3g}"
+        pace = f", {one.speed.ms:.3g} ms a shower" if one.speed else ""
+        lines.append(f"{place}. {one.generated.source}: {value}{floor}{pace}")
+    return lines
+
+
+def read_speed(path: Path) -> Speed:
+    """Read the speed of a generator, as ``caloforge benchmark generate`` writes it: its fastest way.
+
+    Raises
+    ------
+    InputError
+        The file can't be read or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        fastest = min(content["speeds"], key=lambda one: float(one["ms"]))
+        return Speed(float(fastest["ms"]), fastest.get("error"), str(fastest["conditions"]))
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(
+            f"{path} holds no speeds; give the JSON that caloforge benchmark generate wrote."
+        ) from None
+
+
+def _ordered(reports: Sequence[Results], metric: str) -> list[Results]:
+    """Return the reports, the best first; those without a number last."""
+    if not reports:
+        raise InputError("There is nothing to compare: give at least one report.")
+    known = sorted({one.metric for each in reports for one in each.overall})
+    if metric not in known:
+        raise InputError(catalog.unknown(metric, known, what="metrics of these reports"))
+
+    def badness(one: Results) -> float:
+        judged = _of(one, metric)
+        if judged.value is None:
+            return float("inf")
+        return -judged.value if judged.higher else judged.value
+
+    return sorted(reports, key=badness)
+
+
+def _of(one: Results, metric: str) -> Verdict:
+    """Return the verdict of a metric, an empty one where a report has none."""
+    found = (verdict for verdict in one.overall if verdict.metric == metric)
+    missing = "This report has no such metric."
+    none = Verdict(metric, metric, "", "joint", "", None, None, None, None, None, 0, 0, reason=missing)
+    return next(found, none)
+
+
+def _names(reports: Sequence[Results]) -> list[str]:
+    """Name generators by their source and, where that is the same, their file."""
+    sources = [one.generated.source for one in reports]
+    return [
+        source if sources.count(source) == 1 else f"{source} ({one.generated.file})"
+        for source, one in zip(sources, reports, strict=True)
+    ]
+
+
+def _metrics(reports: Sequence[Results]) -> dict[str, str]:
+    """Return names and labels of all metrics, in the order in which they first come."""
+    return {one.metric: one.label for each in reports for one in each.overall}
+
+
+def _table(reports: Sequence[Results]) -> Table:
+    metrics = _metrics(reports)
+    rows = []
+    for name, one in zip(_names(reports), reports, strict=True):
+        pace = (
+            [Cell(f"{one.speed.ms:.3g}", order=one.speed.ms, hint=one.speed.conditions)]
+            if one.speed
+            else ["–"]
+        )
+        worth = [_worth(one)]
+        rows.append([name, *pace, *worth, *(_cell(_of(one, metric)) for metric in metrics)])
+    return Table(["generator", "ms a shower", "is worth", *metrics.values()], rows, sortable=True)
+
+
+def _worth(one: Results) -> str:
+    first = one.worth[0] if one.worth else None
+    if first is None or first.effective is None:
+        return Cell("–", hint=first.reason if first else "The report was made without --training.")
+    return Cell(f"{first.effective:,.0f} / {first.training:,}", order=first.effective, hint=first.label)
+
+
+def _cell(one: Verdict) -> str:
+    if one.value is None:
+        return Cell("–", "unknown", hint=one.reason)
+    sigma = "" if one.sigma is None else f", {one.sigma:.1f} σ above it"
+    floor = "" if one.floor is None else f"floor {words.with_error(one.floor, one.floor_error or 0.0)}"
+    return Cell(words.with_error(one.value, one.error or 0.0), one.level, order=one.value, hint=floor + sigma)
+
+
+def _floors(reports: Sequence[Results]) -> Table:
+    metrics = _metrics(reports)
+    rows = []
+    for name, one in zip(_names(reports), reports, strict=True):
+        floors = [_of(one, metric) for metric in metrics]
+        said = (
+            "–" if floor.floor is None else words.with_error(floor.floor, floor.floor_error or 0.0)
+            for floor in floors
+        )
+        rows.append([f"{name}: {one.reference.source}, {one.reference.showers:,} showers", *said])
+    return Table(["beside", *metrics.values()], rows)
+
+
+def _pareto(reports: Sequence[Results], metric: str) -> list[plots.Figure]:
+    """Draw fidelity against speed, if any generator has both."""
+    names = _names(reports)
+    both = [(name, one, _of(one, metric)) for name, one in zip(names, reports, strict=True) if one.speed]
+    both = [(name, one, judged) for name, one, judged in both if judged.value is not None]
+    if not both:
+        return []
+    speeds = [one.speed for _, one, _ in both if one.speed]
+    judged = [verdict for *_, verdict in both]
+    speed = Points(
+        np.zeros(len(both)),
+        np.array([one.ms for one in speeds]),
+        np.array([one.error or 0.0 for one in speeds]),
+    )
+    fidelity = Points(
+        *(np.array([getattr(one, field) for one in judged], float) for field in ("floor", "value", "error"))
+    )
+    labels = ("time of a shower [ms]", judged[0].label)
+    return [plots.pareto([name for name, *_ in both], speed, fidelity, labels)]
+
+
+def _doubts(reports: Sequence[Results]) -> list[str]:
+    """Say where reports are not comparable, or have no speed."""
+    said = []
+    references = {(one.reference.file, one.reference.showers) for one in reports}
+    if len(references) > 1:
+        files = ", ".join(f"{file} ({showers:,} showers)" for file, showers in sorted(references))
+        said.append(f"The references differ, so small differences mean nothing: {files}.")
+    slow = [name for name, one in zip(_names(reports), reports, strict=True) if one.speed is None]
+    if slow:
+        said.append(
+            f"The speed of {', '.join(slow)} is not known: give caloforge evaluate the JSON of caloforge "
+            "benchmark generate as --speed."
+        )
+    return said
