@@ -23,6 +23,10 @@ def library(showers: Showers, n: int, seed: int = 5, blur: float = 0.0) -> Showe
     return Showers(showers.geometry, cells, showers.energy[rows], showers.pdg[rows])
 
 
+def bare(showers: Showers) -> Showers:
+    return Showers(showers.geometry, showers.cells, showers.energy, showers.pdg)
+
+
 @pytest.fixture(scope="module")
 def three(make_showers: Make) -> tuple[Showers, Showers, Showers]:
     """Training, held-out and further showers of one distribution."""
@@ -79,7 +83,7 @@ def test_a_blurred_library_holds_no_copies_and_is_caught(three: tuple[Showers, S
 
 def test_a_copy_of_the_reference_is_named(three: tuple[Showers, Showers, Showers]) -> None:
     training, held_out, fresh = three
-    mixed = Showers.concatenate([fresh[:150], library(held_out, 50)])
+    mixed = Showers.concatenate([bare(fresh[:150]), library(held_out, 50)])
     found = judged(training, held_out, mixed)
     assert found.held_out.generated.tolist() == list(range(150, 200))
     assert found.found

@@ -74,6 +74,9 @@ class Space:
         The samples in question.
     sure
         Bounds of what the generated sample is worth, two standard deviations away.
+    better
+        Whether the generated sample is nearer to the truth than the training showers are, by more than two
+        standard deviations of what copies of these would be.
     picture
         The curves.
     """
@@ -84,6 +87,7 @@ class Space:
     training: Sizes
     generated: Sizes
     sure: Effective
+    better: bool
     picture: Amplified
 
     @property
@@ -107,8 +111,7 @@ class Space:
         These are a sample with a statistical fluctuation of its own, which generated showers may share. So
         it has to be better than they are, too.
         """
-        better = self.generated.distance < self.training.distance
-        return better and self.sure.low > self.training.showers
+        return self.better and self.sure.low > self.training.showers
 
     @property
     def sentence(self) -> str:
@@ -192,7 +195,8 @@ _EXPLANATION = (
     "is the mean squared deviation of its shares of showers in them. What a sample is worth is the number of "
     "independent simulated showers that have its distance, with the bounds of one standard deviation. The "
     "incident energies of generated showers are given to the generator, so observables that follow from "
-    "these alone gain by their number."
+    "these alone gain by their number. In fine quantiles small samples scatter more, so that a small bias "
+    "weighs less: what a sample is worth belongs to the number of quantiles."
 )
 
 
@@ -216,7 +220,7 @@ def amplification(
 
     Cells are quantiles of one observable, with one more for showers where it is undefined; for all
     observables together the truth is halved again and again, in each half at its own median, along the
-    principal components of the observables' ranks.
+    leading principal components of the observables' ranks.
 
     Parameters
     ----------
@@ -294,7 +298,8 @@ def compare(
         made.effective,
     )
     sure = law.effective(made.distance, _SURE)
-    return Space(name, label, len(np.unique(truth)), learned, made, sure, picture)
+    better = learned.distance - made.distance > _SURE * law.spread_of_copies(learned.distance, len(generated))
+    return Space(name, label, len(np.unique(truth)), learned, made, sure, better, picture)
 
 
 def quantile_cells(truth: _Floats, *samples: _Floats, quantiles: int = _QUANTILES) -> list[_Numbers]:
@@ -320,9 +325,10 @@ def joint_cells(
     together = {name: np.concatenate([sample[name] for sample in samples]) for name in truth}
     made = features(truth, together)
     ranks = _ranks(made.reference, made.reference), _ranks(made.reference, made.generated)
-    directions = np.linalg.eigh(np.cov(ranks[0], rowvar=False).reshape(len(made.names), -1))[1][:, ::-1]
-    first, others = (rank @ directions for rank in ranks)
-    splits = min(most, int(np.log2(len(first) / _LEAST_IN_CELL)))
+    splits = min(most, int(np.log2(len(ranks[0]) / _LEAST_IN_CELL)))
+    # Each direction is cut twice at least: halves alone would not feel whether a distribution is too wide.
+    axes = np.linalg.eigh(np.cov(ranks[0], rowvar=False).reshape(len(made.names), -1))[1][:, ::-1]
+    first, others = (rank @ axes[:, : max(1, splits // 2)] for rank in ranks)
     cells = _halved(first, others, splits)
     sizes = [len(next(iter(sample.values()))) for sample in samples]
     return [cells[: len(first)], *np.split(cells[len(first) :], np.cumsum(sizes)[:-1])]
@@ -403,6 +409,11 @@ class _Law:
             for factor in (1.0, self._factor(-sigma), self._factor(sigma))
         )
         return Effective(value, float(self.truth) if low is None else low, high)
+
+    def spread_of_copies(self, distance: float, showers: int) -> float:
+        """Standard deviation of the squared distance of many copies of a sample that has one itself."""
+        own = self.scale / self.truth
+        return 2 * float(np.sqrt(max(distance + own, 0) * self.scale / showers / len(self.shares)))
 
     def _factor(self, sigma: float) -> float:
         """What is sigma standard deviations away, over the mean."""

@@ -142,7 +142,8 @@ def worth(spaces: Sequence[Amplified]) -> Figure:
 
     Of very many observables it shows those in which it is worth least.
     """
-    chosen = [one for one in spaces if one.effective.low <= _threshold(spaces)]
+    least = np.argsort([one.effective.low for one in spaces], kind="stable")[:_MOST]
+    chosen = [spaces[n] for n in sorted(least)]
     with _style.style():
         figure = _style.new_figure(7.4, 0.22 * len(chosen) + 1.7)
         figure.set_label("showers that the generated sample is worth")
@@ -169,11 +170,6 @@ def worth(spaces: Sequence[Amplified]) -> Figure:
             figure, "bars: one standard deviation; arrows: the truth is too small for an upper bound"
         )
         return _style.settle(figure)
-
-
-def _threshold(spaces: Sequence[Amplified]) -> float:
-    """Return up to which lower bound observables are shown."""
-    return sorted(one.effective.low for one in spaces)[:_MOST][-1]
 
 
 def _draw_worth(axes: Axes, place: int, worth: Effective, end: float) -> None:
