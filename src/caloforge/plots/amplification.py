@@ -166,9 +166,10 @@ def worth(spaces: Sequence[Amplified]) -> Figure:
             xlabel="worth in showers of the simulation",
         )
         figure.legend(loc="outside upper center", ncols=2)
-        _style.footer(
-            figure, "bars: one standard deviation; arrows: the truth is too small for an upper bound"
-        )
+        lines = ["bars: one standard deviation; arrows: the truth is too small for an upper bound"]
+        if len(chosen) < len(spaces):
+            lines.append(f"the {len(chosen)} of {len(spaces)} in which it is worth least")
+        _style.footer(figure, *lines)
         return _style.settle(figure)
 
 
