@@ -22,10 +22,13 @@ LABEL = "generated showers nearer to the training set than to held-out showers"
 CITATION = "Meehan, Chaudhuri, Dasgupta, AISTATS 2020, arXiv:2004.05675 (data-copying test)"
 
 LEAST = 100
-_COPY = 1e-4
-"""Shares of energy may differ by so much in all between a shower and its copy: rounding of file formats."""
-_SIGNS = 8
+_COPY = 2e-3
+"""Shares of energy may differ by so much in all between a shower and its copy: they may have been rounded to
+half precision. Two showers of Geant4 differ by ten times as much at least."""
+_SIGNS = 16
 """Numbers that a shower and its copies have in common, by which they find each other."""
+_REACH = _COPY * _SIGNS**0.5
+"""How far those numbers of a copy can be from the original's."""
 _OPERATIONS = 1e11
 """What all distances together may cost; calorimeters with very many cells are judged by fewer showers."""
 _FAR = 5.0
@@ -44,7 +47,7 @@ class Copies:
     generated
         Numbers of the showers that are copies, ascending.
     original
-        Number of the shower that each one is a copy of.
+        For each of them, the number of the shower that it is a copy of.
     of
         Showers that were looked at.
     """
@@ -78,7 +81,7 @@ class MemorisationScore:
     training, held_out
         Generated showers that are copies of a training shower, or of a held-out one.
     repeated
-        Generated showers that are copies of another generated one.
+        Generated showers that have a copy among the other generated ones.
     distances
         Distance of each shower to its nearest neighbour, by what is compared.
     """
@@ -201,16 +204,13 @@ def copies(showers: Showers, generated: Showers) -> Copies:
     """
     _check(showers, generated)
     signs = _signs(generated.geometry)
-    distance, nearest = KDTree(_shares(showers.cells) @ signs).query(
-        _shares(generated.cells) @ signs, distance_upper_bound=_COPY
-    )
-    rows = np.flatnonzero(np.isfinite(distance) & _structured(generated.cells))
-    same = _same(generated.cells, rows, showers.cells, nearest[rows], generated.geometry)
-    return Copies(rows[same], nearest[rows][same], len(generated))
+    tree = KDTree(_shares(showers.cells) @ signs)
+    distance, nearest = tree.query(_shares(generated.cells) @ signs, distance_upper_bound=_REACH)
+    return _copies(showers, generated, distance, nearest)
 
 
 def repeated(generated: Showers) -> Copies:
-    """Find showers that are copies of another one of the same sample; the first of them is no copy.
+    """Find showers that have a copy among the others of their own sample.
 
     Raises
     ------
@@ -219,13 +219,18 @@ def repeated(generated: Showers) -> Copies:
     """
     _check(generated)
     signs = _shares(generated.cells) @ _signs(generated.geometry)
-    pairs = KDTree(signs).query_pairs(_COPY / _SIGNS, output_type="ndarray")
-    # Of every shower the first other one that looks like it; a library's many copies make many pairs.
-    first = np.full(len(generated), len(generated))
-    np.minimum.at(first, pairs[:, 1], pairs[:, 0])
-    rows = np.flatnonzero((first < len(generated)) & _structured(generated.cells))
-    same = _same(generated.cells, rows, generated.cells, first[rows], generated.geometry)
-    return Copies(rows[same], first[rows][same], len(generated))
+    distances, neighbours = KDTree(signs).query(signs, k=2, distance_upper_bound=_REACH)
+    other = (neighbours[:, 0] == np.arange(len(generated))).astype(np.intp)
+    rows = np.arange(len(generated))
+    return _copies(generated, generated, distances[rows, other], neighbours[rows, other])
+
+
+def _copies(showers: Showers, generated: Showers, distance: Floats, nearest: _Rows) -> Copies:
+    """Look closely at the showers that have a similar one."""
+    several = np.count_nonzero(generated.cells, axis=1) > 1
+    rows = np.flatnonzero(np.isfinite(distance) & several)
+    same = _same(generated.cells, rows, showers.cells, nearest[rows], generated.geometry)
+    return Copies(rows[same], nearest[rows][same], len(generated))
 
 
 def _check(*samples: Showers) -> None:
@@ -256,14 +261,9 @@ def _roots(cells: NDArray[np.float32]) -> _Roots:
     return np.sqrt(_shares(cells)).astype(np.float32)
 
 
-def _structured(cells: NDArray[np.float32]) -> NDArray[np.bool_]:
-    several: NDArray[np.bool_] = np.count_nonzero(cells, axis=1) > 1
-    return several
-
-
 def _signs(geometry: Calorimeter) -> Floats:
     """Random sums over the cells that are the same for a shower and its mirror images, (n_cells, signs)."""
-    random = np.random.default_rng(0).uniform(0, 1, (geometry.n_cells, _SIGNS))
+    random = np.random.default_rng(0).choice([-1.0, 1.0], (geometry.n_cells, _SIGNS))
     symmetric: Floats = random[geometry.symmetries()].mean(axis=0)
     return symmetric
 
