@@ -11,7 +11,10 @@ those: mean and spread of the layers' shares fix T, alpha and how they fluctuate
 its extents, empty cells and asymmetries the spots.
 
 Not the paper's: photons begin where they convert, exponentially distributed behind the front face (the
-mean, 9/7 X_0, is a start); spots differ in energy, log-normally; and a spot's energy may depend on depth.
+mean, 9/7 X_0, is a start); a share of the energy goes on from the maximum exponentially, since what is left
+of a shower far behind are its most penetrating photons, of which a gamma distribution has too few; spots
+differ in energy, log-normally; a spot's energy may depend on depth; and the axis of a shower is displaced,
+normally, from the direction of the particle.
 Lengths are in radiation lengths along the shower and in mm across, energies in GeV.
 """
 
@@ -36,10 +39,16 @@ REFERENCE = 10.0  # GeV, at which the powers of the energy are 1
 CONVERSION = 9 / 7  # X_0, mean depth in which a photon of high energy converts
 _NO_CONVERSION = 0.1  # X_0, where the fit begins for others: the paper's T counts from the front face
 
+_LATE, _LATE_SPREAD, _MOST_LATE = 0.05, 0.5, 0.5  # where the fit begins, and the limit of a single shower
+_ATTENUATION = 4.0  # X_0: photons of 3 MeV, which lead attenuates least (PDG 2024, Fig. 34.16)
+_DISPLACEMENT = 0.03  # Molière radii, where the fit begins
+
 _DEEPEST = 4.0  # tau up to which the paper's radial profiles are meant
 _COUNTED = 6.0  # mean number of spots up to which they are counted one by one
 _MOST = 24  # spots that such a cell may have; one in a million has more at the mean above
 _GROUPS = (0.15, 0.3, 0.6, 1.2, 2.5, 5.0)  # Molière radii between the rings that training compares
+_DRAWN = 16  # showers without cells for each true one
+_LEAST = 1e-4  # share of the energy below which layers and rings are not told apart
 _ROOT = 0.25  # power of the shares that are compared, so that small ones count
 _TINY = 1e-6
 
@@ -63,7 +72,7 @@ class Config:
     particles: tuple[str, ...] = Field(default=("e+",), min_length=1)
     energy_range: tuple[float, float] = (1.0, 100.0)
     slice: float = Field(default=3.0, gt=0)
-    rate: float = Field(default=0.02, gt=0)
+    rate: float = Field(default=0.03, gt=0)
 
 
 class Correction(NamedTuple):
@@ -76,11 +85,17 @@ class Correction(NamedTuple):
         hyperbolic tangent (``correlation``).
     deep
         Whether there is a c.
+    unit
+        What a fitted number of 1 stands for, so that steps of equal size suit all.
     """
 
     additive: bool = False
     deep: bool = False
+    unit: float = 1.0
 
+
+WHOLE = 7
+"""Random numbers of a shower as a whole."""
 
 CORRECTIONS = {
     "maximum": Correction(),  # T: depth of the maximum, X_0 behind the beginning
@@ -89,13 +104,21 @@ CORRECTIONS = {
     "alpha_spread": Correction(),  # sigma(ln alpha)
     "correlation": Correction(additive=True),  # rho(ln T, ln alpha)
     "beginning": Correction(),  # mean depth at which the shower begins, X_0
+    "late_share": Correction(),  # mean share of the energy that photons carry on from the maximum
+    "late_spread": Correction(),  # sigma of its logarithm
+    "attenuation": Correction(),  # the length in which they are absorbed, X_0
     "core_radius": Correction(deep=True),  # R_C
     "tail_radius": Correction(deep=True),  # R_T
     "core_share": Correction(additive=True, deep=True),  # p
     "core_spot": Correction(deep=True),  # mean energy of a spot of the core
     "tail_spot": Correction(deep=True),  # and of the tail
     "spot_variance": Correction(),  # of a spot's energy over its mean squared
-    "response": Correction(),  # share of the energy that can be seen, beside what leaks or is not read out
+    "displacement": Correction(
+        deep=True
+    ),  # of the axis from the particle's direction, by its root mean square
+    "response": Correction(
+        unit=0.02
+    ),  # share of the energy that can be seen, beside what leaks or is not read out
     "resolution": Correction(),  # its relative spread at 1 GeV over the root of the energy
 }
 
@@ -143,6 +166,13 @@ def poisson(mean: Tensor, z: Tensor) -> Tensor:
     return torch.where(mean < _COUNTED, count, many.clamp(min=0))
 
 
+def _following(number: Tensor, mean: Tensor) -> Tensor:
+    """Give drawn numbers a gradient: mean and spread follow the mean; below 1 the number scales with it."""
+    number, still = number.detach(), mean.detach()
+    change = mean / still
+    return torch.where(still > 1, mean + (number - still) * change.sqrt(), number * change)
+
+
 class Boxes(nn.Module):
     """Shares of radial profiles 2 r R^2 / (r^2 + R^2)^2 in the cells of a layer of boxes.
 
@@ -158,19 +188,23 @@ class Boxes(nn.Module):
         for name, axis in (("eta", layer.eta), ("phi", layer.phi)):
             self.register_buffer(name, torch.tensor(axis.edges, dtype=torch.float32), persistent=False)
 
-    def forward(self, radius: Tensor, weight: Tensor) -> Tensor:
-        """Sum slices of radius R (N, S) in mm with a weight (N, S): (N, n_cells)."""
+    def forward(self, radius: Tensor, weight: Tensor, axis: Tensor) -> Tensor:
+        """Sum slices of radius R (N, S) in mm, weight (N, S) and axis (N, S, 2) in mm: (N, n_cells)."""
         square = radius[:, :, None] ** 2
-        a, b = (self.eta**2 + square).sqrt(), (self.phi**2 + square).sqrt()
-        first = (self.eta / a)[:, :, None] * torch.atan(self.phi[:, None] / a[:, :, None])
-        second = (self.phi / b)[..., None] * torch.atan(self.eta / b[..., None])
+        x, y = self.eta - axis[:, :, :1], self.phi - axis[:, :, 1:]
+        a, b = (x**2 + square).sqrt(), (y**2 + square).sqrt()
+        first = (x / a)[:, :, None] * torch.atan(y[..., None] / a[:, :, None])
+        second = (y / b)[..., None] * torch.atan(x[:, :, None] / b[..., None])
         corners = ((first + second) * weight[:, :, None, None]).sum(dim=1) / (2 * math.pi)
         rows = corners[:, 1:] - corners[:, :-1]
         return (rows[:, :, 1:] - rows[:, :, :-1]).clamp(min=0).flatten(1)
 
 
 class Rings(nn.Module):
-    """The same in a layer of rings: between two radii, the difference of r^2 / (r^2 + R^2)."""
+    """The same in a layer of rings: between two radii, the difference of r^2 / (r^2 + R^2).
+
+    Rings stay around the particle's direction: of other circles they hold no share that can be written down.
+    """
 
     square: Tensor
 
@@ -180,7 +214,7 @@ class Rings(nn.Module):
         self.register_buffer("square", square, persistent=False)
         self.sectors = layer.n_alpha
 
-    def forward(self, radius: Tensor, weight: Tensor) -> Tensor:
+    def forward(self, radius: Tensor, weight: Tensor, axis: Tensor) -> Tensor:
         """Sum slices of radius R (N, S) in mm with a weight (N, S): (N, n_cells)."""
         within = self.square / (self.square + radius[:, :, None] ** 2)
         within = (within * weight[:, :, None]).sum(dim=1)
@@ -193,6 +227,7 @@ class Shower(nn.Module):
 
     edges: Tensor
     visible: Tensor
+    visible_layers: Tensor
     begin: Tensor
 
     def __init__(self, config: Config, geometry: Calorimeter) -> None:
@@ -211,6 +246,7 @@ class Shower(nn.Module):
         self.slices = tuple(counts)
         self._keep("edges", np.concatenate([*cuts, depths[-1:]]))
         sizes = [layer.n_cells for layer in geometry.layers]
+        self._keep("visible_layers", profile.visible_share(geometry))
         self._keep("visible", np.repeat(profile.visible_share(geometry), sizes))
         begins = [CONVERSION if name == "gamma" else _NO_CONVERSION for name in config.particles]
         self._keep("begin", np.array(begins))
@@ -225,8 +261,8 @@ class Shower(nn.Module):
 
     @property
     def noise_size(self) -> int:
-        """Random numbers a shower: four of the whole, then two for each cell and for what leaks."""
-        return 4 + 2 * (self.n_cells + 1)
+        """Random numbers a shower: seven of the whole, then two for each cell and for what leaks."""
+        return WHOLE + 2 * (self.n_cells + 1)
 
     def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
         """(N, noise_size), (N,) MeV, (N,) -> (N, n_cells) MeV."""
@@ -235,18 +271,17 @@ class Shower(nn.Module):
 
     def draw(self, noise: Tensor, energy: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """Return cells (N, n_cells) in MeV and the mean numbers of spots in them, (N, n_cells)."""
-        whole, first, second = noise.split([4, self.n_cells + 1, self.n_cells + 1], dim=1)
+        whole, first, second = noise.split([WHOLE, self.n_cells + 1, self.n_cells + 1], dim=1)
         gev = (energy / GeV).unsqueeze(1)
         share, spots = self.expect(whole, gev, label)
         number = poisson(spots, first)
-        if self.training:  # the mean and the spread of the number follow the mean spots
-            still = spots.detach()
-            number = spots + (number - still) * (spots / still).sqrt()
+        if self.training:
+            number = _following(number, spots)
         variance = self._corrected("spot_variance", torch.ones_like(gev), gev, label)
         wide = torch.log1p(variance / number.clamp(min=1))
         drawn = number * (share / spots) * torch.exp(wide.sqrt() * second - wide / 2)
         drawn = drawn[:, :-1] / drawn.sum(dim=1, keepdim=True).clamp(min=_TINY)
-        return drawn * self.visible * self._seen(whole[:, 3:], gev, label) * energy.unsqueeze(1), spots[
+        return drawn * self.visible * self._seen(whole[:, 3:4], gev, label) * energy.unsqueeze(1), spots[
             :, :-1
         ]
 
@@ -255,13 +290,15 @@ class Shower(nn.Module):
         along = self.develop(whole, gev, label)
         core, tail = self._radii(along.tau, gev, label)
         inner = self._core_share(along.tau, gev, label)
+        axis = self._axis(whole[:, 4:6], along.tau, gev, label)
         # Sec. 4: the number of spots of a homogeneous calorimeter, here as their mean energy
         spot = gev / (93 * math.log(self.z) * gev**0.876)
         parts = []
         for name, radius, weight in (("core", core, inner), ("tail", tail, 1 - inner)):
             size = self._corrected(f"{name}_spot", spot, gev, label, along.tau)
             weight = weight * along.share
-            parts.append((self._spread(radius, weight), self._spread(radius, weight * gev / size)))
+            numbers = self._spread(radius, weight * gev / size, axis)
+            parts.append((self._spread(radius, weight, axis), numbers))
         share, spots = (one + other for one, other in zip(*parts, strict=True))
         leaked = (1 - share.sum(dim=1, keepdim=True)).clamp(min=_TINY)
         share = torch.cat([share, leaked], dim=1)
@@ -285,9 +322,19 @@ class Shower(nn.Module):
         begin = self._corrected("beginning", self.begin[label].unsqueeze(1), gev, label)
         depth = (self.edges + begin * normal_share(-whole[:, 2:3]).clamp(min=_TINY).log()).clamp(min=0)
         below = gamma_share((alpha - 1) / t * depth, alpha)
+        late, length = self._late(whole[:, 6:], gev, label)
+        below = below + late * (1 - torch.exp(-(depth - t).clamp(min=0) / length) - below)
         middle = (depth[:, 1:] + depth[:, :-1]) / 2
         tau = middle / t * ((alpha - 1) / alpha) * mean_alpha / (mean_alpha - 1)
         return Longitudinal(below[:, 1:] - below[:, :-1], tau.clamp(max=_DEEPEST))
+
+    def _late(self, z: Tensor, gev: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the share (N, 1) that leaves the maximum as photons, and their attenuation length in X_0."""
+        one = torch.ones_like(gev)
+        spread = self._corrected("late_spread", _LATE_SPREAD * one, gev, label)
+        share = self._corrected("late_share", _LATE * one, gev, label) * torch.exp(spread * z - spread**2 / 2)
+        length = self._corrected("attenuation", _ATTENUATION * one, gev, label)
+        return share.clamp(max=_MOST_LATE), length
 
     def _radii(self, tau: Tensor, gev: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """Return R_C and R_T (N, S) in mm: Sec. 3.2 of the paper."""
@@ -306,10 +353,16 @@ class Shower(nn.Module):
         share = (2.632 - 0.00094 * self.z) * torch.exp(ratio - torch.exp(ratio))
         return self._corrected("core_share", share.logit(0.01), gev, label, tau).sigmoid()
 
-    def _spread(self, radius: Tensor, weight: Tensor) -> Tensor:
+    def _axis(self, z: Tensor, tau: Tensor, gev: Tensor, label: Tensor) -> Tensor:
+        """Return where the axis of the shower passes the slices, (N, S, 2) eta and phi in mm."""
+        start = torch.full_like(tau, _DISPLACEMENT)
+        size = self._corrected("displacement", start, gev, label, tau) * self.moliere_radius
+        return size.unsqueeze(2) * z.unsqueeze(1)
+
+    def _spread(self, radius: Tensor, weight: Tensor, axis: Tensor) -> Tensor:
         """Lay out slices (N, S) in the cells of their layers: (N, n_cells)."""
-        parts = zip(self.layers, radius.split(self.slices, 1), weight.split(self.slices, 1), strict=True)
-        return torch.cat([layer(r, w) for layer, r, w in parts], dim=1)
+        slices = (each.split(self.slices, dim=1) for each in (radius, weight, axis))
+        return torch.cat([layer(*each) for layer, *each in zip(self.layers, *slices, strict=True)], dim=1)
 
     def _seen(self, z: Tensor, gev: Tensor, label: Tensor) -> Tensor:
         """Return the visible energy over the incident one (N, 1), fluctuating as a gamma distribution."""
@@ -322,14 +375,16 @@ class Shower(nn.Module):
     ) -> Tensor:
         """Apply a fitted correction to its start."""
         fitted = self.corrections[name][label].unsqueeze(1)
+        kind = CORRECTIONS[name]
         exponent = fitted[..., 0] + fitted[..., 1] * (gev / REFERENCE).log()
         if tau is not None:
             exponent = exponent + fitted[..., 2] * (tau - 1)
-        return start + exponent if CORRECTIONS[name].additive else start * torch.exp(exponent)
+        exponent = exponent * kind.unit
+        return start + exponent if kind.additive else start * torch.exp(exponent)
 
 
 class Summary(nn.Module):
-    """What the fit compares of a shower: shares of layers and rings, centres, extents, asymmetries."""
+    """What the fit compares of a shower: shares of layers and rings, moments, asymmetries."""
 
     sums: Tensor
     flips: Tensor
@@ -355,28 +410,29 @@ class Summary(nn.Module):
         share = cells / energy.unsqueeze(1)
         sums = share @ self.sums
         n = self.n_layers
-        layers, first, second = sums[:, :n], sums[:, n : 3 * n], sums[:, 3 * n : 5 * n]
-        safe = layers + _TINY
-        centre = first / safe.repeat(1, 2)
-        extent = (second / safe.repeat(1, 2) + _TINY) ** 0.5
+        layers, centre, rest = sums[:, :n], sums[:, n : 3 * n], sums[:, 3 * n :]
+        safe = layers + _LEAST
         uneven = [((share - share[:, flip]).abs() @ self.sums[:, :n]) / safe for flip in self.flips]
-        roots = (torch.cat([layers, sums[:, 5 * n :]], dim=1) + _TINY) ** _ROOT
-        return torch.cat([layers.sum(dim=1, keepdim=True), roots, centre, extent, *uneven], dim=1)
+        roots = (torch.cat([layers, rest], dim=1) + _LEAST) ** _ROOT
+        total = layers.sum(dim=1, keepdim=True)
+        return torch.cat([total, roots, centre / safe.repeat(1, 2), *uneven], dim=1)
 
 
 class Parametrised(GenerativeModel):
     """The parametrised shower; see the module for what is the paper's and what is fitted.
 
-    The fit minimises the energy score (Gneiting and Raftery, J. Am. Stat. Assoc. 102 (2007) 359, Eq. 21) of
-    each figure of `Summary` and of all together, between a shower and two drawn at its energy: it is lowest
-    where the drawn showers have the distribution of the others, means, spreads and correlations alike. The
-    number of filled cells, of which a drawn shower has no gradient, is compared with its expectation.
+    The fit minimises the energy score (Gneiting and Raftery, J. Am. Stat. Assoc. 102 (2007) 359, Eq. 21)
+    between a shower and several that are drawn at its energy. It is lowest where these have the distribution
+    of the true ones: means, spreads and correlations alike. Scored are the shares of the layers, each figure
+    of `Summary`, and all figures together. The number of filled cells, of which a drawn shower has no
+    gradient, is compared with its expectation.
     """
 
     def __init__(self, config: Config, geometry: Calorimeter) -> None:
         super().__init__(config, geometry)
         self.config: Config = config
         self.shower = Shower(config, geometry)
+        self.sizes = tuple(layer.n_cells for layer in geometry.layers)
         self.summary = Summary(geometry, self.shower.moliere_radius)
         self.noise_size = self.shower.noise_size
 
@@ -399,37 +455,60 @@ class Parametrised(GenerativeModel):
         return {"corrections": torch.optim.Adam(self.parameters(), lr=self.config.rate, betas=(0.9, 0.99))}
 
     def training_step(self, batch: Batch, optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
-        """Descend on the energy score of two drawn showers for each of the batch."""
+        """Descend on the sum of the scores of layers and cells."""
         self.train()
-        n = len(batch.energy)
-        energy, label = batch.energy.repeat(2), batch.label.repeat(2)
-        noise = torch.randn(2 * n, self.noise_size, device=energy.device)
-        cells, spots = self.shower.draw(noise, energy, label)
-        drawn, true = self.summary(cells, energy), self.summary(batch.cells, batch.energy)
-        scale = (true - true.mean(dim=0)).abs().mean(dim=0) + _TINY
-        single, joint = _energy_scores(true / scale, drawn[:n] / scale, drawn[n:] / scale)
-        expected = self._filled(1 - torch.exp(-spots))
-        found = self._filled((batch.cells > 0).to(spots.dtype)).repeat(2, 1)
-        filled = ((expected - found).square().mean(dim=0) / (found.var(dim=0) + _TINY)).mean()
-        (single + joint + filled).backward()
+        losses = {"layers": self._score_layers(batch), **self._score_cells(batch)}
+        torch.stack(list(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(self.parameters(), 1.0)
         optimizers["corrections"].step()
         optimizers["corrections"].zero_grad()
-        return {"single": single.detach(), "joint": joint.detach(), "filled": filled.detach()}
+        return {name: value.detach() for name, value in losses.items()}
 
-    def _filled(self, cells: Tensor) -> Tensor:
-        """Return the mean of each layer's cells, (N, L)."""
-        sizes = [layer.n_cells for layer in self.geometry.layers]
-        return torch.stack([part.mean(dim=1) for part in cells.split(sizes, dim=1)], dim=1)
+    def _score_layers(self, batch: Batch) -> Tensor:
+        """Score the shares of the layers, of many showers that are drawn without their cells."""
+        energy, label = batch.energy.repeat(_DRAWN), batch.label.repeat(_DRAWN)
+        noise = torch.randn(len(energy), WHOLE, device=energy.device)
+        slices = self.shower.develop(noise, (energy / GeV).unsqueeze(1), label).share
+        drawn = self.shower.visible_layers * _sums(slices, self.shower.slices)
+        true = _sums(batch.cells, self.sizes)
+        roots = [(each / (each.sum(dim=1, keepdim=True) + _TINY) + _LEAST) ** _ROOT for each in (true, drawn)]
+        return _energy_score(*_standardised(roots[0], roots[1].view(_DRAWN, *true.shape)))
+
+    def _score_cells(self, batch: Batch) -> dict[str, Tensor]:
+        """Score the figures of two drawn showers, each and all together, and the number of filled cells."""
+        energy, label = batch.energy.repeat(2), batch.label.repeat(2)
+        noise = torch.randn(len(energy), self.noise_size, device=energy.device)
+        cells, spots = self.shower.draw(noise, energy, label)
+        true, drawn = self.summary(batch.cells, batch.energy), self.summary(cells, energy)
+        true, drawn = _standardised(true, drawn.view(2, *true.shape))
+        expected, found = (
+            _sums(each, self.sizes) for each in (1 - torch.exp(-spots), (batch.cells > 0).to(spots.dtype))
+        )
+        filled = (expected.view(2, *found.shape) - found).square().mean(dim=(0, 1)) / (found.var(dim=0) + 1)
+        return {
+            "single": _energy_score(true.unsqueeze(2), drawn.unsqueeze(3)),
+            "joint": _energy_score(true, drawn),
+            "filled": filled.mean(),
+        }
 
 
-def _energy_scores(true: Tensor, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the energy scores of figures (N, F): the mean of the single ones, and that of all together."""
-    pairs = (one - true, other - true, one - other)
-    single = [pair.abs().mean() for pair in pairs]
-    joint = [(pair.square().mean(dim=1) + _TINY).sqrt().mean() for pair in pairs]
-    first, second = ((a + b - c) / 2 for a, b, c in (single, joint))
-    return first, second
+def _sums(values: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """Sum neighbouring columns: (N, C) -> (N, len(sizes))."""
+    return torch.stack([part.sum(dim=1) for part in values.split(sizes, dim=1)], dim=1)
+
+
+def _standardised(true: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
+    """Give figures (N, F) and (M, N, F) the mean absolute deviation of the true ones as their unit."""
+    scale = (true - true.mean(dim=0)).abs().mean(dim=0) + _TINY
+    return true / scale, drawn / scale
+
+
+def _energy_score(true: Tensor, drawn: Tensor) -> Tensor:
+    """Return the mean energy score of M showers (M, N, ..., F) drawn for each true one (N, ..., F)."""
+    apart = ((drawn - true).square().mean(dim=-1) + _TINY).sqrt().mean()
+    first, second = torch.triu_indices(len(drawn), len(drawn), offset=1)
+    among = ((drawn[first] - drawn[second]).square().mean(dim=-1) + _TINY).sqrt().mean()
+    return apart - among / 2
 
 
 Parametrised.Config = Config
