@@ -7,7 +7,11 @@ from caloforge.particles import parse_particle, particle_name
 
 
 @pytest.mark.parametrize(
-    ("text", "pdg"), [("e+", -11), ("gamma", 22), ("pi+", 211), ("proton", 2212), ("211", 211), ("-11", -11)]
+    ("text", "pdg"),
+    [
+        *[("e+", -11), ("gamma", 22), ("pi+", 211), ("proton", 2212), ("211", 211), ("-11", -11)],
+        *[("deuteron", 1000010020), ("alpha", 1000020040), ("anti_neutron", -2112), ("C12", 1000060120)],
+    ],
 )
 def test_names_and_ids_are_understood(text: str, pdg: int) -> None:
     assert parse_particle(text) == pdg

@@ -68,13 +68,30 @@ def test_a_text_file_gives_one_energy_a_line(tmp_path: Path) -> None:
     np.testing.assert_array_equal(spectrum.sample(1, 0, 2), [1500, 20000])
 
 
+@given(
+    length=st.integers(1, 30),
+    start=st.integers(0, 100),
+    n=st.integers(1, 40),
+    ranged=st.booleans(),
+    seed=seeds,
+)
+def test_a_part_has_the_same_energies_and_no_others(
+    length: int, start: int, n: int, ranged: bool, seed: int
+) -> None:
+    whole = Spectrum.parse("1:100") if ranged else Spectrum.listed(np.arange(1.0, length + 1))
+    part = whole.part(start, start + n)
+    np.testing.assert_array_equal(part.sample(seed, start, start + n), whole.sample(seed, start, start + n))
+    assert len(part.values) <= n
+
+
 def test_a_list_may_be_longer_than_any_path() -> None:
     spectrum = Spectrum.parse(",".join(["12.5"] * 2000))
     np.testing.assert_array_equal(spectrum.sample(1, 1990, 2010), np.full(20, 12.5 * GeV))
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "-5", "nan", "inf", "5:nan", "100:1", "1:1", "", "ten", "1,0", "no/file.txt"]
+    "text",
+    ["0", "-5", "nan", "inf", "5:nan", "100:1", "1:1", "", "ten", "1,0", "no/file.txt", "1e300", "1e-60"],
 )
 def test_what_is_no_energy_is_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(InputError, match="GeV"):

@@ -24,7 +24,8 @@ def written_aside(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        The folder does not exist, the name belongs to something that is no file, or the disk is full.
+        The folder does not exist, the name belongs to something that is no file, or the disk is full. It
+        names the file.
     """
     final = Path(os.path.realpath(path))
     _check_target(final)
@@ -33,24 +34,27 @@ def written_aside(path: str | Path) -> Iterator[Path]:
         yield partial
         _sync(partial)
         partial.replace(final)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and not error.filename:  # a write knows no names
+            error.filename = str(path)
         raise
     _sync(final.parent)
 
 
 @contextmanager
-def locked(path: Path, busy: Exception) -> Iterator[None]:
+def locked(path: Path, busy: Exception) -> Iterator[int]:
     """Keep other processes out of what a lock file stands for; raises ``busy`` where one is in already.
 
-    The operating system frees the lock with the process, however it ends.
+    Yields the lock's descriptor. The operating system frees the lock with the process, however it ends, and
+    with the last of those that inherited the descriptor.
     """
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise busy from None
-        yield
+        yield lock.fileno()
 
 
 class HDF5Output:

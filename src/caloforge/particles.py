@@ -4,7 +4,7 @@ from particle import InvalidParticle, Particle, ParticleNotFound
 
 from caloforge.errors import InputError
 
-# How physicists type the particles that test beams and simulations are made of.
+# How physicists, and Geant4, call the particles that test beams and simulations are made of.
 _NAMES: dict[str, int] = {
     "e-": 11,
     "electron": 11,
@@ -12,6 +12,8 @@ _NAMES: dict[str, int] = {
     "positron": -11,
     "mu-": 13,
     "mu+": -13,
+    "tau-": 15,
+    "tau+": -15,
     "gamma": 22,
     "photon": 22,
     "pi0": 111,
@@ -24,11 +26,23 @@ _NAMES: dict[str, int] = {
     "proton": 2212,
     "anti_proton": -2212,
     "neutron": 2112,
+    "anti_neutron": -2112,
+    "lambda": 3122,
+    "anti_lambda": -3122,
+    "sigma+": 3222,
+    "sigma-": 3112,
+    "xi0": 3322,
+    "xi-": 3312,
+    "omega-": 3334,
+    "deuteron": 1000010020,
+    "triton": 1000010030,
+    "He3": 1000020030,
+    "alpha": 1000020040,
 }
 
 
 def parse_particle(text: str) -> int:
-    """Turn a particle's name (``e+``, ``gamma``, ``pi+``) or PDG id (``-11``) into its PDG id.
+    """Turn a particle's name (``e+``, ``gamma``, ``C12``) or PDG id (``-11``) into its PDG id.
 
     Beside the common names below, those of `particle_name` are known.
 
@@ -45,7 +59,8 @@ def parse_particle(text: str) -> int:
         return int(found.pdgid)
     except (ValueError, InvalidParticle, ParticleNotFound):
         raise InputError(
-            f"'{text}' is no known particle. Give a PDG id or one of: {', '.join(_NAMES)}."
+            f"'{text}' is no known particle. Give a PDG id, an ion such as C12, or one of: "
+            f"{', '.join(_NAMES)}."
         ) from None
 
 

@@ -5,8 +5,7 @@ anywhere, in any order, and a sample that grows keeps what it had. Simulation an
 seed and range meet the same energies.
 """
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,8 @@ from caloforge.units import GeV
 
 _DOUBLES_PER_COUNTER = 4  # a Philox counter step yields four 64-bit numbers
 _LOGARITHMIC = "log:"
+_SMALLEST = float(np.finfo(np.float32).smallest_subnormal)  # MeV
+_LARGEST = float(np.finfo(np.float32).max)
 _WRITTEN_OUT = 10  # energies up to which a list is named by its values
 
 
@@ -51,7 +52,7 @@ class Spectrum:
         Raises
         ------
         InputError
-            An energy is not a finite number above 0, or the range is empty.
+            An energy is not above 0 or not finite in single precision, or the range is empty.
         """
         if names_file(text):
             return cls._listed(text, _from_file(Path(text)))
@@ -87,6 +88,16 @@ class Spectrum:
         checked = tuple(check_energy(value) for value in values)
         return cls(text, min(checked), max(checked), checked)
 
+    def part(self, start: int, stop: int) -> "Spectrum":
+        """Return a spectrum that has the same energies for showers start to stop, and no longer list."""
+        length = stop - start
+        if len(self.values) <= length:
+            return self
+        # Number i takes value i modulo the length, of which so many numbers in a row have one each.
+        first = start - start % length
+        numbers = (first + i + (length if first + i < start else 0) for i in range(length))
+        return replace(self, values=tuple(self.values[i % len(self.values)] for i in numbers))
+
     def sample(self, seed: int, start: int, stop: int) -> npt.NDArray[np.float64]:
         """Return the energies of showers start to stop, (stop - start,) in MeV.
 
@@ -110,10 +121,11 @@ def names_file(text: str) -> bool:
 
 
 def check_energy(value: float) -> float:
-    """Return a kinetic energy in MeV, or raise `InputError` unless it is finite and above 0."""
-    if not (math.isfinite(value) and value > 0):
+    """Return a kinetic energy in MeV, or raise `InputError` unless single precision can hold it above 0."""
+    if not _SMALLEST <= value <= _LARGEST:
         raise InputError(
-            f"The energy {value / GeV:g} GeV is not possible: give a finite number above 0, in GeV."
+            f"The energy {value / GeV:g} GeV is not possible: give a number above 0, in GeV, that single "
+            f"precision can hold ({_SMALLEST / GeV:.1g} to {_LARGEST / GeV:.1g})."
         )
     return float(value)
 

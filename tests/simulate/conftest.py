@@ -7,7 +7,7 @@ from caloforge.geometry import Axis, Calorimeter, Layer, RingLayer, Slab, Stack
 from caloforge.simulate import data
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def geant4() -> None:
     """Skip where there is no Geant4 or no data for it."""
     if importlib.util.find_spec("geant4_pybind") is None:

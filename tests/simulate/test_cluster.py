@@ -1,5 +1,6 @@
 """Simulation on Dask clusters: they make the very files that this computer's processes make."""
 
+import gc
 import os
 import signal
 import threading
@@ -86,10 +87,23 @@ def test_a_dask_worker_that_is_killed_loses_no_shower(tmp_path: Path) -> None:
     assert children(os.getpid(), b"spawn_main") == []
 
 
-def test_a_scheduler_that_runs_makes_the_same_files(tmp_path: Path, scheduler: str) -> None:
-    run(tmp_path / "near.h5", 6)
-    done = run(tmp_path / "far.h5", 4, cluster=scheduler)
-    done = run(tmp_path / "far.h5", 6, cluster=scheduler)
+def test_a_scheduler_that_runs_makes_the_same_files(
+    tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit, sent = distributed.Client.submit, []
+
+    def watched(
+        client: object, task: object, job: dict[str, dict[str, list[float]]], *rest: object, **options: object
+    ) -> object:
+        sent.append(job["energy"]["values"])
+        return submit(client, task, job, *rest, **options)
+
+    monkeypatch.setattr(distributed.Client, "submit", watched)
+    energies = Spectrum.listed(np.linspace(500, 1500, 1001))
+    run(tmp_path / "near.h5", 6, energies)
+    run(tmp_path / "far.h5", 4, energies, cluster=scheduler)
+    done = run(tmp_path / "far.h5", 6, energies, cluster=scheduler)
+    assert sorted(sent) == [[500, 501], [502, 503], [504, 505]]  # those of a shard, not all that are listed
     assert done.simulated == 2
     assert len(done.seconds_per_shower) == 2
     assert (tmp_path / "near.h5").read_bytes() == (tmp_path / "far.h5").read_bytes()
@@ -141,6 +155,19 @@ def test_a_scheduler_that_does_not_answer_ends_in_a_sentence(
     monkeypatch.setattr(clusters, "_ANSWER", 0.5)
     with pytest.raises(SimulationError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:1 "):
         run(tmp_path / "showers.h5", 2, cluster="tcp://127.0.0.1:1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_connection_that_can_not_be_leaves_nothing_that_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "_ANSWER", 5)
+    begin = time.monotonic()
+    with pytest.raises(SimulationError, match=r"tls://127\.0\.0\.1:1 \(TLS expects"):
+        run(tmp_path / "showers.h5", 2, cluster="tls://127.0.0.1:1")
+    gc.collect()
+    assert time.monotonic() - begin < 3
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_scheduler_without_workers_ends_in_a_sentence(
@@ -172,6 +199,11 @@ def test_a_scheduler_that_dies_ends_in_a_sentence(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
+        (
+            "foo://bar",
+            r"foo://bar is no address of a Dask scheduler \(unknown address scheme 'foo'.*tcp://HOST",
+        ),
+        ("tcp://bar", r"tcp://bar is no address .*missing port"),
         ("slrum", r"'slrum' is not among the clusters\. Did you mean 'slurm'\?.*tcp://HOST:PORT"),
         ("slurm", "there is no command sbatch"),
     ],

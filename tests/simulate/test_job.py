@@ -1,7 +1,9 @@
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,11 +31,9 @@ def put(folder: Folder, *shards: tuple[int, int]) -> None:
         Showers(GEOMETRY, cells, 1000.0, -11).save(folder.file(Shard(start, stop)))
 
 
-def read(folder: Folder, start: int, stop: int) -> list[int]:
-    """Return the numbers of the showers that a folder gives for start to stop."""
-    showers = folder.read(start, stop)
-    assert showers is not None
-    return [int(number) for number in showers.cells[:, 0]]
+def read(folder: Folder, n: int, size: int) -> list[list[int]]:
+    """Return the numbers of the showers that a folder gives for 0 to n, size numbers at a time."""
+    return [[int(number) for number in showers.cells[:, 0]] for showers in folder.batches(n, size)]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,47 @@ def test_showers_are_read_across_shards(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     put(folder, (0, 3), (3, 4), (4, 9))
     assert folder.finished() == [(0, 3), (3, 4), (4, 9)]
-    assert read(folder, 2, 6) == [2, 3, 4, 5]
+    assert read(folder, 8, 3) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+
+
+def test_shards_with_the_same_showers_are_refused(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    put(folder, (0, 75), (80, 90), (50, 80))
+    for look in (folder.finished, lambda: folder.missing(100, 50)):
+        with pytest.raises(
+            SimulationError, match=r"00-00000075\.h5 and showers-00000050-.* both have shower 50"
+        ):
+            look()
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "other"])
+def test_a_damaged_shard_is_set_aside_and_missing(tmp_path: Path, damage: str) -> None:
+    folder = Folder(tmp_path)
+    put(folder, (0, 3), (3, 5))
+    file = folder.file(Shard(0, 3))
+    content = {
+        "empty": b"",
+        "truncated": file.read_bytes()[:3000],
+        "other": folder.file(Shard(3, 5)).read_bytes(),
+    }
+    file.write_bytes(content[damage])
+    (aside,) = folder.set_damaged_aside()
+    assert aside.read_bytes() == content[damage]
+    assert folder.missing(5, 9) == [(0, 3)]
+    assert folder.set_damaged_aside() == ()
+
+
+def test_a_shard_that_turns_out_damaged_when_it_is_read_does_not_block(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    put(folder, (0, 3))
+    with h5py.File(folder.file(Shard(0, 3)), "r+") as file:
+        file["cells/indptr"][1] = 1 << 40
+    assert folder.set_damaged_aside() == ()
+    with pytest.raises(
+        SimulationError, match=r"is damaged.* called showers-.*\.damaged now: the same command"
+    ):
+        read(folder, 3, 3)
+    assert folder.missing(3, 9) == [(0, 3)]
 
 
 def test_skipped_showers_stay_skipped_and_are_left_out(tmp_path: Path) -> None:
@@ -89,8 +129,9 @@ def test_skipped_showers_stay_skipped_and_are_left_out(tmp_path: Path) -> None:
     with folder.claimed(JOB):
         assert folder.skipped() == {3: "it crashed", 12: "it crashed again"}
         assert folder.missing(20, 5) == [(6, 11), (11, 12), (13, 18), (18, 20)]
-        assert read(folder, 2, 6) == [2, 4, 5]
-        assert folder.read(3, 4) is None
+        assert read(folder, 6, 1) == [[0], [1], [2], [4], [5]]
+        put(folder, (12, 13))  # from a computer on which it did not crash
+        assert folder.skipped() == {3: "it crashed"}
 
 
 def test_what_could_not_be_made_before_anything_else_is_tried_again(tmp_path: Path) -> None:
@@ -182,12 +223,47 @@ def test_shards_without_a_description_are_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_is_cleared_only_when_it_holds_no_showers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("useful", ["showers", "log", "something else", ""])
+def test_a_folder_stays_after_a_failure_only_where_it_is_of_use(tmp_path: Path, useful: str) -> None:
     folder = Folder(tmp_path / "shards")
+    log = folder.path / "worker-0.log"
+    with pytest.raises(SimulationError), folder.claimed(JOB):  # noqa: PT012
+        log.write_text("what Geant4 said")
+        folder.skip(0, "it crashed")
+        if useful == "showers":
+            put(folder, (0, 1))
+        if useful == "something else":
+            (folder.path / "notes").touch()
+        raise SimulationError(f"Everything it said is in {log}." if useful == "log" else "It crashed.")
+    assert folder.path.exists() == bool(useful)
+    assert log.exists() == (useful in ("showers", "log"))
+
+
+def test_a_folder_that_somebody_else_works_in_is_never_cleared(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
     with folder.claimed(JOB):
-        put(folder, (0, 1))
-        folder.clear()
-        assert folder.finished() == [(0, 1)]
-        folder.file(Shard(0, 1)).unlink()
-        folder.clear()
+        with pytest.raises(SimulationError), Folder(tmp_path).claimed(JOB):
+            pass
+        assert folder.job() == JOB
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    folder = Folder(tmp_path / "shards")
+    with pytest.raises(OSError, match="No space left") as caught, folder.claimed(JOB):
+        pass
+    assert caught.value.filename == str(folder.path / "job.json")
     assert not folder.path.exists()
+
+
+def test_a_part_of_a_job_makes_the_same_showers(tmp_path: Path) -> None:
+    job = replace(JOB, beam=Beam(22, Spectrum.listed(np.arange(1, 100_000))))
+    part = job.part(Shard(500, 700))
+    for whole, same in zip(job.beam.sample(7, 500, 700), part.beam.sample(7, 500, 700), strict=True):
+        np.testing.assert_array_equal(whole, same)
+    assert len(json.dumps(part.to_dict())) < 10_000

@@ -1,12 +1,19 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from caloforge.beam import Beam
 from caloforge.errors import SimulationError
-from caloforge.simulate.job import Shard
-from caloforge.simulate.ledger import Ledger
+from caloforge.geometry import Calorimeter
+from caloforge.simulate.job import Job, Shard
+from caloforge.simulate.ledger import Ledger, hopeless
+from caloforge.spectrum import Spectrum
 from caloforge.units import GeV
+
+CALOGAN = Calorimeter.load("calogan")
+JOB = Job(CALOGAN, Beam(22, Spectrum.parse("1")), "QBBC", 1, 0.7, (), False, {}, "0.1.3")
 
 
 class Watch:
@@ -29,7 +36,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 def ledger(watch: Watch, energies: list[float], first: int = 0, size: int = 100) -> Ledger:
     n = len(energies)
     shards = [Shard(start, min(start + size, n)) for start in range(first, n, size)]
-    return Ledger(np.array(energies) * GeV, shards, lambda number, reason: None, watch, "QBBC")
+    return Ledger(np.array(energies) * GeV, shards, lambda number, reason: None, watch, JOB)
 
 
 def test_what_is_there_counts_from_the_beginning(watch: Watch) -> None:
@@ -74,9 +81,12 @@ def test_physics_in_which_every_shower_crashes_ends_the_job(watch: Watch) -> Non
     book = ledger(watch, [1] * 9)
     for number in range(2):
         book.skipped(number, "exit code 1, no data")
-    sentence = r"crashes in every shower with QBBC \(exit code 1, no data\).*caloforge doctor --physics QBBC"
+    sentence = r"with QBBC \(exit code 1, no data\).*: caloforge doctor calogan --physics QBBC$"
     with pytest.raises(SimulationError, match=sentence):
         book.skipped(2, "exit code 1, no data")
+    mine = Calorimeter.from_dict(CALOGAN.to_dict() | {"name": "mine"})
+    told = str(hopeless(replace(JOB, geometry=mine), "no data"))
+    assert told.endswith(": caloforge doctor GEOMETRY --physics QBBC")
 
 
 def test_crashes_among_showers_that_are_made_do_not_end_the_job(watch: Watch) -> None:

@@ -2,11 +2,17 @@
 
 import errno
 import math
+import os
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from caloforge.atomic import locked
 from caloforge.errors import InputError, SimulationError
 from caloforge.simulate.job import Shard
 from caloforge.simulate.pool import Pool, last_words
@@ -132,6 +138,44 @@ def test_a_full_disk_is_an_os_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(OSError, match="No space left") as caught:
         crew.run(1)
     assert caught.value.errno == errno.ENOSPC
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from caloforge.atomic import locked
+from caloforge.simulate.job import Shard
+from caloforge.simulate.pool import Pool
+lives_on = "import os, time; print(os.getpid(), file=open('pid', 'w'), flush=True); time.sleep(60)"
+with locked(Path("lock"), Exception()) as lock:
+    Pool([sys.executable, "-c", lives_on], {}, Path(), [Shard(0, 1)], None, held=[lock]).run(1)
+"""
+
+
+def test_a_lock_lasts_as_long_as_a_worker(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDS], cwd=tmp_path) as parent:
+        pid = tmp_path / "pid"
+        wait_until(lambda: pid.exists() and pid.read_text().endswith("\n"))
+        parent.kill()
+    with pytest.raises(SimulationError), locked(tmp_path / "lock", SimulationError()):
+        pass
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    wait_until(lambda: free(tmp_path / "lock"))
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def free(lock: Path) -> bool:
+    try:
+        with locked(lock, SimulationError()):
+            return True
+    except SimulationError:
+        return False
 
 
 def test_nothing_to_do_starts_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

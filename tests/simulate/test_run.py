@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +38,20 @@ def showers(out: Path, n: int, pdg: int = POSITRON, *, workers: int = 1, physics
     return read(out)
 
 
+@pytest.fixture(scope="module")
+def positrons(geant4: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file of 30 showers that nothing disturbed; several tests compare theirs with it."""
+    out = tmp_path_factory.mktemp("usual") / "showers.h5"
+    showers(out, 30)
+    return out
+
+
+def copied(file: Path, folder: Path) -> tuple[Path, Path]:
+    """Copy a file and its shards into a folder; return where they are."""
+    shards = shutil.copytree(f"{file}.shards", folder / f"{file.name}.shards")
+    return Path(shutil.copy(file, folder)), Path(shards)
+
+
 @pytest.mark.parametrize(
     ("pdg", "physics", "rest"),
     [
@@ -57,8 +72,8 @@ def test_energy_is_accounted_for(tmp_path: Path, pdg: int, physics: str, rest: f
     assert set(made.columns) == {"absorber", "active", "leaked", "invisible"}
 
 
-def test_positrons_shower_where_they_should(tmp_path: Path) -> None:
-    made = showers(tmp_path / "showers.h5", 8)
+def test_positrons_shower_where_they_should(positrons: Path) -> None:
+    made = read(positrons)
     response = made.cells.sum(1) / made.energy
     assert 0.95 < response.mean() < 1.01
     assert made.columns["active"].sum() / made.energy.sum() == pytest.approx(0.19, abs=0.03)
@@ -73,9 +88,7 @@ def test_muons_follow_the_direction_from_the_position(tmp_path: Path, theta: str
     out = tmp_path / "showers.h5"
     aim = parse_direction(theta, phi)
     place = parse_position("-62.5", "40:50")  # the middle of a cell, and any place
-    simulate.run(
-        SLICED, MUON, Spectrum.listed(1e4), 6, out, physics="em", direction=aim, position=place, workers=2
-    )
+    simulate.run(SLICED, MUON, Spectrum.listed(1e4), 6, out, physics="em", direction=aim, position=place)
     made = read(out)
     np.testing.assert_array_equal(made.columns["eta"], np.full(6, -62.5, np.float32))
     assert (made.columns["phi"] >= 40).all()
@@ -100,24 +113,20 @@ def test_a_position_beside_the_calorimeter_is_refused(tmp_path: Path) -> None:
         simulate.run(FINE, GAMMA, ABOUT_1_GEV, 1, tmp_path / "out.h5", position=parse_position("250", "0"))
 
 
-def test_cells_hold_what_is_visible(tmp_path: Path) -> None:
+def test_cells_hold_what_is_visible(tmp_path: Path, positrons: Path) -> None:
     active = Calorimeter.from_dict(FINE.to_dict() | {"visible": ["active"]})
     simulate.run(active, POSITRON, ABOUT_1_GEV, 3, tmp_path / "active.h5", physics="em", seed=5)
-    both, seen = showers(tmp_path / "both.h5", 3), read(tmp_path / "active.h5")
+    both, seen = read(positrons)[:3], read(tmp_path / "active.h5")
     np.testing.assert_array_equal(seen.columns["active"], both.columns["active"])
     np.testing.assert_allclose(seen.cells.sum(1, dtype=float), both.columns["active"], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("pdg", "physics"), [(POSITRON, "em"), (PION, "FTFP_BERT")])
-def test_showers_do_not_depend_on_workers_or_on_what_was_before(
-    tmp_path: Path, pdg: int, physics: str
-) -> None:
-    one, two, grown = (tmp_path / name for name in ("one.h5", "two.h5", "grown.h5"))
-    showers(one, 5, pdg, physics=physics)
-    showers(two, 5, pdg, physics=physics, workers=2)
-    for n in (3, 5):
-        showers(grown, n, pdg, physics=physics)
-    assert one.read_bytes() == two.read_bytes() == grown.read_bytes()
+def test_showers_do_not_depend_on_workers_or_on_what_was_before(tmp_path: Path) -> None:
+    two, grown = tmp_path / "two.h5", tmp_path / "grown.h5"
+    showers(two, 5, PION, physics="FTFP_BERT", workers=2)  # 0 to 2, 3 to 4
+    for n in (2, 5):
+        showers(grown, n, PION, physics="FTFP_BERT")
+    assert two.read_bytes() == grown.read_bytes()
 
 
 def test_the_time_of_each_new_shower_is_told_but_for_the_first_of_a_worker(tmp_path: Path) -> None:
@@ -139,42 +148,70 @@ def test_the_cost_is_not_that_of_the_preparations(tmp_path: Path) -> None:
         assert math.isnan(done.ms_per_GeV)
 
 
-def test_commands_reach_geant4_and_the_provenance(tmp_path: Path) -> None:
-    for name, commands in {"with": simulate.DEFAULT_COMMANDS, "without": ()}.items():
-        out = tmp_path / f"{name}.h5"
-        simulate.run(FINE, POSITRON, ABOUT_1_GEV, 2, out, physics="em", seed=5, commands=commands)
-        assert read(out).provenance["commands"] == list(commands)
-    assert not np.array_equal(read(tmp_path / "with.h5").cells, read(tmp_path / "without.h5").cells)
+def test_commands_reach_geant4_and_the_provenance(tmp_path: Path, positrons: Path) -> None:
+    out = tmp_path / "showers.h5"
+    simulate.run(FINE, POSITRON, ABOUT_1_GEV, 2, out, physics="em", seed=5, commands=())
+    usual, other = read(positrons)[:2], read(out)
+    assert usual.provenance["commands"] == list(simulate.DEFAULT_COMMANDS)
+    assert other.provenance["commands"] == []
+    assert not np.array_equal(usual.cells, other.cells)
 
 
-def test_another_seed_gives_other_showers(tmp_path: Path) -> None:
-    alone = Spectrum.listed(1000.0)
-    for seed in (5, 6):
-        simulate.run(FINE, POSITRON, alone, 2, tmp_path / f"{seed}.h5", physics="em", seed=seed)
-    five, six = read(tmp_path / "5.h5"), read(tmp_path / "6.h5")
-    rows = [*five.cells, *six.cells]
+def test_the_seed_and_the_number_make_a_shower(tmp_path: Path, positrons: Path) -> None:
+    energy = read(positrons).energy[0]  # of shower 0 with seed 5
+    out = tmp_path / "showers.h5"
+    simulate.run(FINE, POSITRON, Spectrum.listed(energy), 2, out, physics="em", seed=6)
+    rows = [read(positrons).cells[0], *read(out).cells]
     assert not any(np.array_equal(a, b) for i, a in enumerate(rows) for b in rows[:i])
 
 
-def test_the_range_cut_reaches_geant4(tmp_path: Path) -> None:
-    for cut in (0.7, 7.0):
-        out = tmp_path / f"{cut}.h5"
-        simulate.run(FINE, POSITRON, ABOUT_1_GEV, 2, out, physics="em", seed=5, range_cut=cut)
-    fine, coarse = read(tmp_path / "0.7.h5"), read(tmp_path / "7.0.h5")
+def test_the_range_cut_reaches_geant4(tmp_path: Path, positrons: Path) -> None:
+    out = tmp_path / "showers.h5"
+    simulate.run(FINE, POSITRON, ABOUT_1_GEV, 2, out, physics="em", seed=5, range_cut=7.0)
+    fine, coarse = read(positrons)[:2], read(out)
     assert np.count_nonzero(coarse.cells) < np.count_nonzero(fine.cells)
 
 
-def test_finished_shards_stay_untouched_when_a_file_grows(tmp_path: Path) -> None:
-    out = tmp_path / "showers.h5"
-    showers(out, 2)
-    (shard,) = (tmp_path / "showers.h5.shards").glob("*.h5")
+def test_a_damaged_shard_is_made_again(
+    tmp_path: Path, positrons: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from caloforge.cli.simulate import _say
+
+    out, shards = copied(positrons, tmp_path)
+    out.unlink()
+    (shard,) = shards.glob("*.h5")
+    shard.write_bytes(b"")
+    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 30, out, physics="em", seed=5)
+    assert (done.simulated, done.damaged) == (30, (shards / f"{shard.name}.damaged",))
+    assert out.read_bytes() == positrons.read_bytes()
+    _say(done)
+    assert "1 damaged shards were made again" in capsys.readouterr().out
+
+
+def test_shards_with_the_same_showers_are_never_joined(tmp_path: Path, positrons: Path) -> None:
+    out, shards = copied(positrons, tmp_path)
+    out.unlink()
+    shutil.copy(positrons, shards / "showers-00000010-00000040.h5")
+    with pytest.raises(SimulationError, match="both have shower 10"):
+        simulate.run(FINE, POSITRON, ABOUT_1_GEV, 40, out, physics="em", seed=5)
+    assert not out.exists()
+
+
+def test_a_folder_is_no_output(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder: give the name of a file"):
+        simulate.run(FINE, POSITRON, ABOUT_1_GEV, 1, tmp_path, physics="em")
+
+
+def test_finished_shards_stay_untouched_when_a_file_grows(tmp_path: Path, positrons: Path) -> None:
+    out, shards = copied(positrons, tmp_path)
+    (shard,) = shards.glob("*.h5")
     before = shard.stat().st_mtime_ns, shard.stat().st_ino
-    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 3, out, physics="em", seed=5)
-    assert (done.showers, done.simulated) == (3, 1)
+    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 31, out, physics="em", seed=5)
+    assert (done.showers, done.simulated, done.damaged) == (31, 1, ())
     assert (shard.stat().st_mtime_ns, shard.stat().st_ino) == before
     out.unlink()
-    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 3, out, physics="em", seed=5)
-    assert (done.showers, done.simulated, len(read(out))) == (3, 0, 3)
+    done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 31, out, physics="em", seed=5)
+    assert (done.showers, done.simulated, len(read(out))) == (31, 0, 31)
 
 
 def workers_of(folder: Path) -> list[int]:
@@ -190,7 +227,7 @@ def workers_of(folder: Path) -> list[int]:
     return found
 
 
-def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path, positrons: Path) -> None:
     out, killed = tmp_path / "showers.h5", []
 
     def kill_once(done: float, total: float, note: str = "") -> None:
@@ -200,8 +237,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None
 
     done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 30, out, physics="em", seed=5, progress=kill_once)
     assert done.crashes == 1
-    showers(tmp_path / "quiet.h5", 30)
-    assert out.read_bytes() == (tmp_path / "quiet.h5").read_bytes()
+    assert out.read_bytes() == positrons.read_bytes()
 
 
 DIES_IN_SHOWER_4 = """
@@ -217,7 +253,7 @@ os.write = write_and_die
 
 
 def test_a_shower_in_which_geant4_always_crashes_is_skipped_and_said_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, positrons: Path
 ) -> None:
     out, told = tmp_path / "showers.h5", []
     (tmp_path / "sitecustomize.py").write_text(DIES_IN_SHOWER_4)
@@ -227,7 +263,7 @@ def test_a_shower_in_which_geant4_always_crashes_is_skipped_and_said_so(
         done = simulate.run(FINE, POSITRON, ABOUT_1_GEV, 6, out, physics="em", seed=5, **watched)
     assert (done.showers, done.simulated, done.skipped, done.crashes) == (5, 5, (4,), 3)
     assert told[-1] == 6
-    made, quiet = read(out), showers(tmp_path / "quiet.h5", 7)
+    made, quiet = read(out), read(positrons)
     np.testing.assert_array_equal(made.cells, quiet.cells[[0, 1, 2, 3, 5]])
     assert made.provenance == {**quiet.provenance, "skipped": [4]}
     with pytest.raises(InputError, match="already has 6 showers, more than the 5 asked for"):
@@ -266,17 +302,16 @@ def test_a_killed_parent_leaves_no_orphans_and_the_same_call_goes_on(tmp_path: P
     assert out.read_bytes() == (tmp_path / "quiet.h5").read_bytes()
 
 
-def test_a_file_is_never_overwritten_by_something_else(tmp_path: Path) -> None:
-    out = tmp_path / "showers.h5"
-    showers(out, 2)
+def test_a_file_is_never_overwritten_by_something_else(tmp_path: Path, positrons: Path) -> None:
+    out, shards = copied(positrons, tmp_path)
     content = out.read_bytes()
-    with pytest.raises(InputError, match=r"already has 2 showers, more than the 1 asked for"):
-        showers(out, 1)
+    with pytest.raises(InputError, match=r"already has 30 showers, more than the 29 asked for"):
+        showers(out, 29)
     with pytest.raises(SimulationError, match="seed 5, now 6"):
-        simulate.run(FINE, POSITRON, ABOUT_1_GEV, 2, out, physics="em", seed=6)
-    (tmp_path / "showers.h5.shards").rename(tmp_path / "elsewhere")
+        simulate.run(FINE, POSITRON, ABOUT_1_GEV, 30, out, physics="em", seed=6)
+    shards.rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match=r"its shards .* do not"):
-        showers(out, 3)
+        showers(out, 31)
     assert out.read_bytes() == content
 
 
@@ -287,7 +322,6 @@ def test_a_file_is_never_overwritten_by_something_else(tmp_path: Path) -> None:
             {"physics": "FTFP_BERTT"},
             r"'FTFP_BERTT' is not among the physics lists\. Did you mean 'FTFP_BERT'\?",
         ),
-        ({"pdg": 23}, r"Geant4 can't shoot .* \(PDG id 23\)"),
         ({"n": 0}, "0 showers can't be simulated"),
         ({"workers": 0}, "0 workers can't simulate"),
         ({"seed": -1}, "The seed -1 is not possible"),

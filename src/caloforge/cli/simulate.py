@@ -92,6 +92,11 @@ def _say(done: "Summary") -> None:
         say(f"{cost}{done.seconds:.0f} s in all")
     if done.crashes:
         say(f"{done.crashes} crashed workers were replaced; their logs are in {done.path}.shards")
+    if done.damaged:
+        say(
+            f"{len(done.damaged)} damaged shards were made again; what was left of them is in "
+            f"{done.path}.shards/*.damaged"
+        )
     if done.skipped:
         numbers = ", ".join(map(str, done.skipped[:_NAMED])) + (", ..." if done.skipped[_NAMED:] else "")
         say(

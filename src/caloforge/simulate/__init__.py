@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from caloforge.beam import PERPENDICULAR, Beam, Ranges
-from caloforge.errors import InputError, MissingExtra
+from caloforge.errors import InputError, MissingExtra, SimulationError
 from caloforge.geometry import Calorimeter
 from caloforge.progress import Progress, no_progress
 from caloforge.showers import ShowerFile, ShowerWriter
@@ -57,6 +57,8 @@ class Summary:
         Wall-clock time.
     crashes
         Workers that had to be replaced.
+    damaged
+        Files in the folder of shards that could not be read: set aside, and their showers made again.
     seconds_per_shower
         Processor time of each new shower in s, in the order of their numbers; nan for the first of each
         worker, which also prepares what all others use.
@@ -69,6 +71,7 @@ class Summary:
     ms_per_GeV: float  # noqa: N815
     seconds: float
     crashes: int
+    damaged: tuple[Path, ...]
     seconds_per_shower: npt.NDArray[np.float64]
 
 
@@ -111,8 +114,8 @@ def run(
     out
         The file.
     direction, position
-        Where the particle comes from and where it meets the front face, as in `caloforge.beam.Beam`: by
-        default at a right angle in the centre.
+        Where the particle flies to and where it meets the front face, as in `caloforge.beam.Beam`: by default
+        at a right angle in the centre.
     physics
         A reference physics list of Geant4, or ``em`` for electromagnetic physics and decays alone.
     range_cut
@@ -164,21 +167,18 @@ def _run(job: Job, n: int, out: Path, crew: "_Crew", progress: Progress) -> Summ
     begin = time.monotonic()
     folder = Folder(out.with_name(out.name + ".shards"))
     _check_output(out, folder, n)
-    with folder.claimed(job):
+    with folder.claimed(job) as lock:
+        damaged = folder.set_damaged_aside()
         shards = folder.missing(n, _shard_size(n, crew.workers))
         energies = job.beam.spectrum.sample(job.seed, 0, n)
-        ledger = Ledger(energies, shards, folder.skip, progress, job.physics)
-        try:
-            effort = crew.simulate(job, folder, shards, ledger)
-        except InputError:
-            folder.clear()
-            raise
-        skipped = _join(folder, out, n, job.physics)
+        ledger = Ledger(energies, shards, folder.skip, progress, job)
+        effort = crew.simulate(job, folder, shards, ledger, lock)
+        skipped = _join(folder, out, n, job)
     new = ledger.seconds
     lacking = set(skipped)
     made = [number for shard in shards for number in range(*shard) if number not in lacking]
     cost, seconds = _ms_per_gev(new, energies[made]), time.monotonic() - begin
-    return Summary(out, n - len(skipped), len(new), skipped, cost, seconds, effort.crashes, new)
+    return Summary(out, n - len(skipped), len(new), skipped, cost, seconds, effort.crashes, damaged, new)
 
 
 def _ms_per_gev(seconds: npt.NDArray[np.float64], energies: npt.NDArray[np.float64]) -> float:
@@ -195,10 +195,12 @@ class _Crew:
     variables: dict[str, str]
     cluster: str | None
 
-    def simulate(self, job: Job, folder: Folder, shards: Sequence[Shard], ledger: Ledger) -> Effort:
+    def simulate(
+        self, job: Job, folder: Folder, shards: Sequence[Shard], ledger: Ledger, lock: int
+    ) -> Effort:
         if self.cluster is not None:
             return clusters.simulate(self.cluster, job, folder, shards, self.workers, ledger)
-        pool = Pool(geant4(folder.path), self.variables, folder.path, shards, ledger)
+        pool = Pool(geant4(folder.path), self.variables, folder.path, shards, ledger, held=(lock,))
         pool.run(self.workers)
         return pool.effort
 
@@ -208,20 +210,25 @@ def _shard_size(n: int, workers: int) -> int:
     return min(_SHARD, math.ceil(n / workers), max(_WORTH_A_SHARD, math.ceil(n / (_PARTS * workers))))
 
 
-def _join(folder: Folder, out: Path, n: int, physics: str) -> tuple[int, ...]:
+def _join(folder: Folder, out: Path, n: int, job: Job) -> tuple[int, ...]:
     """Write showers 0 to n into one file; return the numbers of those that were given up."""
     reasons = folder.skipped()
     skipped = tuple(number for number in reasons if number < n)
     if len(skipped) == n:
-        raise hopeless(physics, reasons[skipped[-1]])
+        raise hopeless(job, reasons[skipped[-1]])
     # Always in the same steps, so that the same showers are the same file byte for byte.
-    steps = (folder.read(start, min(start + _STEP, n)) for start in range(0, n, _STEP))
-    parts = (part for part in steps if part is not None)
-    first = next(parts)
+    parts = folder.batches(n, _STEP)
+    first, written = next(parts), 0
     lacking = {"skipped": list(skipped)} if skipped else {}
     with ShowerWriter(out, first.geometry, {**first.provenance, **lacking}) as writer:
         for part in itertools.chain([first], parts):
             writer.write(part)
+            written += len(part)
+        if written != n - len(skipped):
+            raise SimulationError(
+                f"The shards in {folder.path} have {written} showers instead of {n - len(skipped)}, so no "
+                "file is written: the same command makes those that are missing."
+            )
     return skipped
 
 
@@ -237,6 +244,8 @@ def _check(n: int, workers: int, seed: int, range_cut: float) -> None:
 
 
 def _check_output(out: Path, folder: Folder, n: int) -> None:
+    if out.is_dir():
+        raise InputError(f"{out} is a folder: give the name of a file.")
     if not out.exists():
         return
     if not folder.path.exists():

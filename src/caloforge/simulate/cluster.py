@@ -50,6 +50,8 @@ def check(cluster: str) -> None:
         Dask is not installed.
     """
     _dask("distributed")
+    if "://" in cluster:
+        _check_address(cluster)
     if "://" in cluster or cluster == _LOCAL:
         return
     batch = _batch_systems()
@@ -70,6 +72,17 @@ def check(cluster: str) -> None:
             f"Nothing says what {' and '.join(unsaid)} a job of {cluster} has: describe it in "
             f"~/.config/dask/jobqueue.yaml under jobqueue: {cluster}:"
         )
+
+
+def _check_address(address: str) -> None:
+    try:
+        _dask("distributed.comm").resolve_address(address)
+    except ValueError as error:
+        raise InputError(
+            f"{address} is no address of a Dask scheduler ({error}): give one such as tcp://HOST:PORT."
+        ) from None
+    except OSError:  # nobody knows the host, which is for the connection to say
+        pass
 
 
 def simulate(
@@ -137,7 +150,7 @@ class _Campaign:
     ) -> None:
         self.effort = Effort()
         self._site, self._client, self._folder, self._ledger = site, site.client, folder, ledger
-        self._job = job.to_dict()
+        self._job = job
         self._topic = f"caloforge-{uuid.uuid4().hex}"
         self._waiting = deque(shards)
         self._running: dict[Any, Shard] = {}
@@ -170,7 +183,8 @@ class _Campaign:
 
         shard = self._waiting.popleft()
         key = f"{self._topic}-{shard.start}-{uuid.uuid4().hex}"
-        future = self._client.submit(node.make, self._job, tuple(shard), self._topic, key=key, pure=False)
+        job = self._job.part(shard).to_dict()  # not every shard's energies: there may be millions
+        future = self._client.submit(node.make, job, tuple(shard), self._topic, key=key, pure=False)
         self._running[future] = shard
         future.add_done_callback(self._events.put)
 
@@ -268,10 +282,12 @@ def _connected(cluster: str, workers: int) -> AbstractContextManager[_Site]:
 @contextmanager
 def _scheduler(address: str) -> Iterator[_Site]:
     """Join a scheduler that somebody else runs."""
-    dask = _dask("distributed")
+    kind = _dask("distributed").Client
+    client = kind.__new__(kind)  # in hand before it connects, to end it if it can't
     try:
-        client = dask.Client(address, timeout=_ANSWER, set_as_default=False)
-    except (OSError, ValueError) as error:
+        client.__init__(address, timeout=_ANSWER, set_as_default=False)
+    except Exception as error:  # of many kinds, from a host that is unknown to TLS without certificates
+        client.status = "closed"  # else its destructor waits for the scheduler's answer
         raise SimulationError(
             f"No Dask scheduler answers at {address} ({error}): start one with 'dask scheduler', or correct "
             "the address."

@@ -13,6 +13,8 @@ from geant4_pybind import (
     G4DecayPhysics,
     G4EmStandardPhysics,
     G4Event,
+    G4IonTable,
+    G4ParticleDefinition,
     G4ParticleGun,
     G4ParticleTable,
     G4Random,
@@ -41,6 +43,8 @@ ELECTROMAGNETIC = "em"
 _BEFORE_THE_FACE = 1e-3  # mm of vacuum between the start of the particle and the calorimeter
 _WORDS = 4  # of 32 bits, which choose a stream of the random generator
 _HALF = (1 << 31) - 1
+_NUCLEI = 1_000_000_000  # where the PDG's ids of nuclei begin
+_NEUTRINOS = (12, 14, 16)
 
 
 class Engine:
@@ -101,14 +105,15 @@ class Gun(G4VUserPrimaryGeneratorAction):  # type: ignore[misc]  # Geant4 has no
         self._gun = G4ParticleGun(1)
 
     def aim(self, pdg: int) -> None:
-        """Choose the particle; Geant4 knows particles only after its physics is set up."""
-        particle = G4ParticleTable.GetParticleTable().FindParticle(pdg)
-        if particle is None:
-            raise InputError(
-                f"Geant4 can't shoot {particle_name(pdg)} (PDG id {pdg}) with this physics list."
-            )
-        self.particle = particle
-        self._gun.SetParticleDefinition(particle)
+        """Choose the particle; Geant4 knows particles only after its physics is set up.
+
+        Raises
+        ------
+        InputError
+            Geant4 does not know the particle, or does not track it, or it is a neutrino.
+        """
+        self.particle = _particle(pdg)
+        self._gun.SetParticleDefinition(self.particle)
 
     def load(self, start: int, incident: Incident, begins: Callable[[int], None]) -> None:
         """Say which showers come next."""
@@ -129,6 +134,23 @@ class Gun(G4VUserPrimaryGeneratorAction):  # type: ignore[misc]  # Geant4 has no
         self._gun.SetParticlePosition(G4ThreeVector(phi, eta, 0.0) - direction * _BEFORE_THE_FACE)
         self._gun.SetParticleEnergy(float(self._incident.energy[index]))
         self._gun.GeneratePrimaryVertex(event)
+
+
+def _particle(pdg: int) -> G4ParticleDefinition:
+    """Return a particle that makes showers."""
+    particle = G4ParticleTable.GetParticleTable().FindParticle(pdg)
+    if particle is None and pdg > _NUCLEI:
+        particle = G4IonTable.GetIonTable().GetIon(pdg)  # heavier ones are made when somebody wants them
+    why = ""
+    if particle is None:
+        why = "it knows no such particle"
+    elif abs(pdg) in _NEUTRINOS:
+        why = "neutrinos fly through without a trace"
+    elif particle.IsShortLived():
+        why = "it does not track quarks, gluons and resonances, which never reach a calorimeter"
+    if why:
+        raise InputError(f"Geant4 can't shoot {particle_name(pdg)} (PDG id {pdg}): {why}.")
+    return particle
 
 
 def _unit_vector(theta: float, phi: float) -> G4ThreeVector:

@@ -1,22 +1,22 @@
 """What is to be simulated, and the folder of finished shards that it leaves behind."""
 
+import itertools
 import json
 import re
-import shutil
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from caloforge.atomic import locked, written_aside
 from caloforge.beam import Beam
-from caloforge.errors import SimulationError
+from caloforge.errors import ShowerFileError, SimulationError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import ShowerFile, Showers
 
-_NAME = re.compile(r"showers-(\d+)-(\d+)\.h5")
-
+_NAME = re.compile(r"showers-(\d{8,})-(\d{8,})\.h5")
 
 VERSION = 2
 """Of what the shards hold; shards of another version have other columns and can't be added to."""
@@ -91,6 +91,10 @@ class Job:
             content["geant4_pybind"],
         )
 
+    def part(self, shard: "Shard") -> "Job":
+        """Return a job that makes the showers of one shard alike and lists no other energies."""
+        return replace(self, beam=replace(self.beam, spectrum=self.beam.spectrum.part(*shard)))
+
     def provenance(self, geant4: str) -> dict[str, Any]:
         """Return what a file of these showers says about where they come from."""
         return {
@@ -123,7 +127,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._job, self._skipped = path / "job.json", path / "skipped.json"
+        self._job, self._skipped, self._lock = path / "job.json", path / "skipped.json", path / "lock"
 
     def job(self) -> Job:
         """Read the description of the job."""
@@ -134,7 +138,23 @@ class Folder:
         return self.path / f"showers-{shard.start:08d}-{shard.stop:08d}.h5"
 
     def finished(self) -> list[Shard]:
-        """Return the shards that are there, in the order of their showers."""
+        """Return the shards that are there, in the order of their showers.
+
+        Raises
+        ------
+        SimulationError
+            Two of them have the same showers.
+        """
+        shards = self._shards()
+        for first, second in itertools.pairwise(shards):
+            if second.start < first.stop:
+                raise SimulationError(
+                    f"{self.file(first)} and {self.file(second).name} both have shower {second.start}: move "
+                    "one of them away, then the same command makes what is missing."
+                )
+        return shards
+
+    def _shards(self) -> list[Shard]:
         matches = (_NAME.fullmatch(path.name) for path in self.path.iterdir())
         return sorted(Shard(int(match[1]), int(match[2])) for match in matches if match)
 
@@ -143,7 +163,12 @@ class Folder:
         if not self._skipped.exists():
             return {}
         content: dict[str, str] = self._read_json(self._skipped)
-        return {int(number): content[number] for number in sorted(content, key=int)}
+        made = self.finished()  # also with such a shower, if somebody brought it from elsewhere
+        return {
+            number: content[str(number)]
+            for number in sorted(map(int, content))
+            if not any(start <= number < stop for start, stop in made)
+        }
 
     def skip(self, number: int, reason: str) -> None:
         """Give a shower up for good."""
@@ -160,23 +185,55 @@ class Folder:
             position = shard.stop
         return [Shard(gap.start, min(gap.stop, n)) for gap in gaps if gap.start < n]
 
-    def clear(self) -> None:
-        """Remove the folder unless it holds showers."""
-        if not self.finished():
-            shutil.rmtree(self.path)
+    def set_damaged_aside(self) -> tuple[Path, ...]:
+        """Rename shards that can't be opened or lack showers, so that these are missing; return the names."""
+        return tuple(self._set_aside(shard) for shard in self._shards() if not self._is_whole(shard))
 
-    def read(self, start: int, stop: int) -> Showers | None:
-        """Read showers start to stop (exclusive), however they lie in shards; None where all are skipped."""
-        parts = []
-        for shard in self.finished():
-            if shard.start < stop and start < shard.stop:
-                with ShowerFile(self.file(shard)) as file:
-                    parts.append(file.read(max(start - shard.start, 0), stop - shard.start))
-        return Showers.concatenate(parts) if parts else None
+    def _is_whole(self, shard: Shard) -> bool:
+        try:
+            with ShowerFile(self.file(shard)) as file:
+                return len(file) == shard.stop - shard.start
+        except ShowerFileError:
+            return False
+
+    def _set_aside(self, shard: Shard) -> Path:
+        file = self.file(shard)
+        return file.rename(f"{file}.damaged")
+
+    def batches(self, n: int, size: int) -> Iterator[Showers]:
+        """Read showers 0 to n, those of ``size`` numbers at a time, however they lie in shards.
+
+        Raises
+        ------
+        SimulationError
+            A shard is damaged; it is set aside.
+        """
+        waiting = deque(self.finished())
+        for start in range(0, n, size):
+            stop = min(start + size, n)
+            while waiting and waiting[0].stop <= start:
+                waiting.popleft()
+            here = (shard for shard in itertools.islice(waiting, size) if shard.start < stop)
+            parts = [self._read(shard, start, stop) for shard in here]
+            if parts:
+                yield Showers.concatenate(parts)
+
+    def _read(self, shard: Shard, start: int, stop: int) -> Showers:
+        try:
+            with ShowerFile(self.file(shard)) as file:
+                return file.read(max(start - shard.start, 0), stop - shard.start)
+        except ShowerFileError as error:
+            aside = self._set_aside(shard)
+            raise SimulationError(
+                f"{error} It is called {aside.name} now: the same command makes its showers again."
+            ) from None
 
     @contextmanager
-    def claimed(self, job: Job) -> Iterator[None]:
+    def claimed(self, job: Job) -> Iterator[int]:
         """Make the folder this job's, for this process alone, as long as the context lasts.
+
+        Yields the descriptor of the lock, which lasts as long as a process that inherits it. An exception
+        removes a folder without showers, unless its message names a log in it.
 
         Raises
         ------
@@ -185,14 +242,27 @@ class Folder:
         """
         self.path.mkdir(exist_ok=True)
         busy = f"Another process simulates into {self.path}: wait for it or choose another output."
-        with locked(self.path / "lock", SimulationError(busy)):
-            self._remove_leftovers()
-            self._adopt(job)
-            yield
+        with locked(self._lock, SimulationError(busy)) as lock:
+            try:
+                self._remove_leftovers()
+                self._adopt(job)
+                yield lock
+            except BaseException as error:
+                self._clear(str(error))
+                raise
+
+    def _clear(self, told: str) -> None:
+        logs = list(self.path.glob("*.log"))
+        if self._shards() or any(str(log) in told for log in logs):
+            return
+        with suppress(OSError):  # what brought us here is more important
+            for path in (self._job, self._skipped, self._lock, *logs):
+                path.unlink(missing_ok=True)
+            self.path.rmdir()
 
     def _adopt(self, job: Job) -> None:
         wanted = job.to_dict()
-        if self.finished():
+        if self._shards():
             self._check_same(wanted)
         else:
             self._skipped.unlink(missing_ok=True)  # another job may know how to make them

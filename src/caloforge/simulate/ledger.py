@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from caloforge import catalog
 from caloforge.errors import SimulationError
 from caloforge.progress import Progress
-from caloforge.simulate.job import Shard
+from caloforge.simulate.job import Job, Shard
 from caloforge.units import GeV
 
 Float64s = npt.NDArray[np.float64]
@@ -47,8 +48,8 @@ class Ledger:
         Called with the number of a shower that is given up and the reason.
     progress
         Called after each shower with the number of settled ones, n, and the rate.
-    physics
-        Name of the physics list.
+    job
+        What they are made by.
     """
 
     def __init__(
@@ -57,9 +58,9 @@ class Ledger:
         shards: Sequence[Shard],
         give_up: Callable[[int, str], None],
         progress: Progress,
-        physics: str,
+        job: Job,
     ) -> None:
-        self._energies, self._give_up, self._progress, self._physics = energies, give_up, progress, physics
+        self._energies, self._give_up, self._progress, self._job = energies, give_up, progress, job
         self._made: dict[int, float] = {}
         self._given_up = 0
         self._before = len(energies) - sum(shard.stop - shard.start for shard in shards)
@@ -103,7 +104,7 @@ class Ledger:
         self._forget(number)  # a worker that was lost may have made it
         self._given_up += 1
         if self._given_up >= HOPELESS and not self._made:
-            raise hopeless(self._physics, reason)
+            raise hopeless(self._job, reason)
         self._tell(self._rate())
 
     def waits(self, why: str) -> None:
@@ -128,9 +129,11 @@ class Ledger:
         return f"{done / elapsed / GeV:.3g} GeV/s"
 
 
-def hopeless(physics: str, reason: str) -> SimulationError:
+def hopeless(job: Job, reason: str) -> SimulationError:
     """Return the error that says that Geant4 crashes in every shower."""
+    name = job.geometry.name
+    known = name if name in catalog.names("geometries") else "GEOMETRY"  # the job does not know its file
     return SimulationError(
-        f"Geant4 crashes in every shower with {physics} ({reason}). Find out what it misses with: "
-        f"caloforge doctor --physics {physics}"
+        f"Geant4 crashes in every shower in {name} with {job.physics} ({reason}). Find out what it misses "
+        f"with: caloforge doctor {known} --physics {job.physics}"
     )

@@ -89,7 +89,7 @@ def make(description: Mapping[str, Any], shard: tuple[int, int], campaign: str) 
     """
     job = Job.from_dict(dict(description))
     variables = find_data(job)
-    notes = _Notes(job.physics, campaign)
+    notes = _Notes(job, campaign)
     with tempfile.TemporaryDirectory(prefix="caloforge-", dir=get_worker().local_directory) as scratch:
         folder = Folder(Path(scratch))
         with folder.claimed(job):
@@ -129,10 +129,10 @@ def find_data(job: Job) -> dict[str, str]:
 class _Notes:
     """Listens to the pool, and tells from time to time."""
 
-    def __init__(self, physics: str, campaign: str) -> None:
+    def __init__(self, job: Job, campaign: str) -> None:
         self.times: dict[int, float] = {}
         self.reasons: dict[int, str] = {}
-        self._physics, self._campaign, self._worker = physics, campaign, get_worker()
+        self._job, self._campaign, self._worker = job, campaign, get_worker()
         self._news: list[int] = []
         self._told = time.monotonic()
 
@@ -152,4 +152,4 @@ class _Notes:
     def skipped(self, number: int, reason: str) -> None:
         self.reasons[number] = reason
         if len(self.reasons) >= HOPELESS and not self.times:
-            raise hopeless(self._physics, reason)
+            raise hopeless(self._job, reason)

@@ -44,7 +44,9 @@ class Worker:
         Whether it has made a shower: the first one also prepares what all later ones use.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], log: Path, held: Sequence[int]
+    ) -> None:
         self.log = log
         self.shard: Shard | None = None
         self.shower: int | None = None
@@ -58,6 +60,7 @@ class Worker:
                 stderr=output,
                 env={**os.environ, **environment},
                 bufsize=0,
+                pass_fds=held,
             )
 
     def fileno(self) -> int:
@@ -112,6 +115,8 @@ class Pool:
         What is to be made.
     listener
         Hears what becomes of each shower.
+    held
+        Open files that the workers inherit: a lock among them lasts as long as any worker does.
     """
 
     def __init__(
@@ -121,10 +126,11 @@ class Pool:
         logs: Path,
         shards: Sequence[Shard],
         listener: Listener,
+        held: Sequence[int] = (),
     ) -> None:
         self.effort = Effort()
         self._command, self._environment, self._logs = command, environment, logs
-        self._listener = listener
+        self._listener, self._held = listener, held
         self._waiting = deque(shards)
         self._crashes: Counter[int | Shard] = Counter()
         self._selector = selectors.DefaultSelector()
@@ -156,7 +162,7 @@ class Pool:
         return [key.fileobj for key in self._selector.get_map().values()]  # type: ignore[misc]
 
     def _start(self, log: Path) -> None:
-        worker = Worker(self._command, self._environment, log)
+        worker = Worker(self._command, self._environment, log, self._held)
         self._selector.register(worker, selectors.EVENT_READ)
         worker.give(self._waiting.popleft())
 

@@ -1,11 +1,14 @@
 """One Geant4 process: reads from standard input which shards to make, reports on standard output.
 
-It is started by `caloforge.simulate.pool` with Geant4's data variables set. It ends when its parent does:
-standard input closes, or the report of the next shower finds nobody who listens.
+It is started by `caloforge.simulate.pool` with Geant4's data variables set. It ends when its parent does: at
+once where the kernel can be asked for that (Linux), else when standard input closes or the report of the next
+shower finds nobody who listens.
 """
 
+import ctypes
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from caloforge.simulate.engine import Engine
 
 
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
+
+
 class Reports:
     """The line to the parent: what was standard output.
 
@@ -38,6 +44,15 @@ class Reports:
         try:
             os.write(self._pipe, json.dumps(report).encode() + b"\n")
         except BrokenPipeError:
+            os._exit(1)
+
+    def end_with_reader(self) -> None:
+        """Have the process killed when the thread that started it ends, also in the midst of a shower."""
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        reader = select.poll()
+        reader.register(self._pipe, 0)
+        if reader.poll(0):  # it ended before
             os._exit(1)
 
 
@@ -61,6 +76,7 @@ def main(path: str) -> None:
     """Work until there is no more to do."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     reports = Reports()
+    reports.end_with_reader()
     try:
         _work(Folder(Path(path)), reports)
     except CaloforgeError as error:
