@@ -120,3 +120,32 @@ def test_a_file_in_place_of_the_folder_is_refused_before_anything_is_measured(
     assert code == 2
     assert "results is a file, but results go into a folder" in errors
     assert (tmp_path / "results").read_text() == "mine"
+
+
+def test_the_speed_of_a_model(run: Run, tmp_path: Path) -> None:
+    arguments = ("--model", "calogan_eplus", "--no-geant4", "--batches", "1,3", "--seconds", "0")
+    code, output, errors = run("benchmark", "generate", *arguments, "--energies", "5", "-o", tmp_path)
+    assert code == 0, errors
+    record = json.loads((tmp_path / "generate.json").read_text())
+    assert [(row["model"], row["particle"], row["batch"]) for row in record["speeds"]] == [
+        ("calogan_eplus", "e+", 1),
+        ("calogan_eplus", "e+", 3),
+    ]
+    assert all(0 < row["ms"] < 1000 for row in record["speeds"])
+    assert "calogan_eplus" in output
+    assert (tmp_path / "generate.svg").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        (("--batches", "0"), "are no batch sizes"),
+        (("--batches", "many"), "are no batch sizes"),
+        (("--energies", "500"), "was trained from 1 to 100 GeV"),
+        (("--model", "calogan_epuls"), "Did you mean 'calogan_eplus'"),
+    ],
+)
+def test_what_can_not_be_timed(run: Run, tmp_path: Path, options: tuple[str, ...], answer: str) -> None:
+    code, _, errors = run("benchmark", "generate", "--no-geant4", *options, "-o", tmp_path)
+    assert code == 2
+    assert answer in errors

@@ -13,6 +13,7 @@ import numpy as np
 
 from caloforge.atomic import written_aside
 from caloforge.benchmark.machine import machine, pinned
+from caloforge.benchmark.medians import Measured, median
 from caloforge.benchmark.shots import Float64s, Setting, Shot, Simulate
 from caloforge.benchmark.write import Report
 from caloforge.errors import SimulationError
@@ -50,10 +51,7 @@ SETTINGS = (
 _FEW_LAYERS = 4  # up to which each layer is looked at
 _PERCENT = 100
 _MS_PER_GEV = 1e6  # in s per MeV
-_RESAMPLED = 200
 
-Measured = tuple[float, float]
-"""A value and its statistical error."""
 Quantity = Callable[[Showers], Float64s]
 
 
@@ -210,7 +208,7 @@ def _against(
     costs = campaign.costs(shot, usual, reference)
     quantities = _quantities(reference)
     means = {name: _mean(of(reference)) for name, of in quantities.items()}
-    results: dict[str, dict[str, Any]] = {usual.name: {"time": _median(_MS_PER_GEV * costs), "means": means}}
+    results: dict[str, dict[str, Any]] = {usual.name: {"time": median(_MS_PER_GEV * costs), "means": means}}
     for setting in others:
         if setting.name in campaign.failed:
             continue
@@ -240,18 +238,8 @@ def _active_fraction(showers: Showers) -> Float64s:
     return divide(showers.columns["active"].astype(float), _deposits(showers))
 
 
-def _median(values: Float64s) -> Measured:
-    """Median with its error by resampling.
-
-    What else a computer does makes some showers slower; the median hardly feels it.
-    """
-    random = np.random.default_rng(0)
-    medians = [np.median(random.choice(values, len(values))) for _ in range(_RESAMPLED)]
-    return float(np.median(values)), float(np.std(medians))
-
-
 def _quotient(costs: Float64s, usual: Float64s) -> Measured:
-    (above, above_error), (below, below_error) = _median(costs), _median(usual)
+    (above, above_error), (below, below_error) = median(costs), median(usual)
     ratio = above / below
     return ratio, ratio * math.hypot(above_error / above, below_error / below)
 

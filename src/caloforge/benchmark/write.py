@@ -2,14 +2,17 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from caloforge import plots
 from caloforge.atomic import written_aside
 from caloforge.errors import InputError
 from caloforge.report import Table
+
+_PICTURES = (".svg", ".png")
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,15 @@ class Report:
         All numbers, of JSON's types.
     tables
         What people look at, by heading.
+    figures
+        Pictures below the tables.
     """
 
     title: str
     text: str
     record: Mapping[str, Any]
     tables: Mapping[str, Table]
+    figures: Sequence[plots.Figure] = field(default=())
 
 
 def prepare(folder: Path) -> None:
@@ -51,7 +57,9 @@ def prepare(folder: Path) -> None:
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write a report as Markdown and JSON into a folder, which is made where there is none; return the files.
+    """Write a report as Markdown and JSON, and its pictures, into a folder; return the files.
+
+    The folder is made where there is none.
 
     Raises
     ------
@@ -68,6 +76,9 @@ def write(report: Report, folder: Path) -> list[Path]:
         paths.append(folder / f"{name}{suffix}")
         with written_aside(paths[-1]) as aside:
             aside.write_text(content, encoding="utf-8")
+    for suffix in _PICTURES if report.figures else ():
+        paths.append(folder / f"{name}{suffix}")
+        plots.save(report.figures, paths[-1])
     return paths
 
 
@@ -77,10 +88,12 @@ def markdown(report: Report) -> str:
     for heading, table in report.tables.items():
         parts += [f"## {heading}"] if heading else []
         parts.append(_table(table))
+    if report.figures:
+        parts.append(f"![{report.title}]({report.record['benchmark']}.svg)")
     parts.append("\n".join(f"- {key}: {value}" for key, value in report.record["machine"].items()))
     geant4 = {key: report.record["simulation"].get(key) for key in ("geant4", "geant4_pybind", "geant4_data")}
     parts.append("\n".join(f"- {key}: {_plain(value)}" for key, value in geant4.items() if value))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _plain(value: Any) -> str:

@@ -9,6 +9,7 @@ from caloforge.cli.common import console, progress_bar, say
 
 if TYPE_CHECKING:
     from caloforge.benchmark import Report, Setting, Shot, Simulate
+    from caloforge.geometry import Calorimeter
 
 app = typer.Typer(help="Measure how fast things are on this computer.", no_args_is_help=True)
 
@@ -85,15 +86,84 @@ def settings_command(
         say(f"'{name}' does not work here: {reason}")
 
 
+@app.command("generate")
+def generate_command(
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", "-m", help="Weights by name, or the .json of your own export (default: all)."
+        ),
+    ] = None,
+    energies: Annotated[
+        str, typer.Option("--energies", help="Energies in GeV, with commas, ascending.")
+    ] = "1,10,50,100",
+    batches: Annotated[
+        str, typer.Option("--batches", help="Showers that are made at once, with commas.")
+    ] = "1,10,128,1024",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the models.")] = 1,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, help="Time for each batch size, and energy, of a model.")
+    ] = 1.0,
+    geant4: Annotated[bool, typer.Option(help="Time Geant4 as well, on the same core.")] = True,
+    physics: Annotated[
+        str, typer.Option(help="Geant4 reference physics list, or em (no hadronic interactions).")
+    ] = "FTFP_BERT",
+    effort: Annotated[
+        float, typer.Option(min=0.0, help="GeV that Geant4 simulates for each particle and energy.")
+    ] = 1000.0,
+    output: Folder = _FOLDER,
+) -> None:
+    """Measure the time a shower takes: of trained models by batch size, and of Geant4 on the same core.
+
+    Writes generate.md, generate.json, and a picture of the time against energy. 'caloforge compare' takes the
+    .json for its axis of speed.
+
+    [bold]Example[/bold]: caloforge benchmark generate --model calogan_eplus
+    """
+    from caloforge import benchmark, catalog
+    from caloforge.benchmark import Effort, Setting
+    from caloforge.spectrum import Spectrum
+    from caloforge.trained import TrainedModel
+    from caloforge.units import GeV
+
+    trained = [TrainedModel.load(name, threads) for name in models or catalog.names("weights")]
+    spectrum = Spectrum.parse(energies)
+    points = sorted({*spectrum.values, spectrum.low, spectrum.high})
+    sizes = _sizes(batches)
+    benchmark.prepare(output)
+    with progress_bar("Measuring", unit="points") as progress:
+        report = benchmark.generate(
+            trained, _simulation if geant4 else None, Setting(physics, physics=physics), points,
+            Effort(seconds, effort * GeV), batches=sizes, threads=threads, progress=progress,
+        )  # fmt: skip
+    _finish(report, output)
+
+
+def _sizes(batches: str) -> list[int]:
+    from caloforge.errors import InputError
+
+    try:
+        sizes = [int(size) for size in batches.split(",")]
+    except ValueError:
+        sizes = [0]
+    if min(sizes) < 1:
+        raise InputError(f"'{batches}' are no batch sizes: give numbers of showers, for instance 1,128.")
+    return sizes
+
+
 def _simulate(geometry: str) -> "Simulate":
+    """What is timed: the simulation of a calorimeter by its name."""
+    from caloforge.geometry import Calorimeter
+
+    return _simulation(Calorimeter.load(geometry))
+
+
+def _simulation(calorimeter: "Calorimeter") -> "Simulate":
     """What is timed: the simulation in one process."""
     from caloforge import simulate
     from caloforge.benchmark.shots import Float64s
-    from caloforge.geometry import Calorimeter
     from caloforge.spectrum import Spectrum
     from caloforge.units import GeV
-
-    calorimeter = Calorimeter.load(geometry)
 
     def make(shot: "Shot", setting: "Setting", n: int, out: Path) -> Float64s:
         return simulate.run(
