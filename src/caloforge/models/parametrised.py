@@ -484,7 +484,8 @@ class Parametrised(GenerativeModel):
         expected, found = (
             _sums(each, self.sizes) for each in (1 - torch.exp(-spots), (batch.cells > 0).to(spots.dtype))
         )
-        filled = (expected.view(2, *found.shape) - found).square().mean(dim=(0, 1)) / (found.var(dim=0) + 1)
+        # the product for two showers tells how wrong their mean is; a square would shrink their fluctuations
+        filled = (expected.view(2, *found.shape) - found).prod(dim=0).mean(dim=0) / (found.var(dim=0) + 1)
         return {
             "single": _energy_score(true.unsqueeze(2), drawn.unsqueeze(3)),
             "joint": _energy_score(true, drawn),
