@@ -1,0 +1,33 @@
+"""A fully connected network on shower shapes."""
+
+import numpy as np
+
+from caloforge.geometry import Calorimeter
+from caloforge.metrics.classifiers._shapes import shapes
+from caloforge.metrics.classifiers.base import Classifier, Floats, Rows, Trained
+from caloforge.progress import Progress
+from caloforge.showers import Showers
+
+
+def marked(showers: Showers) -> Floats:
+    """Return the shower shapes and, for each, whether it is undefined: (N, 2 d) float32."""
+    values = shapes(showers)
+    return np.concatenate([values, np.isnan(values)], axis=1, dtype=np.float32)
+
+
+def train(rows: Rows, validation: Rows, geometry: Calorimeter, seed: int, progress: Progress) -> Trained:
+    """Train the network of the low-level classifier, in the same way, on shower shapes."""
+    from caloforge.metrics.classifiers import _networks
+
+    with _networks.seeded(seed):
+        network = _networks.perceptron(rows.features.shape[1])
+        return _networks.fit(_networks.Standardised(network, rows.features), rows, validation, progress)
+
+
+ENTRY = Classifier(
+    name="high_level",
+    label="fully connected network on shower shapes",
+    citation="CaloChallenge 2022, arXiv:2410.21611",
+    features=marked,
+    train=train,
+)
