@@ -80,7 +80,7 @@ def test_one_simulation_for_models_of_one_particle(model: Callable[..., Model], 
     assert [shot for shot, _, _ in simulation.calls] == [
         "e+ 10 GeV", "e+ 30 GeV", "gamma 10 GeV", "gamma 30 GeV"
     ]  # fmt: skip
-    assert {n for _, _, n in simulation.calls} == {11}
+    assert {n for _, _, n in simulation.calls} == {21}
 
 
 def test_showers_are_asked_for_as_stated(model: Callable[..., Model]) -> None:

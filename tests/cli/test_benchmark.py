@@ -122,6 +122,17 @@ def test_a_file_in_place_of_the_folder_is_refused_before_anything_is_measured(
     assert (tmp_path / "results").read_text() == "mine"
 
 
+def test_the_speed_of_a_model_beside_that_of_geant4(run: Run, block: Path, tmp_path: Path) -> None:
+    arguments = ("--model", "calogan_gamma", "--batches", "1", "--seconds", "0", "--energies", "1")
+    more = ("--physics", "em", "--effort", "0", "-o", tmp_path)
+    code, _, errors = run("benchmark", "generate", *arguments, *more)
+    assert code == 0, errors
+    simulated, model = json.loads((tmp_path / "generate.json").read_text())["speeds"]
+    assert simulated["model"] == "Geant4"
+    assert simulated["conditions"].startswith("em, 1 GeV, one core")
+    assert simulated["ms"] > model["ms"] > 0
+
+
 def test_the_speed_of_a_model(run: Run, tmp_path: Path) -> None:
     arguments = ("--model", "calogan_eplus", "--no-geant4", "--batches", "1,3", "--seconds", "0")
     code, output, errors = run("benchmark", "generate", *arguments, "--energies", "5", "-o", tmp_path)

@@ -49,3 +49,4 @@ def test_distances_of_copies_are_drawn_too() -> None:
         "held-out to training: median 0.15",
     ]
     assert distances({"generated to training": np.zeros(10)}).axes
+    assert distances({}).axes

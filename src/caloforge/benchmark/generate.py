@@ -34,7 +34,7 @@ BATCHES = (1, 10, 128, 1024)
 _DRAWN = (1, 128)
 _MS = 1e3
 _FEWEST_CALLS = 5
-_FEWEST, _MOST = 10, 200  # simulated showers of a point
+_FEWEST, _MOST = 20, 200  # simulated showers of a point
 
 _SIMULATED = ", of Geant4 processor time on one core. The last column is Geant4's time over the model's"
 
@@ -50,7 +50,7 @@ class Effort:
     seconds
         For each batch size and energy of a model.
     energy
-        Incident energy in MeV that the simulation spends on each energy, within 10 to 200 showers.
+        Incident energy in MeV that the simulation spends on each energy, within 20 to 200 showers.
     """
 
     seconds: float

@@ -180,9 +180,15 @@ class AmplificationResult:
         return Table(["worth in showers", "generated", "training", "quantiles"], rows)
 
     def figures(self) -> list[plots.Figure]:
-        """Draw the distance of all observables together as samples grow, and what each is worth."""
-        drawn = [space.picture for space in self.spaces]
-        return [pictures.amplification(drawn[:1]), pictures.worth(drawn)]
+        """Draw how the distance changes as samples grow, and what the sample is worth in each observable.
+
+        The former for all observables together, the three in which it is worth least, and the two in which
+        it is worth most.
+        """
+        joint, *single = [space.picture for space in self.spaces]
+        ordered = sorted(single, key=lambda one: one.effective.low)
+        extremes = [*ordered[:3], *ordered[3:][-2:]]
+        return [pictures.amplification([joint, *extremes]), pictures.worth([joint, *single])]
 
     def section(self) -> Section:
         """Return the part of a report."""

@@ -77,11 +77,13 @@ class MemorisationScore:
     ----------
     score
         Share of the generated showers that are nearer to the training set than to as many held-out ones; its
-        floor is 1/2, which further showers of the reference give.
+        floor is 1/2, which further showers of the reference give, and both sides of it are bad.
     training, held_out
         Generated showers that are copies of a training shower, or of a held-out one.
     repeated
         Generated showers that have a copy among the other generated ones.
+    known
+        Held-out showers that are copies of a training shower; they were not held out, and are left out.
     distances
         Distance of each shower to its nearest neighbour, by what is compared.
     """
@@ -90,6 +92,7 @@ class MemorisationScore:
     training: Copies
     held_out: Copies
     repeated: Copies
+    known: Copies
     distances: Mapping[str, Floats]
 
     @property
@@ -100,7 +103,7 @@ class MemorisationScore:
 
     @property
     def found(self) -> bool:
-        """Whether there are copies, or generated showers too near to the training set."""
+        """Whether there are copies, or generated showers too near to either set."""
         copied = any(len(one.generated) for one in (self.training, self.held_out, self.repeated))
         return copied or (self.score.sigma or 0.0) > _FAR
 
@@ -111,14 +114,26 @@ class MemorisationScore:
         return (
             self.training.sentence("training showers"),
             *(copies.sentence(name) for name, copies in more.items() if len(copies.generated)),
+            *self._overlap(),
             *self._nearness(),
+        )
+
+    def _overlap(self) -> tuple[str, ...]:
+        number = len(self.known.generated)
+        if not number:
+            return ()
+        return (
+            f"{number:,} of {self.known.of:,} held-out showers are training showers, or copies of them, and "
+            "left out of what follows.",
         )
 
     def _nearness(self) -> tuple[str, ...]:
         score = self.score
         if score.value is None or score.error is None:
             return (score.reason,)
-        verdict = "The training set is remembered" if (score.sigma or 0) > _FAR else "No sign of memorisation"
+        remembered = "training set is" if score.value > 0.5 else "held-out showers are"
+        far = (score.sigma or 0) > _FAR
+        verdict = f"The {remembered} remembered" if far else "No sign of memorisation"
         return (
             f"{verdict}: {100 * score.value:.3g} ± {100 * score.error:.2g} % of the generated showers are "
             "nearer to the training set than to as many held-out showers; 50 % is what showers that nobody "
@@ -170,8 +185,27 @@ def memorisation(
         The samples have different cells, or one is empty.
     """
     _check(training, held_out, generated)
+    known = copies(training, held_out)
+    fresh = held_out[np.setdiff1d(np.arange(len(held_out)), known.generated)]
+    score, distances = _compared(training, fresh, generated, seed, most)
+    return MemorisationScore(
+        score,
+        copies(training, generated),
+        copies(held_out, generated),
+        repeated(generated),
+        known,
+        distances,
+    )
+
+
+def _compared(
+    training: Showers, held_out: Showers, generated: Showers, seed: int, most: int
+) -> tuple[Score, dict[str, Floats]]:
     geometry = generated.geometry
     n = min(len(training), len(held_out), most, _affordable(geometry))
+    if n < LEAST:
+        reason = f"It needs samples of at least {LEAST} showers; {n} can be compared."
+        return Score.missing(reason, n), {}
     random = np.random.default_rng(seed)
     learned, held, drawn = (
         _roots(sample.cells[random.permutation(len(sample))[:n]])
@@ -180,16 +214,10 @@ def memorisation(
     flips = geometry.symmetries()
     to_training = _distances(drawn, learned, flips)
     nearest = np.hstack([to_training, _distances(drawn, held, flips)]).argmin(axis=1)
-    return MemorisationScore(
-        _score(nearest, n),
-        copies(training, generated),
-        copies(held_out, generated),
-        repeated(generated),
-        {
-            "generated to training": to_training.min(axis=1).astype(float),
-            "held-out to training": _distances(held, learned, flips).min(axis=1).astype(float),
-        },
-    )
+    return _score(nearest, n), {
+        "generated to training": to_training.min(axis=1).astype(float),
+        "held-out to training": _distances(held, learned, flips).min(axis=1).astype(float),
+    }
 
 
 def copies(showers: Showers, generated: Showers) -> Copies:
@@ -203,9 +231,7 @@ def copies(showers: Showers, generated: Showers) -> Copies:
         The samples have different cells, or one is empty.
     """
     _check(showers, generated)
-    signs = _signs(generated.geometry)
-    tree = KDTree(_shares(showers.cells) @ signs)
-    distance, nearest = tree.query(_shares(generated.cells) @ signs, distance_upper_bound=_REACH)
+    distance, nearest = KDTree(_signs(showers)).query(_signs(generated), distance_upper_bound=_REACH)
     return _copies(showers, generated, distance, nearest)
 
 
@@ -218,7 +244,7 @@ def repeated(generated: Showers) -> Copies:
         The sample is empty.
     """
     _check(generated)
-    signs = _shares(generated.cells) @ _signs(generated.geometry)
+    signs = _signs(generated)
     distances, neighbours = KDTree(signs).query(signs, k=2, distance_upper_bound=_REACH)
     other = (neighbours[:, 0] == np.arange(len(generated))).astype(np.intp)
     rows = np.arange(len(generated))
@@ -261,11 +287,13 @@ def _roots(cells: NDArray[np.float32]) -> _Roots:
     return np.sqrt(_shares(cells)).astype(np.float32)
 
 
-def _signs(geometry: Calorimeter) -> Floats:
-    """Random sums over the cells that are the same for a shower and its mirror images, (n_cells, signs)."""
+def _signs(showers: Showers) -> Floats:
+    """Random sums over the cells that are the same for a shower and its mirror images, (N, signs)."""
+    geometry = showers.geometry
     random = np.random.default_rng(0).choice([-1.0, 1.0], (geometry.n_cells, _SIGNS))
-    symmetric: Floats = random[geometry.symmetries()].mean(axis=0)
-    return symmetric
+    symmetric = random[geometry.symmetries()].mean(axis=0)
+    starts = range(0, len(showers), _BLOCK)
+    return np.concatenate([_shares(showers.cells[start : start + _BLOCK]) @ symmetric for start in starts])
 
 
 def _same(
@@ -293,9 +321,8 @@ def _distances(first: _Roots, second: _Roots, flips: NDArray[np.int64]) -> _Root
 
 def _score(nearest: _Rows, n: int) -> Score:
     """Judge how many of the nearest neighbours are among the first n showers, and not among n others."""
-    if n < LEAST:
-        return Score.missing(f"It needs samples of at least {LEAST} showers; the smallest holds {n}.", n)
     parts = np.bincount(nearest, minlength=2 * n) / len(nearest)
     value = float(parts[:n].sum())
     error = float(np.sqrt(((parts - parts.mean()) ** 2).sum() / 4 * 2 * n / (2 * n - 1)))
-    return Score(value, error, 0.5, 0.0, (value - 0.5) / error, n, 1)
+    # A generator that knows the held-out showers is as suspicious as one that knows the training set.
+    return Score(value, error, 0.5, 0.0, abs(value - 0.5) / error, n, 1)

@@ -136,7 +136,7 @@ def distances(to_nearest: Mapping[str, Floats]) -> Figure:
     to_nearest
         Distances (Hellinger's, 0 to sqrt 2) by what is compared, such as ``generated to training``.
     """
-    most = max(float(np.quantile(values, _BULK)) for values in to_nearest.values())
+    most = max((float(np.quantile(values, _BULK)) for values in to_nearest.values()), default=0.0)
     edges = np.linspace(0, most or 1.0, _BINS + 1)
     colours = (_style.BLUE, _style.GREY, _style.ORANGE)
     with _style.style():
@@ -154,7 +154,8 @@ def distances(to_nearest: Mapping[str, Floats]) -> Figure:
             xlim=(edges[0], edges[-1]),
             ylim=(0, None),
         )
-        axes.legend()
+        if to_nearest:
+            axes.legend()
         _style.footer(
             figure, "0: a copy, but for flips and a factor in energy; the last bin holds what lies beyond"
         )
