@@ -5,11 +5,9 @@
 >>> score.auc.value, score.auc.error, score.auc.floor
 """
 
-import importlib
 from typing import cast
 
 from caloforge import catalog
-from caloforge.errors import CatalogError
 from caloforge.metrics.classifiers.base import Classifier, ClassifierScore, Trial
 
 __all__ = ["Classifier", "ClassifierScore", "Trial", "load", "names"]
@@ -24,6 +22,4 @@ def names() -> list[str]:
 
 def load(name: str) -> Classifier:
     """Return a classifier; raises `CatalogError` if there is none of this name."""
-    if name not in names():
-        raise CatalogError(catalog.unknown(name, names(), what="classifiers"))
-    return cast(Classifier, importlib.import_module(f"{__name__}.{name}").ENTRY)
+    return cast(Classifier, catalog.load(_FOLDER, name))

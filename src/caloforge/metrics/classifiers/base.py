@@ -16,7 +16,7 @@ from caloforge.errors import InputError, MissingExtra
 from caloforge.geometry import Calorimeter
 from caloforge.metrics.floor import Score
 from caloforge.progress import Progress, no_progress
-from caloforge.showers import Showers, check_same_geometry
+from caloforge.showers import Showers
 
 Floats = NDArray[np.floating[Any]]
 Scores = Callable[[Floats], NDArray[np.float64]]
@@ -185,7 +185,7 @@ class Classifier:
         Parameters
         ----------
         reference, generated
-            N and M showers of one calorimeter. Incident energies are among the features, so they should be
+            N and M showers in the same cells. Incident energies are among the features, so they should be
             distributed alike.
         trials
             Number of trainings of each kind, at least two.
@@ -201,11 +201,12 @@ class Classifier:
         Raises
         ------
         InputError
-            There are fewer than two trials, or the samples are of different calorimeters.
+            There are fewer than two trials, or the samples have different cells.
         """
         if trials < 2:
             raise InputError(f"{trials} trials have no spread, so no uncertainty: ask for 2 or more.")
-        check_same_geometry(reference.geometry, generated.geometry, "The samples", InputError)
+        if reference.geometry.layers != generated.geometry.layers:
+            raise InputError("The two samples have different cells: rebin the finer ones.")
         n = min(len(reference) // 2, len(generated))
         reason = self._hindrance(n)
         if reason:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.geometry import Calorimeter
-from caloforge.metrics.classifiers._shapes import shapes
 from caloforge.metrics.classifiers.base import Classifier, Floats, Rows, Trained, auc
+from caloforge.metrics.classifiers.shapes import shapes
 from caloforge.progress import Progress
 
 TREES = 300

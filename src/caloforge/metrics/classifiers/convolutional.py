@@ -1,9 +1,9 @@
 """A convolutional network on all cells, for grids that are too large for a fully connected one."""
 
 from caloforge.geometry import Calorimeter
-from caloforge.metrics.classifiers._cells import conditioned
-from caloforge.metrics.classifiers._grid import common_grid
 from caloforge.metrics.classifiers.base import Classifier, Rows, Trained
+from caloforge.metrics.classifiers.cells import conditioned
+from caloforge.metrics.classifiers.grid import common_grid
 from caloforge.progress import Progress
 
 
@@ -14,13 +14,13 @@ def train(rows: Rows, validation: Rows, geometry: Calorimeter, seed: int, progre
     their edges first; sectors of rings are closed to a circle. The number of weights hardly grows with the
     number of cells. The CaloChallenge's residual network of three-dimensional convolutions is much larger.
     """
-    from caloforge.metrics.classifiers import _convolutions, _networks
+    from caloforge.metrics.classifiers import convolutions, networks
 
-    with _networks.seeded(seed):
+    with networks.seeded(seed):
         grid = common_grid(geometry)
-        network = _convolutions.Convolutional(rows.features.shape[1], geometry.n_cells, grid)
-        scaled = _networks.Standardised(network, rows.features, shares=geometry.n_cells)
-        return _networks.fit(scaled, rows, validation, progress, _convolutions.RATE)
+        network = convolutions.Convolutional(rows.features.shape[1], geometry.n_cells, grid)
+        scaled = networks.Standardised(network, rows.features, shares=geometry.n_cells)
+        return networks.fit(scaled, rows, validation, progress, convolutions.RATE)
 
 
 ENTRY = Classifier(

@@ -3,8 +3,8 @@
 import numpy as np
 
 from caloforge.geometry import Calorimeter
-from caloforge.metrics.classifiers._shapes import shapes
 from caloforge.metrics.classifiers.base import Classifier, Floats, Rows, Trained
+from caloforge.metrics.classifiers.shapes import shapes
 from caloforge.progress import Progress
 from caloforge.showers import Showers
 
@@ -17,11 +17,11 @@ def marked(showers: Showers) -> Floats:
 
 def train(rows: Rows, validation: Rows, geometry: Calorimeter, seed: int, progress: Progress) -> Trained:
     """Train the network of the low-level classifier, in the same way, on shower shapes."""
-    from caloforge.metrics.classifiers import _networks
+    from caloforge.metrics.classifiers import networks
 
-    with _networks.seeded(seed):
-        network = _networks.perceptron(rows.features.shape[1])
-        return _networks.fit(_networks.Standardised(network, rows.features), rows, validation, progress)
+    with networks.seeded(seed):
+        network = networks.perceptron(rows.features.shape[1])
+        return networks.fit(networks.Standardised(network, rows.features), rows, validation, progress)
 
 
 ENTRY = Classifier(

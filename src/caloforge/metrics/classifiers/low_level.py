@@ -1,8 +1,8 @@
 """A fully connected network on all cells."""
 
 from caloforge.geometry import Calorimeter
-from caloforge.metrics.classifiers._cells import conditioned
 from caloforge.metrics.classifiers.base import Classifier, Rows, Trained
+from caloforge.metrics.classifiers.cells import conditioned
 from caloforge.progress import Progress
 
 
@@ -17,12 +17,12 @@ def train(rows: Rows, validation: Rows, geometry: Calorimeter, seed: int, progre
     batches of 256 instead of 1000, a learning rate of 1e-4 instead of 2e-4, features in standard deviations,
     single precision, validation by AUC instead of accuracy, an end after ten epochs without a better one.
     """
-    from caloforge.metrics.classifiers import _networks
+    from caloforge.metrics.classifiers import networks
 
-    with _networks.seeded(seed):
-        network = _networks.perceptron(rows.features.shape[1])
-        scaled = _networks.Standardised(network, rows.features, shares=geometry.n_cells)
-        return _networks.fit(scaled, rows, validation, progress)
+    with networks.seeded(seed):
+        network = networks.perceptron(rows.features.shape[1])
+        scaled = networks.Standardised(network, rows.features, shares=geometry.n_cells)
+        return networks.fit(scaled, rows, validation, progress)
 
 
 ENTRY = Classifier(

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caloforge.metrics.classifiers._grid import Grid
-from caloforge.metrics.classifiers._networks import perceptron
+from caloforge.metrics.classifiers.grid import Grid
+from caloforge.metrics.classifiers.networks import perceptron
 
 RATE = 1e-3
 CHANNELS = (16, 32, 32)
