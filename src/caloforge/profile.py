@@ -1,7 +1,8 @@
 """Where electromagnetic showers leave their energy, beside what the textbook says.
 
 Depths are along z, in radiation lengths of the calorimeter's mean material, so that the shower of a particle
-with the angle theta to it is shorter by cos(theta); radii are in its Molière radii. The formulas are those of the Particle Data Group, Review of Particle Physics 2024, Sec. 34.5.
+with the angle theta to it is shorter by cos(theta); radii are in its Molière radii. The formulas are those of
+the Particle Data Group, Review of Particle Physics 2024, Sec. 34.5.
 
 Where only a part of the material is visible, layers are weighted with the share of the ionisation loss that
 is visible in them, so that a calorimeter with plates of several thicknesses has about one profile (the signal
@@ -163,7 +164,7 @@ def contained(t: Floats, t_max: Floats, slope: Floats | float = 1.0) -> Floats:
 
 def slopes(showers: Showers) -> Floats:
     """Return cos(theta) of every incident particle, (N,): the way along z for one along its axis."""
-    return np.cos(showers.direction[:, 0].astype(float))
+    return np.asarray(np.cos(showers.direction[:, 0].astype(float)))
 
 
 def textbook(showers: Showers, edges: Floats) -> Floats:
