@@ -1,12 +1,12 @@
 """A parametrised shower: Grindhammer and Peters, hep-ex/0001020, fitted to the showers at hand.
 
-The forms are the paper's: a gamma distribution along the depth whose ln T and ln alpha fluctuate together
-(Sec. 2), a core and a tail in radius whose extents and shares change with depth and energy (Sec. 3), and a
-finite number of energy spots that are laid out by these profiles (Sec. 4). So are the constants of the
-homogeneous calorimeter, taken at the mean material of the geometry: they are where a fit begins.
+The forms are the paper's: a gamma distribution along the depth whose ln T and ln alpha fluctuate together,
+a core and a tail in radius whose extents and shares change with depth and energy, and a finite number of
+energy spots that are laid out by these profiles. So are the constants, those of homogeneous media, taken at
+the mean material of the geometry: they are where a fit begins.
 
-Fitted are, for each particle, corrections to the quantities of `Correction`; what they are is in the
-checkpoint. A read-out of a few layers can't tell the constants of a profile one by one, but it can tell
+Fitted are, for each particle, corrections to the quantities that `CORRECTIONS` names; the checkpoint has
+their values. A read-out of a few layers can't tell the constants of a profile one by one, but it can tell
 those: mean and spread of the layers' shares fix T, alpha and how they fluctuate, the cells of each layer
 its extents, empty cells and asymmetries the spots.
 
@@ -15,6 +15,7 @@ mean, 9/7 X_0, is a start); a share of the energy goes on from the maximum expon
 of a shower far behind are its most penetrating photons, of which a gamma distribution has too few; spots
 differ in energy, log-normally; a spot's energy may depend on depth; and the axis of a shower is displaced,
 normally, from the direction of the particle.
+
 Lengths are in radiation lengths along the shower and in mm across, energies in GeV.
 """
 
@@ -24,6 +25,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -34,10 +36,14 @@ from caloforge.geometry import Calorimeter, Layer, RingLayer
 from caloforge.models.base import Batch, GenerativeModel
 from caloforge.units import GeV
 
+Floats = npt.NDArray[np.float64]
+
 REFERENCE = 10.0  # GeV, at which the powers of the energy are 1
 
 CONVERSION = 9 / 7  # X_0, mean depth in which a photon of high energy converts
 _NO_CONVERSION = 0.1  # X_0, where the fit begins for others: the paper's T counts from the front face
+
+_ELECTROMAGNETIC = {"e-", "e+", "gamma"}
 
 _LATE, _LATE_SPREAD, _MOST_LATE = 0.05, 0.5, 0.5  # where the fit begins, and the limit of a single shower
 _ATTENUATION = 4.0  # X_0: photons of 3 MeV, which lead attenuates least (PDG 2024, Fig. 34.16)
@@ -45,7 +51,7 @@ _DISPLACEMENT = 0.03  # Molière radii, where the fit begins
 
 _DEEPEST = 4.0  # tau up to which the paper's radial profiles are meant
 _COUNTED = 6.0  # mean number of spots up to which they are counted one by one
-_MOST = 24  # spots that such a cell may have; one in a million has more at the mean above
+_MOST = 24  # spots that such a cell has at most
 _GROUPS = (0.15, 0.3, 0.6, 1.2, 2.5, 5.0)  # Molière radii between the rings that training compares
 _DRAWN = 16  # showers without cells for each true one
 _LEAST = 1e-4  # share of the energy below which layers and rings are not told apart
@@ -72,7 +78,16 @@ class Config:
     particles: tuple[str, ...] = Field(default=("e+",), min_length=1)
     energy_range: tuple[float, float] = (1.0, 100.0)
     slice: float = Field(default=3.0, gt=0)
-    rate: float = Field(default=0.03, gt=0)
+    rate: float = Field(default=0.02, gt=0)
+
+    def __post_init__(self) -> None:
+        """Refuse particles whose showers are of another kind."""
+        others = set(self.particles) - _ELECTROMAGNETIC
+        if others:
+            raise ValueError(
+                f"only showers of {', '.join(sorted(_ELECTROMAGNETIC))} have this parametrisation, none of "
+                f"{', '.join(sorted(others))}."
+            )
 
 
 class Correction(NamedTuple):
@@ -113,12 +128,8 @@ CORRECTIONS = {
     "core_spot": Correction(deep=True),  # mean energy of a spot of the core
     "tail_spot": Correction(deep=True),  # and of the tail
     "spot_variance": Correction(),  # of a spot's energy over its mean squared
-    "displacement": Correction(
-        deep=True
-    ),  # of the axis from the particle's direction, by its root mean square
-    "response": Correction(
-        unit=0.02
-    ),  # share of the energy that can be seen, beside what leaks or is not read out
+    "displacement": Correction(deep=True),  # rms of the axis about the particle's direction, R_M
+    "response": Correction(unit=0.02),  # share of the energy that neither leaks nor is lost otherwise
     "resolution": Correction(),  # its relative spread at 1 GeV over the root of the energy
 }
 
@@ -222,6 +233,14 @@ class Rings(nn.Module):
         return rings.repeat(1, self.sectors)
 
 
+def _cut(depths: Floats, thickest: float) -> tuple[tuple[int, ...], Floats]:
+    """Cut layers between depths (L + 1,) into equal slices: how many in each layer, and all their edges."""
+    counts = np.maximum(np.ceil(np.diff(depths) / thickest), 1).astype(int).tolist()
+    bounds = zip(pairwise(depths.tolist()), counts, strict=True)
+    cuts = [np.linspace(low, high, n, endpoint=False) for (low, high), n in bounds]
+    return tuple(counts), np.concatenate([*cuts, depths[-1:]])
+
+
 class Shower(nn.Module):
     """Noise, energy and label to cells: what is generated, and all that is fitted."""
 
@@ -238,16 +257,11 @@ class Shower(nn.Module):
         self.moliere_radius = matter.moliere_radius
         # The review's fit of the critical energy in solids, solved for Z (PDG 2024, Sec. 34.4.4).
         self.z = 610 / matter.critical_energy - 1.24
-        depths = profile.depths(geometry).tolist()
-        counts = [max(1, math.ceil((b - a) / config.slice)) for a, b in pairwise(depths)]
-        cuts = [
-            np.linspace(a, b, n, endpoint=False) for (a, b), n in zip(pairwise(depths), counts, strict=True)
-        ]
-        self.slices = tuple(counts)
-        self._keep("edges", np.concatenate([*cuts, depths[-1:]]))
-        sizes = [layer.n_cells for layer in geometry.layers]
-        self._keep("visible_layers", profile.visible_share(geometry))
-        self._keep("visible", np.repeat(profile.visible_share(geometry), sizes))
+        self.slices, edges = _cut(profile.depths(geometry), config.slice)
+        self._keep("edges", edges)
+        visible = profile.visible_share(geometry)
+        self._keep("visible_layers", visible)
+        self._keep("visible", np.repeat(visible, [layer.n_cells for layer in geometry.layers]))
         begins = [CONVERSION if name == "gamma" else _NO_CONVERSION for name in config.particles]
         self._keep("begin", np.array(begins))
         kinds = {Layer: Boxes, RingLayer: Rings}
@@ -256,13 +270,13 @@ class Shower(nn.Module):
             {name: torch.zeros(len(config.particles), 2 + kind.deep) for name, kind in CORRECTIONS.items()}
         )
 
-    def _keep(self, name: str, values: "np.typing.NDArray[np.float64]") -> None:
+    def _keep(self, name: str, values: Floats) -> None:
         self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
 
     @property
     def noise_size(self) -> int:
-        """Random numbers a shower: seven of the whole, then two for each cell and for what leaks."""
-        return WHOLE + 2 * (self.n_cells + 1)
+        """Random numbers a shower: seven of the whole, then two for each cell."""
+        return WHOLE + 2 * self.n_cells
 
     def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
         """(N, noise_size), (N,) MeV, (N,) -> (N, n_cells) MeV."""
@@ -271,7 +285,7 @@ class Shower(nn.Module):
 
     def draw(self, noise: Tensor, energy: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """Return cells (N, n_cells) in MeV and the mean numbers of spots in them, (N, n_cells)."""
-        whole, first, second = noise.split([WHOLE, self.n_cells + 1, self.n_cells + 1], dim=1)
+        whole, first, second = noise.split([WHOLE, self.n_cells, self.n_cells], dim=1)
         gev = (energy / GeV).unsqueeze(1)
         share, spots = self.expect(whole, gev, label)
         number = poisson(spots, first)
@@ -280,18 +294,18 @@ class Shower(nn.Module):
         variance = self._corrected("spot_variance", torch.ones_like(gev), gev, label)
         wide = torch.log1p(variance / number.clamp(min=1))
         drawn = number * (share / spots) * torch.exp(wide.sqrt() * second - wide / 2)
-        drawn = drawn[:, :-1] / drawn.sum(dim=1, keepdim=True).clamp(min=_TINY)
-        return drawn * self.visible * self._seen(whole[:, 3:4], gev, label) * energy.unsqueeze(1), spots[
-            :, :-1
-        ]
+        leaked = (1 - share.sum(dim=1, keepdim=True)).clamp(min=0)
+        drawn = drawn / (drawn.sum(dim=1, keepdim=True) + leaked + _TINY)
+        scale = self._seen(whole[:, 3:4], gev, label) * energy.unsqueeze(1)
+        return drawn * self.visible * scale, spots
 
     def expect(self, whole: Tensor, gev: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the expected share of the energy and number of spots in each cell, last in what leaks."""
+        """Return the expected share of the energy and number of spots in each cell, (N, n_cells) each."""
         along = self.develop(whole, gev, label)
         core, tail = self._radii(along.tau, gev, label)
         inner = self._core_share(along.tau, gev, label)
         axis = self._axis(whole[:, 4:6], along.tau, gev, label)
-        # Sec. 4: the number of spots of a homogeneous calorimeter, here as their mean energy
+        # the paper's number of spots, here as their mean energy
         spot = gev / (93 * math.log(self.z) * gev**0.876)
         parts = []
         for name, radius, weight in (("core", core, inner), ("tail", tail, 1 - inner)):
@@ -300,12 +314,10 @@ class Shower(nn.Module):
             numbers = self._spread(radius, weight * gev / size, axis)
             parts.append((self._spread(radius, weight, axis), numbers))
         share, spots = (one + other for one, other in zip(*parts, strict=True))
-        leaked = (1 - share.sum(dim=1, keepdim=True)).clamp(min=_TINY)
-        share = torch.cat([share, leaked], dim=1)
-        return share, torch.cat([spots, leaked * gev / spot], dim=1).clamp(min=_TINY**2)
+        return share, spots.clamp(min=_TINY**2)
 
     def develop(self, whole: Tensor, gev: Tensor, label: Tensor) -> Longitudinal:
-        """Return the longitudinal development: T and alpha after Sec. 2 of the paper."""
+        """Return the longitudinal development: T and alpha as in the paper."""
         y = (gev / self.critical_energy).log()
         mean_t = (y - 0.812).clamp(min=0.3)
         mean_alpha = 0.81 + (0.458 + 2.26 / self.z) * y
@@ -337,7 +349,7 @@ class Shower(nn.Module):
         return share.clamp(max=_MOST_LATE), length
 
     def _radii(self, tau: Tensor, gev: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """Return R_C and R_T (N, S) in mm: Sec. 3.2 of the paper."""
+        """Return R_C and R_T (N, S) in mm, as in the paper."""
         log = gev.log()
         core = 0.0251 + 0.00319 * log + (0.1162 - 0.000381 * self.z) * tau
         deeper = tau - 0.645
@@ -348,7 +360,7 @@ class Shower(nn.Module):
         return core * self.moliere_radius, tail * self.moliere_radius
 
     def _core_share(self, tau: Tensor, gev: Tensor, label: Tensor) -> Tensor:
-        """Return p (N, S): Sec. 3.2 of the paper."""
+        """Return p (N, S), as in the paper."""
         ratio = (0.401 + 0.00187 * self.z - tau) / (1.313 - 0.0686 * gev.log())
         share = (2.632 - 0.00094 * self.z) * torch.exp(ratio - torch.exp(ratio))
         return self._corrected("core_share", share.logit(0.01), gev, label, tau).sigmoid()
