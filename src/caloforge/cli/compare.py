@@ -15,6 +15,9 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Page to write.")] = Path(
         "caloforge-leaderboard.html"
     ),
+    speed: Annotated[
+        Path | None, typer.Option(help="JSON of caloforge benchmark generate, for the axis of speed.")
+    ] = None,
     metric: Annotated[
         str, typer.Option(help="Metric by which generators are ordered, as metrics.json names it.")
     ] = "separation",
@@ -26,6 +29,8 @@ def command(
     from caloforge.evaluate import leaderboard, load
 
     every = [load(path) for path in reports]
+    if speed is not None:
+        every = leaderboard.with_speeds(every, leaderboard.read_speeds(speed))
     leaderboard.write(output, every, metric)
     for line in leaderboard.ranking(every, metric):
         say(line)

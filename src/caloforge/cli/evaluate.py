@@ -55,9 +55,6 @@ def report_command(
         bool, typer.Option(help="Train classifiers to tell the two samples apart; takes minutes.")
     ] = True,
     repeats: Annotated[int, typer.Option(min=2, help="Random divisions for uncertainties and floors.")] = 10,
-    speed: Annotated[
-        Path | None, typer.Option(help="JSON of caloforge benchmark generate, for the leaderboard.")
-    ] = None,
     seed: Seed = 1,
 ) -> None:
     """Write a report: a page that opens offline, its pictures, and all numbers as metrics.json.
@@ -67,7 +64,6 @@ def report_command(
     [bold]Example[/bold]: caloforge evaluate geant4.h5 generated.h5 --training learned.h5 --no-classifiers
     """
     from caloforge.evaluate import evaluate
-    from caloforge.evaluate.leaderboard import read_speed
 
     evaluation = evaluate(
         reference,
@@ -77,7 +73,6 @@ def report_command(
         classifiers=classifiers,
         repeats=repeats,
         seed=seed,
-        speed=None if speed is None else read_speed(speed),
         stages=progress_bar,
     )
     for warning in evaluation.results.warnings:

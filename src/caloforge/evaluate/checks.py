@@ -18,6 +18,9 @@ _LEAST_RESPONSE, _MOST_RESPONSE = 1e-3, 1e2
 _ALIKE = 1e-3
 """Probability below which two samples of energies are not taken for samples of one spectrum."""
 
+_CERTAIN = 3.0
+"""Standard deviations from which one sample certainly has more of something."""
+
 
 def check_cells(reference: Calorimeter, generated: Calorimeter) -> None:
     """Refuse to compare showers in different cells.
@@ -128,9 +131,15 @@ def _fingerprints(sample: Measured) -> NDArray[np.void]:
 
 
 def _overflow(reference: Measured, generated: Measured) -> Iterator[str]:
-    """Find showers with more energy than came in, if the reference has less of them."""
-    shares = [np.mean(sample.values.get("response", np.zeros(1)) > 1) for sample in (reference, generated)]
-    if shares[1] > shares[0] and _median_response(generated) < _MOST_RESPONSE:
+    """Find showers with more energy than came in, if the reference has certainly less of them."""
+    sizes = len(reference), len(generated)
+    counts = [
+        int(np.sum(sample.values.get("response", np.zeros(1)) > 1)) for sample in (reference, generated)
+    ]
+    shares = [count / n for count, n in zip(counts, sizes, strict=True)]
+    common = sum(counts) / sum(sizes)
+    error = np.sqrt(common * (1 - common) * sum(1 / n for n in sizes))
+    if shares[1] - shares[0] > _CERTAIN * error and _median_response(generated) < _MOST_RESPONSE:
         yield (
             f"{100 * shares[1]:.2g} % of the generated showers hold more energy than came in "
             f"({100 * shares[0]:.2g} % of the reference)."

@@ -1,14 +1,16 @@
 """Reports of several generators beside each other, made of their results alone: fidelity against speed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from caloforge import catalog, plots, report
 from caloforge.errors import InputError
-from caloforge.evaluate.results import Results, Speed, Verdict
+from caloforge.evaluate.results import Results, Sample, Speed, Verdict
 from caloforge.plots import words
 from caloforge.plots.evaluation import Points
 from caloforge.report import Cell, Section, Table
@@ -59,8 +61,8 @@ def ranking(reports: Sequence[Results], metric: str) -> list[str]:
     return lines
 
 
-def read_speed(path: Path) -> Speed:
-    """Read the speed of a generator, as ``caloforge benchmark generate`` writes it: its fastest way.
+def read_speeds(path: Path) -> list[dict[str, Any]]:
+    """Read what ``caloforge benchmark generate`` wrote: a row for each generator, particle and batch size.
 
     Raises
     ------
@@ -68,15 +70,30 @@ def read_speed(path: Path) -> Speed:
         The file can't be read or holds something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        fastest = min(content["speeds"], key=lambda one: float(one["ms"]))
-        return Speed(float(fastest["ms"]), fastest.get("error"), str(fastest["conditions"]))
+        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["speeds"]
+        if any(not {"model", "particle", "ms", "conditions"} <= set(row) for row in rows):
+            raise KeyError
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError):
         raise InputError(
             f"{path} holds no speeds; give the JSON that caloforge benchmark generate wrote."
         ) from None
+    return rows
+
+
+def speed_of(sample: Sample, rows: Sequence[Mapping[str, Any]]) -> Speed | None:
+    """Return how long a shower of a sample took to make, in the fastest way; None if nobody measured it."""
+    own = [row for row in rows if row["model"] == sample.source and row["particle"] in sample.particles]
+    if not own:
+        return None
+    fastest = min(own, key=lambda row: float(row["ms"]))
+    return Speed(float(fastest["ms"]), fastest.get("error"), str(fastest["conditions"]))
+
+
+def with_speeds(reports: Sequence[Results], rows: Sequence[Mapping[str, Any]]) -> list[Results]:
+    """Return reports with the speeds of those generators that were measured."""
+    return [replace(one, speed=speed_of(one.generated, rows) or one.speed) for one in reports]
 
 
 def _ordered(reports: Sequence[Results], metric: str) -> list[Results]:
@@ -191,7 +208,7 @@ def _doubts(reports: Sequence[Results]) -> list[str]:
     slow = [name for name, one in zip(_names(reports), reports, strict=True) if one.speed is None]
     if slow:
         said.append(
-            f"The speed of {', '.join(slow)} is not known: give caloforge evaluate the JSON of caloforge "
-            "benchmark generate as --speed."
+            f"The speed of {', '.join(slow)} is not known: give the JSON of caloforge benchmark "
+            "generate as --speed."
         )
     return said

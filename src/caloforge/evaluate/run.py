@@ -16,7 +16,7 @@ from caloforge.errors import InputError
 from caloforge.evaluate import checks, judge, pages, results
 from caloforge.evaluate.amplification import AmplificationResult, amplification
 from caloforge.evaluate.measured import KEPT, Measured, incident_energies, measure, same_spectrum
-from caloforge.evaluate.results import Omission, Results, Sample, Settings, Speed, Verdict
+from caloforge.evaluate.results import Omission, Results, Sample, Settings, Verdict
 from caloforge.formats import Source, open_any
 from caloforge.metrics import classifiers as tests
 from caloforge.metrics import memorisation as memory
@@ -61,17 +61,17 @@ class Evaluation:
         target = Path(folder)
         (target / "figures").mkdir(parents=True, exist_ok=True)
         results.save(self.results, target / results.NAME)
-        with stages("Drawing", "pictures") as progress:
+        with stages("Drawing", "steps") as progress:
             parts = self._sections(progress)
             every = [figure for part in parts for figure in part.figures]
             for number, figure in enumerate(every):
                 name = re.sub(r"[^a-z0-9]+", "_", str(figure.get_label()).lower()).strip("_")
                 plots.save([figure], target / "figures" / f"{number:02d}_{name}.png")
-                progress(len(every) + number, 3 * len(every))
+                progress(len(every) + number, 4 * len(every))
             plots.save(every, target / "figures.pdf")
             page = target / "index.html"
             report.write_page(page, pages.title(self.results), parts, contents=True)
-            progress(1, 1)
+            progress(4 * len(every), 4 * len(every))
         return [page, target / results.NAME, target / "figures.pdf"]
 
     @property
@@ -90,7 +90,7 @@ class Evaluation:
                 parts.append(Section(heading))
             at = headings.index(heading)
             parts[at] = replace(parts[at], figures=[*parts[at].figures, figure])
-            progress(done, 3 * (done + 5))
+            progress(done, 4 * (done + 5))
         parts.append(pages.neighbours(self.reference, self.generated, self.results.settings.seed))
         if self.memorisation is not None:
             parts.append(pages.memorisation(self.memorisation))
@@ -109,7 +109,6 @@ def evaluate(
     repeats: int = 10,
     seed: int = 1,
     kept: int = KEPT,
-    speed: Speed | None = None,
     stages: Stages = quiet,
 ) -> Evaluation:
     """Compare generated showers with a reference.
@@ -131,8 +130,6 @@ def evaluate(
         Of everything random: the same seed gives the same results.
     kept
         Showers of either file, at most, for what needs their cells (classifiers).
-    speed
-        What is known of the generator's speed, for the leaderboard.
     stages
         Told how far the work is.
 
@@ -174,8 +171,7 @@ def evaluate(
         judge.responses(*both),
         judge.linearity(*both),
         (*omissions, *(learned.omissions if learned else ())),
-        speed,
-        learned.amplification.worth if learned and learned.amplification else (),
+        worth=learned.amplification.worth if learned and learned.amplification else (),
     )
     return Evaluation(
         outcome,

@@ -2,13 +2,15 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -54,7 +56,8 @@ def pdf(figures: Sequence[Figure]) -> bytes:
     buffer = io.BytesIO()
     with style(), PdfPages(buffer, metadata={"CreationDate": None}) as pages:
         for figure in figures:
-            pages.savefig(figure)
+            with _kept(figure):
+                FigureCanvasPdf(figure).print_pdf(pages)
     return buffer.getvalue()
 
 
@@ -102,5 +105,20 @@ def _widened(page: Pixels, width: int) -> Pixels:
 
 def _svg_page(figure: Figure) -> str:
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    with _kept(figure):
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     return re.sub(r"^.*?(?=<svg)", "", buffer.getvalue(), flags=re.DOTALL)
+
+
+@contextmanager
+def _kept(figure: Figure) -> Iterator[None]:
+    """Give a figure its canvas and resolution back, which printing to one changes.
+
+    `Figure.savefig` does so too, but first draws in vain to find a layout, which is a third of the work.
+    """
+    canvas, dpi = figure.canvas, figure.dpi
+    try:
+        yield
+    finally:
+        figure.set_canvas(canvas)
+        figure.set_dpi(dpi)

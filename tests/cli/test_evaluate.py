@@ -1,0 +1,74 @@
+"""caloforge evaluate and compare on the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from caloforge import observables
+from caloforge.geometry import Calorimeter
+from caloforge.observables.base import Observable
+
+
+@pytest.fixture
+def showers(make_showers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Return a folder with two samples; few observables, so that little has to be drawn."""
+    every = observables.every
+
+    def few(geometry: Calorimeter) -> tuple[Observable, ...]:
+        return tuple(one for one in every(geometry) if one.name in ("response", "shower_depth"))
+
+    monkeypatch.setattr(observables, "every", few)
+    make_showers(400, seed=1).save(tmp_path / "geant4.h5")
+    make_showers(400, seed=2).save(tmp_path / "generated.h5")
+    return tmp_path
+
+
+def test_two_files_are_enough(run, showers: Path) -> None:
+    files = (showers / "geant4.h5", showers / "generated.h5")
+    code, out, err = run("evaluate", *files, "-o", showers / "report", "--no-classifiers", "--repeats", 2)
+    assert code == 0, err
+    assert str(showers / "report" / "index.html") in out
+    assert "Too few" not in out
+    content = json.loads((showers / "report" / "metrics.json").read_text(encoding="utf-8"))
+    assert content["settings"]["repeats"] == 2
+    code, out, err = run(
+        "compare", showers / "report", "-o", showers / "leaderboard.html", "--metric", "separation"
+    )
+    assert code == 0, err
+    assert out.startswith("1. ")
+    assert (showers / "leaderboard.html").is_file()
+
+
+def test_amplification_is_a_command_of_its_own(run, showers: Path) -> None:
+    files = [showers / name for name in ("generated.h5", "generated.h5", "geant4.h5")]
+    code, out, err = run("evaluate", "amplification", *files, "-o", showers / "worth.html", "--repeats", 2)
+    assert code == 0, err
+    assert "worth" in out
+    assert (showers / "worth.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["evaluate", "--help"], "caloforge evaluate REFERENCE GENERATED"),
+        (["evaluate", "report", "--help"], "--no-classifiers"),
+        (["evaluate", "a.h5", "b.h5", "--help"], "--match-energies"),
+        (["evaluate", "amplification", "--help"], "truth"),
+        (["compare", "--help"], "--speed"),
+    ],
+)
+def test_help_says_what_there_is(run, arguments: list[str], said: str) -> None:
+    code, out, _ = run(*arguments)
+    assert code == 0
+    assert said in out
+
+
+def test_mistakes_end_in_a_sentence(run, showers: Path, make_showers, calogan_fine) -> None:
+    code, _, err = run("evaluate", showers / "geant4.h5", showers / "none.h5")
+    assert (code, "does not exist" in err) == (2, True)
+    make_showers(3, calogan_fine).save(showers / "fine.h5")
+    code, _, err = run("evaluate", showers / "geant4.h5", showers / "fine.h5")
+    assert (code, "caloforge rebin" in err) == (2, True)
+    code, _, err = run("compare", showers)
+    assert (code, "can't be read" in err) == (2, True)
