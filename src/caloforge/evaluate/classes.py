@@ -198,8 +198,13 @@ def _accuracies(rows: Rows, validation: Rows, tests: Sequence[Rows], cells: int,
     with networks.seeded(seed):
         network = networks.perceptron(rows.features.shape[1], WIDTH, HIDDEN, DROPOUT)
         scaled = networks.Standardised(network, rows.features, shares=cells)
-        trained = networks.fit(scaled, rows, validation, no_progress)
-    return [float(np.mean((trained.scores(test.features) > 0.5) == test.labels)) for test in tests]
+        trained = networks.fit(scaled, rows, validation, no_progress, quality=_accuracy)
+    return [_accuracy(trained.scores(test.features), test.labels) for test in tests]
+
+
+def _accuracy(scores: Floats, labels: NDArray[np.int64]) -> float:
+    """Share of right decisions."""
+    return float(np.mean((scores > 0.5) == labels))
 
 
 def _percent(mean: float, spread: float) -> str:

@@ -20,7 +20,7 @@ def train(rows: Rows, validation: Rows, geometry: Calorimeter, seed: int, progre
         grid = common_grid(geometry)
         network = convolutions.Convolutional(rows.features.shape[1], geometry.n_cells, grid)
         scaled = networks.Standardised(network, rows.features, shares=geometry.n_cells)
-        return networks.fit(scaled, rows, validation, progress, convolutions.RATE)
+        return networks.fit(scaled, rows, validation, progress, rate=convolutions.RATE)
 
 
 ENTRY = Classifier(

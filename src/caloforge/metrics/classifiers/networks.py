@@ -1,7 +1,7 @@
 """Training of the classifiers that are neural networks: the only file here that needs torch."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -78,10 +78,31 @@ class Standardised(nn.Module):
         return logits
 
 
-def fit(network: nn.Module, rows: Rows, validation: Rows, progress: Progress, rate: float = RATE) -> Trained:
-    """Train with Adam on the cross-entropy, and keep the epoch of the best AUC of the validation showers.
+def fit(
+    network: nn.Module,
+    rows: Rows,
+    validation: Rows,
+    progress: Progress,
+    *,
+    rate: float = RATE,
+    quality: Callable[[Floats, NDArray[np.int64]], float] = auc,
+) -> Trained:
+    """Train with Adam on the cross-entropy, and keep the epoch that does best on the validation showers.
 
     Random numbers are torch's (see `seeded`).
+
+    Parameters
+    ----------
+    network
+        (B, d) -> (B, 1).
+    rows, validation
+        What it learns from, and what the epoch is chosen by.
+    progress
+        Called with (epochs done, most epochs).
+    rate
+        Learning rate.
+    quality
+        Scores (n,) and labels (n,) -> what the best epoch has most of, at most 1.
     """
     features = torch.from_numpy(np.asarray(rows.features, np.float32))
     labels = torch.from_numpy(rows.labels.astype(np.float32))
@@ -89,7 +110,7 @@ def fit(network: nn.Module, rows: Rows, validation: Rows, progress: Progress, ra
     best, chosen, kept = -1.0, 0, network.state_dict()
     for epoch in range(1, EPOCHS + 1):
         _pass(network, optimizer, features, labels)
-        value = auc(scores(network, validation.features), validation.labels)
+        value = quality(scores(network, validation.features), validation.labels)
         progress(epoch, EPOCHS)
         if value > best:
             best, chosen, kept = value, epoch, copy.deepcopy(network.state_dict())
