@@ -51,6 +51,9 @@ def test_the_table_has_mean_and_standard_deviation() -> None:
     assert rows[0] == ["trained on reference", "95.0 ± 7.1 %", "50.0 ± 0.0 %"]
     assert rows[1][0] == "trained on generated"
     assert "2 trials" in result.section().text
+    assert result.sentences[0].startswith(
+        "Trained on reference showers: 95.0 ± 7.1 % right on the reference,"
+    )
     assert json.loads(json.dumps(result.to_dict()))["accuracy"][0]["trials"] == [0.9, 1.0]
 
 

@@ -73,6 +73,14 @@ class Classes:
         ]
         return Table([" vs ".join(self.particles), *(f"tested on {domain}" for domain in DOMAINS)], rows)
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The table in words."""
+        return tuple(
+            f"{row[0].capitalize()} showers: {row[1]} right on the reference, {row[2]} on generated ones."
+            for row in self.table.rows
+        )
+
     def section(self) -> Section:
         """Return the part of a report."""
         training, validation, test = self.split
