@@ -5,7 +5,7 @@ Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, arXiv:1610.06545; f
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, NamedTuple, Self
 
@@ -133,6 +133,7 @@ class ClassifierScore:
         auc, jsd, calibration, _ = (
             Score.of(values, under, n, share) for values, under in zip(*columns, strict=True)
         )
+        calibration = replace(calibration, sigma=None)  # it is of the classifier and not of the samples
         return cls(classifier, auc, jsd, calibration, split, tuple(trials), tuple(floors))
 
 
