@@ -16,7 +16,17 @@ Run = Callable[..., tuple[int, str, str]]
 def test_the_cost_is_said_where_it_is_known(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cost: float, words: str
 ) -> None:
-    done = simulate.Summary(tmp_path / "a.h5", 2, 2, (), cost, 4.2, 0, np.full(2, cost))
+    done = simulate.Summary(
+        path=tmp_path / "a.h5",
+        showers=2,
+        simulated=2,
+        skipped=(),
+        damaged=(),
+        ms_per_GeV=cost,
+        seconds=4.2,
+        crashes=0,
+        seconds_per_shower=np.full(2, cost),
+    )
     monkeypatch.setattr(simulate, "run", lambda *_, **__: done)
     arguments = ("-p", "e+", "--energy", "1", "-n", "2", "-o", tmp_path / "a.h5")
     code, output, _ = run("simulate", "calogan", *arguments)
