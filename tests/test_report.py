@@ -10,7 +10,7 @@ import pytest
 
 from caloforge import plots
 from caloforge.errors import InputError
-from caloforge.report import Section, Table, comparison, write_page
+from caloforge.report import Card, Cell, Section, Table, comparison, write_page
 from caloforge.showers import Showers
 
 
@@ -96,3 +96,26 @@ def test_empty_showers_can_be_compared(make_showers, calogan, n: int) -> None:
 def test_other_cells_are_refused(make_showers, calogan_fine) -> None:
     with pytest.raises(InputError, match="different cells"):
         comparison(make_showers(1), make_showers(1, calogan_fine))
+
+
+def test_cells_carry_colour_order_and_hint(tmp_path: Path) -> None:
+    cells = [Cell("1.0 ± 0.1", "far", order=1.0, hint='a "hint" <b>'), Cell("plain")]
+    table = Table(["one", Cell("two", "words")], [cells], sortable=True)
+    write_page(tmp_path / "page.html", "A page", [Section("One", table=table)], contents=True)
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert '<td class="far" data-order="1" title="a &quot;hint&quot; &lt;b&gt;">1.0 ± 0.1</td>' in text
+    assert '<th class="words">two</th>' in text
+    assert '<a href="#one">One</a>' in text
+    assert "<script>" in text
+    read_page(tmp_path / "page.html")
+
+
+def test_cards_and_warnings_are_shown_and_escaped(tmp_path: Path) -> None:
+    card = Card("AUC", "0.97", "floor < 0.5", "far")
+    write_page(tmp_path / "page.html", "A page", [Section("One", cards=[card], warnings=["a < b"])])
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert '<div class="card far">' in text
+    assert "floor &lt; 0.5" in text
+    assert '<p class="warning">a &lt; b</p>' in text
+    assert "<script>" not in text
+    read_page(tmp_path / "page.html")

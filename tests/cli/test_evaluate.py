@@ -48,6 +48,13 @@ def test_amplification_is_a_command_of_its_own(run, showers: Path) -> None:
     assert (showers / "worth.html").is_file()
 
 
+def test_classes_needs_two_particles(run, showers: Path) -> None:
+    files = (showers / "geant4.h5", showers / "generated.h5")
+    arguments = ("--reference", *files, "--generated", *files, "-o", showers / "classes.html")
+    code, _, err = run("evaluate", "classes", *arguments)
+    assert (code, "give two particles" in err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -55,6 +62,7 @@ def test_amplification_is_a_command_of_its_own(run, showers: Path) -> None:
         (["evaluate", "report", "--help"], "--no-classifiers"),
         (["evaluate", "a.h5", "b.h5", "--help"], "--match-energies"),
         (["evaluate", "amplification", "--help"], "truth"),
+        (["evaluate", "classes", "--help"], "--generated"),
         (["compare", "--help"], "--speed"),
     ],
 )

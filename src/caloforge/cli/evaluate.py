@@ -82,6 +82,43 @@ def report_command(
     say(evaluation.verdict)
 
 
+@app.command("classes")
+def classes_command(
+    reference: Annotated[
+        tuple[Path, Path],
+        typer.Option(help="Showers of two particles, of the simulation.", metavar="FILE FILE"),
+    ],
+    generated: Annotated[
+        tuple[Path, Path],
+        typer.Option(help="Generated showers of the same two, in this order.", metavar="FILE FILE"),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Page to write, with a .json beside it.")
+    ] = Path("caloforge-classes.html"),
+    trials: Annotated[int, typer.Option(min=2, help="Trainings in each domain.")] = 10,
+    seed: Seed = 1,
+) -> None:
+    """Train classifiers of two particles on simulated or generated showers, and test them on both.
+
+    [bold]Example[/bold]: caloforge evaluate classes --reference g4_e.h5 g4_pi.h5 --generated e.h5 pi.h5
+    """
+    import json
+
+    from caloforge import report
+    from caloforge.atomic import written_aside
+    from caloforge.evaluate.classes import classes, read
+
+    with progress_bar("Training", "trainings") as progress:
+        result = classes(read(reference), read(generated), trials=trials, seed=seed, progress=progress)
+    title = f"{' and '.join(result.particles)} told apart, on either domain"
+    report.write_page(output, title, [result.section()])
+    with written_aside(output.with_suffix(".json")) as aside:
+        aside.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
+    for sentence in result.sentences:
+        say(sentence)
+    say(str(output))
+
+
 @app.command("amplification")
 def amplification_command(
     training: Annotated[Path, typer.Argument(help="Showers that the generator learned from.")],

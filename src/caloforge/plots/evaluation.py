@@ -117,9 +117,8 @@ def against_energy(
             above, below = part.subplots(2, 1, height_ratios=(3, 1), sharex=True)
             _draw_points(above, below, pair, captions.names)
             above.set_ylabel(label)
-            if logarithmic:
-                above.set_yscale("log")
-                above.set_xscale("log")
+            if logarithmic and _positive(pair):
+                above.set(xscale="log", yscale="log")
             below.set_xlabel("incident energy [GeV]")
         figure.axes[0].legend(fontsize="small")
         _style.footer(figure, *captions.lines)
@@ -139,7 +138,7 @@ def profiles(
         ):
             above, below = part.subplots(2, 1, height_ratios=(3, 1), sharex=True)
             _draw_points(above, below, pair, captions.names)
-            above.set(yscale="log", ylabel="mean share of the energy")
+            above.set(yscale="log" if _positive(pair) else "linear", ylabel="mean share of the energy")
             below.set_xlabel(label)
         figure.axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.axes[0].legend(fontsize="small")
@@ -181,8 +180,9 @@ def cell_spectra(
             )
             inside = edges[bins.start : bins.stop + 1]
             _draw_pair(above, inside, first, second)
+            least, most = 0.5 / max(showers), max(first.share.max(), second.share.max())
+            above.set_ylim(least, 2 * max(most, 10 * least))
             above.set(xscale="log", yscale="log", ylabel="cells / shower / bin", title=f"layer {layer}")
-            above.set_ylim(bottom=0.5 / max(showers))
             draw_ratio(below, inside, first, second)
             below.set_xlabel("energy of a cell [MeV]")
         name_samples(figure, *captions.names)
@@ -259,6 +259,11 @@ def _draw_pair(axes: Axes, edges: Floats, first: Histogram, second: Histogram) -
     middles = (edges[:-1] + edges[1:]) / 2
     axes.errorbar(middles, first.share, first.error, fmt="none", ecolor=_style.BLUE, elinewidth=0.8)
     axes.set_xlim(edges[0], edges[-1])
+
+
+def _positive(pair: tuple[Points, Points]) -> bool:
+    """Whether any point can be on a logarithmic axis."""
+    return any(bool((points.value > 0).any()) for points in pair)
 
 
 def _draw_points(above: Axes, below: Axes, pair: tuple[Points, Points], names: tuple[str, str]) -> None:
