@@ -49,6 +49,7 @@ _LATE, _LATE_SPREAD, _MOST_LATE = 0.05, 0.5, 0.5  # where the fit begins, and th
 _ATTENUATION = 4.0  # X_0: photons of 3 MeV, which lead attenuates least (PDG 2024, Fig. 34.16)
 _DISPLACEMENT = 0.03  # Molière radii, where the fit begins
 
+_FLATTEST = 1.5  # alpha below which a gamma distribution would not end within any calorimeter
 _DEEPEST = 4.0  # tau up to which the paper's radial profiles are meant
 _COUNTED = 6.0  # mean number of spots up to which they are counted one by one
 _MOST = 24  # spots that such a cell has at most
@@ -78,7 +79,7 @@ class Config:
     particles: tuple[str, ...] = Field(default=("e+",), min_length=1)
     energy_range: tuple[float, float] = (1.0, 100.0)
     slice: float = Field(default=3.0, gt=0)
-    rate: float = Field(default=0.02, gt=0)
+    rate: float = Field(default=0.03, gt=0)
 
     def __post_init__(self) -> None:
         """Refuse particles whose showers are of another kind."""
@@ -294,9 +295,13 @@ class Shower(nn.Module):
         variance = self._corrected("spot_variance", torch.ones_like(gev), gev, label)
         wide = torch.log1p(variance / number.clamp(min=1))
         drawn = number * (share / spots) * torch.exp(wide.sqrt() * second - wide / 2)
-        leaked = (1 - share.sum(dim=1, keepdim=True)).clamp(min=0)
-        drawn = drawn / (drawn.sum(dim=1, keepdim=True) + leaked + _TINY)
-        scale = self._seen(whole[:, 3:4], gev, label) * energy.unsqueeze(1)
+        # spots share out the energy that does not leak; their number does not change it
+        drawn = drawn / drawn.sum(dim=1, keepdim=True).clamp(min=_TINY)
+        scale = (
+            share.sum(dim=1, keepdim=True).clamp(max=1)
+            * self._seen(whole[:, 3:4], gev, label)
+            * energy.unsqueeze(1)
+        )
         return drawn * self.visible * scale, spots
 
     def expect(self, whole: Tensor, gev: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
@@ -326,11 +331,11 @@ class Shower(nn.Module):
         rho = torch.tanh(self._corrected("correlation", (0.705 - 0.023 * y).atanh(), gev, label))
         sigma_t = self._corrected("maximum_spread", sigma_t, gev, label)
         sigma_alpha = self._corrected("alpha_spread", sigma_alpha, gev, label)
-        mean_alpha = self._corrected("alpha", mean_alpha, gev, label).clamp(min=1.1)
+        mean_alpha = self._corrected("alpha", mean_alpha, gev, label).clamp(min=_FLATTEST)
         one, other = whole[:, :1], whole[:, 1:2]
         t = self._corrected("maximum", mean_t, gev, label) * torch.exp(sigma_t * one)
         mixed = rho * one + (1 - rho**2).sqrt() * other
-        alpha = (mean_alpha * torch.exp(sigma_alpha * mixed)).clamp(min=1.1)
+        alpha = (mean_alpha * torch.exp(sigma_alpha * mixed)).clamp(min=_FLATTEST)
         begin = self._corrected("beginning", self.begin[label].unsqueeze(1), gev, label)
         depth = (self.edges + begin * normal_share(-whole[:, 2:3]).clamp(min=_TINY).log()).clamp(min=0)
         below = gamma_share((alpha - 1) / t * depth, alpha)
