@@ -70,7 +70,7 @@ def test_impossible_and_empty_showers_are_counted(make, measured) -> None:
     showers = make(300, 2)
     odd = Showers(showers.geometry, cells, showers.energy, showers.pdg)
     over, empty = warnings(measured(make(300, 1)), measured(odd))
-    assert over.startswith("10 % of the generated showers hold more energy than came in")
+    assert over.startswith("10.3 % of the generated showers hold more energy than came in")
     assert empty.startswith("1 % of the generated showers and 0 % of the reference hold no energy at all")
 
 

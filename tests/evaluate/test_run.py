@@ -9,6 +9,7 @@ import pytest
 from caloforge.errors import InputError
 from caloforge.evaluate import Evaluation, evaluate, load
 from caloforge.evaluate.pages import figures
+from caloforge.showers import Showers
 
 MAIN = "separation"
 
@@ -75,6 +76,19 @@ def test_few_showers_get_reasons_and_no_numbers(files: Path) -> None:
     assert all(
         figure.axes for _, figure in figures(few.results, few.reference, few.generated, few.observables[:1])
     )
+
+
+def test_empty_showers_are_judged_and_drawn(files: Path, make, tmp_path: Path) -> None:
+    like = make(700, 6)
+    Showers(like.geometry, like.cells * 0, like.energy, like.pdg).save(tmp_path / "empty.h5")
+    empty = evaluate(files / "reference.h5", tmp_path / "empty.h5", classifiers=False, repeats=2)
+    assert empty.results.warnings[-1].startswith("100 % of the generated showers")
+    (found,) = (
+        one for one in empty.results.verdicts if one.observable == "shower_depth" and one.metric == MAIN
+    )
+    assert found.value == pytest.approx(1.0)
+    drawn = figures(empty.results, empty.reference, empty.generated, empty.observables[:1])
+    assert all(figure.axes for _, figure in drawn)
 
 
 def test_training_sample_shows_memorisation(files: Path) -> None:

@@ -141,8 +141,8 @@ def _overflow(reference: Measured, generated: Measured) -> Iterator[str]:
     error = np.sqrt(common * (1 - common) * sum(1 / n for n in sizes))
     if shares[1] - shares[0] > _CERTAIN * error and _median_response(generated) < _MOST_RESPONSE:
         yield (
-            f"{100 * shares[1]:.2g} % of the generated showers hold more energy than came in "
-            f"({100 * shares[0]:.2g} % of the reference)."
+            f"{100 * shares[1]:.3g} % of the generated showers hold more energy than came in "
+            f"({100 * shares[0]:.3g} % of the reference)."
         )
 
 
@@ -150,6 +150,6 @@ def _empty(reference: Measured, generated: Measured) -> Iterator[str]:
     shares = [np.mean(sample.values.get("response", np.ones(1)) == 0) for sample in (reference, generated)]
     if max(shares) > 0:
         yield (
-            f"{100 * shares[1]:.2g} % of the generated showers and {100 * shares[0]:.2g} % of the reference "
+            f"{100 * shares[1]:.3g} % of the generated showers and {100 * shares[0]:.3g} % of the reference "
             "hold no energy at all; shapes are taken of the others."
         )

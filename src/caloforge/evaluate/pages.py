@@ -294,7 +294,9 @@ def _profiles(reference: Measured, generated: Measured, captions: Captions) -> p
 
 
 def _share_points(at: Floats, shares: Floats) -> Points:
-    error = shares.std(axis=0, ddof=1 if len(shares) > 1 else 0) / np.sqrt(max(len(shares), 1))
+    if not len(shares):
+        return Points(at, np.full(len(at), np.nan), np.full(len(at), np.nan))
+    error = shares.std(axis=0, ddof=1 if len(shares) > 1 else 0) / np.sqrt(len(shares))
     return Points(at, shares.mean(axis=0), error)
 
 

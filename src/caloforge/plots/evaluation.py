@@ -277,8 +277,9 @@ def _draw_points(above: Axes, below: Axes, pair: tuple[Points, Points], names: t
         )  # fmt: skip
     first, second = pair
     if len(first.at) == len(second.at):
-        ratio = first.value / second.value
-        error = np.abs(ratio) * np.hypot(first.error / first.value, second.error / second.value)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = first.value / second.value
+            error = np.abs(ratio) * np.hypot(first.error / first.value, second.error / second.value)
         below.errorbar(first.at, ratio, error, fmt="o-", markersize=3, linewidth=0.8, color=_style.BLUE)
     below.axhline(1, color=_style.GREY, linewidth=0.8)
     below.set_ylabel("ratio")
