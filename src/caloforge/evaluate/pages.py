@@ -52,7 +52,15 @@ _HOW = (
 
 def title(results: Results) -> str:
     """Return the headline of the page."""
-    return f"{_name(results.generated)} beside {_name(results.reference)}: {_particles(results)}"
+    return f"{' beside '.join(_names(results))}: {_particles(results)}"
+
+
+def _names(results: Results) -> tuple[str, str]:
+    """Name generated sample and reference: by their source and, where that is the same, by their file."""
+    first, second = results.generated, results.reference
+    if first.source != second.source:
+        return first.source, second.source
+    return f"{first.source} ({first.file})", f"{second.source} ({second.file})"
 
 
 def sections(results: Results) -> list[Section]:
@@ -216,7 +224,7 @@ def figures(
 ) -> Iterator[tuple[str, plots.Figure]]:
     """Yield all pictures with the heading below which they stand."""
     captions = Captions(
-        (_name(results.generated), _name(results.reference)),
+        _names(results),
         [_line(results.generated), _line(results.reference)],
     )
     yield "Distances from the reference", _distances(results, captions)
