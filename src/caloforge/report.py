@@ -164,6 +164,12 @@ def write_page(path: Path, title: str, sections: Sequence[Section], *, contents:
         partial.write_text(page, encoding="utf-8")
 
 
+def markdown(table: Table) -> str:
+    """Return a table as Markdown: numbers to the right of their columns, names to the left."""
+    lines: list[Sequence[str]] = [table.head, ["---", *["---:"] * (len(table.head) - 1)], *table.rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def comparison(showers: Showers, beside: Showers) -> Table:
     """Return the figures of two samples beside each other: means with errors, and their difference.
 

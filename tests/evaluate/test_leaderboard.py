@@ -46,11 +46,16 @@ def test_page_has_table_picture_and_doubts(tmp_path: Path) -> None:
     assert text.index("<td>slow") < text.index("<td>quick") < text.index("<td>third")
     assert "The references differ" in text
     assert "speed of third is not known" in text
+    assert (
+        (tmp_path / "page.md").read_text(encoding="utf-8").startswith("|  | slow | quick | third | floor |")
+    )
+    assert (tmp_path / "page.png").stat().st_size > 0
 
 
 def test_without_speeds_there_is_no_picture(tmp_path: Path) -> None:
     leaderboard.write(tmp_path / "page.html", [report("one", 1.0)], "frechet")
     assert "<img" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "page.png").exists()
 
 
 def test_speeds_go_to_their_generators(tmp_path: Path) -> None:

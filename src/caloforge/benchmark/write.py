@@ -11,6 +11,7 @@ from caloforge import plots
 from caloforge.atomic import written_aside
 from caloforge.errors import InputError
 from caloforge.report import Table
+from caloforge.report import markdown as as_markdown
 
 _PICTURES = (".svg", ".png")
 
@@ -87,7 +88,7 @@ def markdown(report: Report) -> str:
     parts = [f"# {report.title}", report.text]
     for heading, table in report.tables.items():
         parts += [f"## {heading}"] if heading else []
-        parts.append(_table(table))
+        parts.append(as_markdown(table))
     if report.figures:
         parts.append(f"![{report.title}]({report.record['benchmark']}.svg)")
     parts.append("\n".join(f"- {key}: {value}" for key, value in report.record["machine"].items()))
@@ -98,8 +99,3 @@ def markdown(report: Report) -> str:
 
 def _plain(value: Any) -> str:
     return ", ".join(map(str, value.values())) if isinstance(value, dict) else str(value)
-
-
-def _table(table: Table) -> str:
-    lines = [table.head, ["---", *["---:"] * (len(table.head) - 1)], *table.rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

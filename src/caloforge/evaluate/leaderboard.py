@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from caloforge import catalog, plots, report
+from caloforge.atomic import written_aside
 from caloforge.errors import InputError
 from caloforge.evaluate.results import Results, Sample, Speed, Verdict
 from caloforge.plots import words
@@ -17,7 +18,7 @@ from caloforge.report import Cell, Section, Table
 
 
 def write(path: Path, reports: Sequence[Results], metric: str) -> None:
-    """Write the page.
+    """Write the page, and beside it the figures as Markdown and, where speeds are known, the picture.
 
     Parameters
     ----------
@@ -45,6 +46,11 @@ def write(path: Path, reports: Sequence[Results], metric: str) -> None:
         Section("Floors", "What two samples of the reference give.", _floors(ordered)),
     ]
     report.write_page(path, "Generators of showers: fidelity and speed", parts, contents=True)
+    with written_aside(path.with_suffix(".md")) as partial:
+        partial.write_text(report.markdown(_summary(ordered)) + "\n", encoding="utf-8")
+    pictures = _pareto(ordered, metric)
+    if pictures:
+        plots.save(pictures, path.with_suffix(".png"))
 
 
 def ranking(reports: Sequence[Results], metric: str) -> list[str]:
@@ -149,6 +155,20 @@ def _table(reports: Sequence[Results]) -> Table:
     return Table(["generator", "ms a shower", "is worth", *metrics.values()], rows, sortable=True)
 
 
+def _summary(reports: Sequence[Results]) -> Table:
+    """Return the figures of all generators with a line a metric, and the first one's floors."""
+    rows = [
+        [label, *(_cell(_of(one, metric)) for one in reports), _floor(_of(reports[0], metric))]
+        for metric, label in _metrics(reports).items()
+    ]
+    rows.insert(0, ["is worth / learned from", *map(_worth, reports), ""])
+    return Table(["", *_names(reports), "floor"], rows)
+
+
+def _floor(one: Verdict) -> str:
+    return "–" if one.floor is None else words.with_error(one.floor, one.floor_error or 0.0)
+
+
 def _worth(one: Results) -> str:
     first = one.worth[0] if one.worth else None
     if first is None or first.effective is None:
@@ -160,7 +180,7 @@ def _cell(one: Verdict) -> str:
     if one.value is None:
         return Cell("–", "unknown", hint=one.reason)
     sigma = "" if one.sigma is None else f", {one.sigma:.1f} σ above it"
-    floor = "" if one.floor is None else f"floor {words.with_error(one.floor, one.floor_error or 0.0)}"
+    floor = "" if one.floor is None else f"floor {_floor(one)}"
     return Cell(words.with_error(one.value, one.error or 0.0), one.level, order=one.value, hint=floor + sigma)
 
 
@@ -168,12 +188,8 @@ def _floors(reports: Sequence[Results]) -> Table:
     metrics = _metrics(reports)
     rows = []
     for name, one in zip(_names(reports), reports, strict=True):
-        floors = [_of(one, metric) for metric in metrics]
-        said = (
-            "–" if floor.floor is None else words.with_error(floor.floor, floor.floor_error or 0.0)
-            for floor in floors
-        )
-        rows.append([f"{name}: {one.reference.source}, {one.reference.showers:,} showers", *said])
+        floors = (_floor(_of(one, metric)) for metric in metrics)
+        rows.append([f"{name}: {one.reference.source}, {one.reference.showers:,} showers", *floors])
     return Table(["beside", *metrics.values()], rows)
 
 
