@@ -28,7 +28,7 @@ def written_aside(path: str | Path) -> Iterator[Path]:
         names the file.
     """
     final = Path(os.path.realpath(path))
-    _check_target(final)
+    check_target(final)
     partial = final.with_name(f".{final.name}.partial-{os.getpid()}")
     try:
         yield partial
@@ -139,7 +139,8 @@ class _CalmFile(FileIO):
             return size or 0
 
 
-def _check_target(final: Path) -> None:
+def check_target(final: Path) -> None:
+    """Refuse a name that can't be written to (`OSError`): long work can ask before it begins."""
     if not final.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "There is no such folder to write into", str(final.parent))
     if final.exists() and not final.is_file():

@@ -80,3 +80,15 @@ def test_mistakes_end_in_a_sentence(run, showers: Path, make_showers, calogan_fi
     assert (code, "caloforge rebin" in err) == (2, True)
     code, _, err = run("compare", showers)
     assert (code, "can't be read" in err) == (2, True)
+
+
+def test_what_can_not_be_used_is_said_before_the_work(run, showers: Path) -> None:
+    files = (showers / "geant4.h5", showers / "generated.h5")
+    (showers / "text.h5").write_text("no showers", encoding="utf-8")
+    code, _, err = run("evaluate", *files, "--training", showers / "text.h5", "-o", showers / "report")
+    assert code == 2
+    assert "text.h5 is not an HDF5 file" in err
+    assert "Comparing" not in err
+    code, _, err = run("evaluate", *files, "-o", showers / "text.h5")
+    assert code == 2
+    assert "name another output" in err

@@ -63,8 +63,11 @@ def report_command(
 
     [bold]Example[/bold]: caloforge evaluate geant4.h5 generated.h5 --training learned.h5 --no-classifiers
     """
+    from caloforge.errors import InputError
     from caloforge.evaluate import evaluate
 
+    if output.is_file():
+        raise InputError(f"{output} is a file, and a report is a folder: name another output.")
     evaluation = evaluate(
         reference,
         generated,
@@ -105,9 +108,10 @@ def classes_command(
     import json
 
     from caloforge import report
-    from caloforge.atomic import written_aside
+    from caloforge.atomic import check_target, written_aside
     from caloforge.evaluate.classes import classes, read
 
+    check_target(output)
     with progress_bar("Training", "trainings") as progress:
         result = classes(read(reference), read(generated), trials=trials, seed=seed, progress=progress)
     title = f"{' and '.join(result.particles)} told apart, on either domain"

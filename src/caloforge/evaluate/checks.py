@@ -22,7 +22,7 @@ _CERTAIN = 3.0
 """Standard deviations from which one sample certainly has more of something."""
 
 
-def check_cells(reference: Calorimeter, generated: Calorimeter) -> None:
+def check_cells(reference: Calorimeter, generated: Calorimeter, what: str = "generated showers") -> None:
     """Refuse to compare showers in different cells.
 
     Raises
@@ -41,7 +41,7 @@ def check_cells(reference: Calorimeter, generated: Calorimeter) -> None:
         first = next(number for number, (one, other) in enumerate(pairs) if one != other)
         difference = f"the edges of layer {first}"
     raise InputError(
-        f"The reference is in the cells of '{reference.name}', the generated showers in those of "
+        f"The reference is in the cells of '{reference.name}', the {what} in those of "
         f"'{generated.name}', which differ ({difference}). Bring the finer ones onto the other read-out "
         "with: caloforge rebin."
     )

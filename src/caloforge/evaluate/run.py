@@ -142,6 +142,9 @@ def evaluate(
     """
     if repeats < 2:
         raise InputError(f"{repeats} repeats have no spread, so no uncertainty: ask for 2 or more.")
+    if training is not None:  # what is wrong with it is said before hours of work, not after
+        with open_any(training) as learned_from, open_any(reference) as wanted:
+            checks.check_cells(wanted.geometry, learned_from.geometry, "training showers")
     both = _measured((Path(reference), Path(generated)), match_energies, kept, seed, stages)
     every = observables.every(both[0].geometry)
     verdicts = _verdicts(both, every, repeats, seed, stages)
