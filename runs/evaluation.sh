@@ -47,4 +47,6 @@ done
 [ -e speed/generate.json ] || caloforge benchmark generate -o speed --model calogan_eplus --model calogan_gamma \
     --model shower_library_eplus.json --model shower_library_gamma.json \
     --model parametrised_eplus.json --model parametrised_gamma.json
-caloforge compare report_* --speed speed/generate.json -o leaderboard.html
+for particle in eplus gamma; do
+    caloforge compare report_*_"$particle" --speed speed/generate.json -o "leaderboard_$particle.html"
+done
