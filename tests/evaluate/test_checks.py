@@ -63,6 +63,16 @@ def test_copies_and_repetitions_are_counted(make, measured) -> None:
     assert repeated.startswith("150 of 300 generated showers repeat")
 
 
+def test_copies_in_disguise_are_named(make, measured) -> None:
+    showers = make(300, 1)
+    flip = showers.geometry.symmetries()[1]
+    disguised = Showers(
+        showers.geometry, 0.9 * showers.cells[:, flip], 0.9 * showers.energy, showers.pdg[0].item()
+    )
+    (copied,) = warnings(measured(showers), measured(disguised))
+    assert copied.startswith("100 % of the generated showers are copies of showers of the reference")
+
+
 def test_impossible_and_empty_showers_are_counted(make, measured) -> None:
     cells = make(300, 2).cells.copy()
     cells[:3] = 0

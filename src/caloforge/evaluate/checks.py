@@ -9,6 +9,7 @@ from scipy.stats import ks_2samp
 from caloforge.errors import InputError
 from caloforge.evaluate.measured import Measured
 from caloforge.geometry import Calorimeter
+from caloforge.metrics.memorisation import copies
 from caloforge.particles import particle_name
 from caloforge.units import GeV, MeV
 
@@ -104,7 +105,7 @@ def _spectra(reference: Measured, generated: Measured) -> Iterator[str]:
 
 
 def _copies(reference: Measured, generated: Measured) -> Iterator[str]:
-    """Find generated showers that are showers of the reference, to the last digit."""
+    """Find generated showers that are showers of the reference: to the last digit, or else in disguise."""
     ours, theirs = _fingerprints(reference), _fingerprints(generated)
     copied = int(np.isin(theirs, ours).sum())
     if copied:
@@ -112,6 +113,10 @@ def _copies(reference: Measured, generated: Measured) -> Iterator[str]:
             f"{copied:,} of {len(generated):,} generated showers are exact copies of showers in the "
             "reference: this is no independent sample."
         )
+    elif len(reference.kept) and len(generated.kept):
+        disguised = copies(reference.kept, generated.kept)
+        if len(disguised.generated):
+            yield f"{disguised.sentence('showers of the reference')} This is no independent sample."
 
 
 def _repetitions(reference: Measured, generated: Measured) -> Iterator[str]:
