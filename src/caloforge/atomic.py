@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -12,6 +13,8 @@ from types import TracebackType
 from typing import Any
 
 import h5py
+
+_LOOK_EVERY = 0.05  # seconds
 
 
 @contextmanager
@@ -43,18 +46,28 @@ def written_aside(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path, busy: Exception) -> Iterator[int]:
+def locked(path: Path, busy: Exception, patience: float = 0.0) -> Iterator[int]:
     """Keep other processes out of what a lock file stands for; raises ``busy`` where one is in already.
 
     Yields the lock's descriptor. The operating system frees the lock with the process, however it ends, and
-    with the last of those that inherited the descriptor.
+    with the last of those that inherited the descriptor. A process that is just ending is waited for, up to
+    ``patience`` seconds.
     """
     with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise busy from None
+        deadline = time.monotonic() + patience
+        while not _lock(lock.fileno()):
+            if time.monotonic() >= deadline:
+                raise busy
+            time.sleep(_LOOK_EVERY)
         yield lock.fileno()
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class HDF5Output:

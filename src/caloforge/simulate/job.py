@@ -21,6 +21,8 @@ _NAME = re.compile(r"showers-(\d{8,})-(\d{8,})\.h5")
 VERSION = 2
 """Of what the shards hold; shards of another version have other columns and can't be added to."""
 
+_PATIENCE = 3.0  # seconds in which the workers of a killed process have ended
+
 DEFAULT_COMMANDS = ("/process/em/transportationWithMsc MultipleSteps",)
 """The same physics with several multiple-scattering steps at once: about 20 % faster."""
 
@@ -242,7 +244,7 @@ class Folder:
         """
         self.path.mkdir(exist_ok=True)
         busy = f"Another process simulates into {self.path}: wait for it or choose another output."
-        with locked(self._lock, SimulationError(busy)) as lock:
+        with locked(self._lock, SimulationError(busy), _PATIENCE) as lock:
             try:
                 self._remove_leftovers()
                 self._adopt(job)
