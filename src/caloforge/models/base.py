@@ -59,6 +59,12 @@ class GenerativeModel(nn.Module, ABC):
         """The part that draws showers, of which training may keep a running average."""
         return self
 
+    def prepare(self, showers: Batch) -> None:
+        """Look at all showers to train on, once before the first step: for scales and starting values.
+
+        Nothing is done by a model that needs no look.
+        """
+
     @abstractmethod
     def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
         """Turn noise into showers, deterministically.

@@ -60,6 +60,11 @@ class TrainingData:
             cells = cells.gather(1, self._symmetries[torch.randint(len(self._symmetries), (len(rows),))])
         return Batch(cells, self.energy[rows], self.label[rows])
 
+    @property
+    def whole(self) -> Batch:
+        """All showers as they are."""
+        return Batch(self.cells, self.energy, self.label)
+
     def split(self, held_out: int, seed: int) -> tuple["TrainingData", "TrainingData"]:
         """Return the showers to train on and, drawn at random, those held out for validation.
 

@@ -95,6 +95,9 @@ def fit(
     InputError
         There are fewer showers than a batch takes.
     """
+    if checkpoint.read_record(folder) is None:
+        torch.manual_seed(plan.seed)
+        model.prepare(data.whole)
     optimizers = model.optimizers()
     average = (
         {name: value.clone() for name, value in model.sampled.state_dict().items()} if plan.average else {}
