@@ -80,3 +80,30 @@ def test_mistakes_end_in_sentences(tmp_path: Path) -> None:
         (tmp_path / "speed.json").write_text(text)
         with pytest.raises(InputError, match="holds no speeds"):
             leaderboard.read_speeds(tmp_path / "speed.json")
+
+
+def test_the_simulation_has_the_speed_of_its_particle() -> None:
+    rows = [
+        ROW | {"model": "Geant4", "particle": name, "ms": ms} for name, ms in (("gamma", 1.0), ("e+", 300.0))
+    ]
+    simulation = leaderboard.simulation_speed([report("quick", 1.0)], [ROW, *rows])
+    assert simulation == Speed(300.0, 0.1, ROW["conditions"])
+    other = report("other", 1.0)
+    other = replace(other, generated=replace(other.generated, particles=("gamma",)))
+    assert leaderboard.simulation_speed([report("quick", 1.0), other], rows) is None
+    assert leaderboard.simulation_speed([report("quick", 1.0)], [ROW]) is None
+
+
+def test_the_picture_shows_what_classifiers_say() -> None:
+    every = []
+    for name in ("fast_eplus", "my_own_eplus"):
+        one = report(name, 1.0, Speed(0.1, None, "batch 1"))
+        (judged,) = one.verdicts
+        aucs = (replace(judged, metric=metric, label=f"AUC, {metric}") for metric in leaderboard.CLASSIFIERS)
+        every.append(replace(one, verdicts=(judged, *aucs)))
+    axes, above = leaderboard._pareto(every, "frechet", Speed(300.0, None, "one core"))[0].axes
+    assert axes.get_ylabel().startswith("AUC")
+    assert [text.get_text() for text in axes.texts] == ["fast", "my own", "Geant4"]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels[1:] == list(leaderboard.CLASSIFIERS)
+    assert "faster" in above.get_xlabel()

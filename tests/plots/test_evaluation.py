@@ -66,10 +66,3 @@ def test_distances_are_ordered_and_not_too_many() -> None:
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert len(names) == 40
     assert names[-1] == f"o{values.value.argmax()}"
-
-
-def test_pareto_names_every_generator() -> None:
-    speed = Points(np.zeros(2), np.array([0.1, 10.0]), np.zeros(2))
-    fidelity = Points(np.array([0.01, 0.01]), np.array([0.5, 0.1]), np.array([0.01, 0.01]))
-    figure = plots.pareto(["fast", "good"], speed, fidelity, ("ms", "separation"))
-    assert [text.get_text() for text in figure.axes[0].texts] == ["fast", "good"]

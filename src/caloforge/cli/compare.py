@@ -29,9 +29,9 @@ def command(
     from caloforge.evaluate import leaderboard, load
 
     every = [load(path) for path in reports]
-    if speed is not None:
-        every = leaderboard.with_speeds(every, leaderboard.read_speeds(speed))
-    leaderboard.write(output, every, metric)
+    rows = [] if speed is None else leaderboard.read_speeds(speed)
+    every = leaderboard.with_speeds(every, rows)
+    leaderboard.write(output, every, metric, leaderboard.simulation_speed(every, rows))
     for line in leaderboard.ranking(every, metric):
         say(line)
     say(str(output))

@@ -13,11 +13,18 @@ from caloforge.atomic import written_aside
 from caloforge.errors import InputError
 from caloforge.evaluate.results import Results, Sample, Speed, Verdict
 from caloforge.plots import words
-from caloforge.plots.evaluation import Points
 from caloforge.report import Cell, Section, Table
 
+CLASSIFIERS = ("low_level_auc", "boosted_auc")
+"""Metrics of the picture: can cells, or shower shapes, be told from the reference's?"""
 
-def write(path: Path, reports: Sequence[Results], metric: str) -> None:
+SIMULATION = "Geant4"
+"""Name of the simulation among speeds."""
+
+_AUC = "AUC of a classifier (0.5: it can't tell)"
+
+
+def write(path: Path, reports: Sequence[Results], metric: str, simulation: Speed | None = None) -> None:
     """Write the page, and beside it the figures as Markdown and, where speeds are known, the picture.
 
     Parameters
@@ -28,6 +35,8 @@ def write(path: Path, reports: Sequence[Results], metric: str) -> None:
         Results of at least one evaluation.
     metric
         Name of the metric by which generators are ordered.
+    simulation
+        Time of the simulation, to measure generators by.
 
     Raises
     ------
@@ -35,6 +44,7 @@ def write(path: Path, reports: Sequence[Results], metric: str) -> None:
         There are no reports, or none has this metric.
     """
     ordered = _ordered(reports, metric)
+    pictures = _pareto(ordered, metric, simulation)
     label = _of(ordered[0], metric).label
     text = (
         f"Ordered by: {label}. Every cell holds a metric with its error; the pointer shows its floor, what "
@@ -42,13 +52,12 @@ def write(path: Path, reports: Sequence[Results], metric: str) -> None:
         "by it."
     )
     parts = [
-        Section("Generators", text, _table(ordered), _pareto(ordered, metric), warnings=_doubts(ordered)),
+        Section("Generators", text, _table(ordered), pictures, warnings=_doubts(ordered)),
         Section("Floors", "What two samples of the reference give.", _floors(ordered)),
     ]
     report.write_page(path, "Generators of showers: fidelity and speed", parts, contents=True)
     with written_aside(path.with_suffix(".md")) as partial:
         partial.write_text(report.markdown(_summary(ordered)) + "\n", encoding="utf-8")
-    pictures = _pareto(ordered, metric)
     if pictures:
         plots.save(pictures, path.with_suffix(".png"))
 
@@ -95,6 +104,16 @@ def speed_of(sample: Sample, rows: Sequence[Mapping[str, Any]]) -> Speed | None:
         return None
     fastest = min(own, key=lambda row: float(row["ms"]))
     return Speed(float(fastest["ms"]), fastest.get("error"), str(fastest["conditions"]))
+
+
+def simulation_speed(reports: Sequence[Results], rows: Sequence[Mapping[str, Any]]) -> Speed | None:
+    """Return how long the simulation takes for a shower of the reports' particle; None if nobody knows.
+
+    Where the reports are of several particles there is no one time.
+    """
+    particles = {one.generated.particles for one in reports}
+    own = [row for row in rows if row["model"] == SIMULATION and {(row["particle"],)} == particles]
+    return Speed(float(own[0]["ms"]), own[0].get("error"), str(own[0]["conditions"])) if own else None
 
 
 def with_speeds(reports: Sequence[Results], rows: Sequence[Mapping[str, Any]]) -> list[Results]:
@@ -193,25 +212,52 @@ def _floors(reports: Sequence[Results]) -> Table:
     return Table(["beside", *metrics.values()], rows)
 
 
-def _pareto(reports: Sequence[Results], metric: str) -> list[plots.Figure]:
-    """Draw fidelity against speed, if any generator has both."""
-    names = _names(reports)
-    both = [(name, one, _of(one, metric)) for name, one in zip(names, reports, strict=True) if one.speed]
-    both = [(name, one, judged) for name, one, judged in both if judged.value is not None]
-    if not both:
+def _pareto(reports: Sequence[Results], metric: str, simulation: Speed | None) -> list[plots.Figure]:
+    """Draw fidelity against speed, if any generator has both: what classifiers say, else the given metric."""
+    timed = [one for one in reports if one.speed]
+    drawn = [name for name in CLASSIFIERS if any(_of(one, name).value is not None for one in timed)]
+    chosen = drawn or [metric]
+    shown = [one for one in timed if any(_of(one, name).value is not None for name in chosen)]
+    if not shown:
         return []
-    speeds = [one.speed for _, one, _ in both if one.speed]
-    judged = [verdict for *_, verdict in both]
-    speed = Points(
-        np.zeros(len(both)),
-        np.array([one.ms for one in speeds]),
-        np.array([one.error or 0.0 for one in speeds]),
+    every = [[_of(one, name) for one in shown] for name in chosen]
+    rated = [
+        plots.Rated(name, one.speed.ms)
+        for name, one in zip(_short(_names(shown)), shown, strict=True)
+        if one.speed
+    ]
+    return [
+        plots.pareto(
+            rated,
+            [_fidelity(verdicts) for verdicts in every],
+            plots.Rated(SIMULATION, simulation.ms) if simulation else None,
+            lines=_lines(shown, simulation),
+            ylabel=_AUC if drawn else next(one.label for one in every[0] if one.value is not None),
+            logarithmic=not drawn and all((one.value or 1) > 0 and (one.floor or 1) > 0 for one in every[0]),
+        )
+    ]
+
+
+def _lines(reports: Sequence[Results], simulation: Speed | None) -> list[str]:
+    """Say what is drawn: the particle, and the conditions of the times."""
+    particles = dict.fromkeys(", ".join(one.generated.particles) for one in reports)
+    said = [f"showers of {'; '.join(particles)}, a generator at its fastest batch size"]
+    return [*said, f"{SIMULATION}: {simulation.conditions}"] if simulation else said
+
+
+def _fidelity(verdicts: Sequence[Verdict]) -> plots.Fidelity:
+    label = next(one.label for one in verdicts if one.value is not None)
+    numbers = (
+        np.array([getattr(one, name) for one in verdicts], float) for name in ("value", "error", "floor")
     )
-    fidelity = Points(
-        *(np.array([getattr(one, field) for one in judged], float) for field in ("floor", "value", "error"))
-    )
-    labels = ("time of a shower [ms]", judged[0].label)
-    return [plots.pareto([name for name, *_ in both], speed, fidelity, labels)]
+    return plots.Fidelity(label.removeprefix("AUC, "), *numbers)
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """Return names without the last word if it is the same of all, such as their particle."""
+    ends = {name.rpartition("_")[2] for name in names}
+    end = f"_{ends.pop()}" if len(ends) == 1 < len(names) else ""
+    return [name.removesuffix(end).replace("_", " ") for name in names]
 
 
 def _doubts(reports: Sequence[Results]) -> list[str]:

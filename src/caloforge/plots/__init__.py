@@ -17,19 +17,21 @@ from caloforge.plots.evaluation import (
     correlations,
     distances,
     distributions,
-    pareto,
     profiles,
 )
 from caloforge.plots.files import FORMATS, check_format, png, save, svg
 from caloforge.plots.histograms import response, shapes
 from caloforge.plots.images import Average, average, averages, layers
+from caloforge.plots.pareto import Fidelity, Rated, pareto
 from caloforge.plots.profile import profile
 from caloforge.plots.space import shower_3d
 
 __all__ = [
     "FORMATS",
     "Average",
+    "Fidelity",
     "Figure",
+    "Rated",
     "against_energy",
     "average",
     "averages",

@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -284,40 +283,3 @@ def _draw_points(above: Axes, below: Axes, pair: tuple[Points, Points], names: t
     below.axhline(1, color=_style.GREY, linewidth=0.8)
     below.set_ylabel("ratio")
     below.yaxis.set_major_locator(MaxNLocator(4))
-
-
-def pareto(names: Sequence[str], speed: Points, fidelity: Points, axes_labels: tuple[str, str]) -> Figure:
-    """Draw the fidelity of generators against their speed.
-
-    Parameters
-    ----------
-    names
-        Of the generators.
-    speed
-        Milliseconds a shower as values.
-    fidelity
-        A metric that is better when it is lower, as values; `Points.at` holds its floors.
-    axes_labels
-        Of speed and metric.
-    """
-    with _style.style():
-        figure = _style.new_figure(7.6, 4.8)
-        figure.set_label("fidelity against speed")
-        axes = figure.subplots()
-        colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.85, max(len(names), 2)))
-        for i, (name, colour) in enumerate(zip(names, colours, strict=False)):
-            axes.errorbar(
-                speed.value[i], fidelity.value[i], yerr=fidelity.error[i], xerr=speed.error[i], fmt="o",
-                color=colour, markersize=7,
-            )  # fmt: skip
-            place = (speed.value[i], fidelity.value[i])
-            axes.annotate(name, place, xytext=(7, 5), textcoords="offset points", fontsize=9)
-        floor = float(np.nanmax(fidelity.at))
-        axes.axhspan(min(floor, float(np.nanmin(fidelity.at))), floor, color=_BAND, linewidth=0, zorder=0)
-        axes.axhline(
-            floor, color=_style.GREY, linestyle="--", linewidth=0.9, label="floor (two reference samples)"
-        )
-        axes.set(xscale="log", yscale="log", xlabel=axes_labels[0], ylabel=axes_labels[1])
-        axes.margins(0.25)
-        axes.legend(fontsize="small", loc="best")
-        return _style.settle(figure)
