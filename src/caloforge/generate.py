@@ -6,6 +6,7 @@ the same whatever is asked for around it and however the work is divided.
 
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,18 @@ from caloforge.showers import Showers, ShowerWriter
 from caloforge.spectrum import Spectrum
 from caloforge.trained import TrainedModel
 from caloforge.units import GeV
+from caloforge.untrained import recipe
 
 _WORD = (1 << 32) - 1
 
 BLOCK = 128
-"""Showers that are made at once; part of what a seed means."""
+"""Showers that are made at once; part of what a seed means.
+
+More at once would be hardly faster, and a single shower, for which a whole block is made, would come later.
+"""
+
+_FAR = (0.5, 1.5)
+"""Times the lowest and the highest trained energy: how far beyond them showers are made, with a warning."""
 
 Energies = float | tuple[float, float] | npt.ArrayLike | Spectrum
 
@@ -80,31 +88,43 @@ class Generator:
         Raises
         ------
         InputError
-            Less than one shower, or less than one a batch, is asked for, or energy conservation is not met.
+            Less than one shower, or less than one a batch, is asked for, energies are far outside of those
+            that the model was trained on, or energy conservation is not met.
         """
         for what, value in (("number of showers", n), ("batch size", size)):
             if value < 1:
                 raise InputError(f"The {what} must be at least 1; found {value}.")
         if not 0 <= self.seed < 1 << 64:
             raise InputError(f"The seed {self.seed} is not possible: give a number from 0 to 2^64 - 1.")
-        self._warn_outside()
+        self._check_energies()
         return self._batches(n, size)
 
     def _batches(self, n: int, size: int) -> Iterator[Showers]:
-        blocks, together = -(-n // BLOCK), -(-size // BLOCK)
-        for first in range(0, blocks, together):
-            numbers = range(first, min(first + together, blocks))
-            yield Showers.concatenate([self._block(number, n - number * BLOCK) for number in numbers])
+        size = -(-size // BLOCK) * BLOCK
+        for start in range(0, n, size):
+            yield self._batch(start, min(n - start, size))
 
-    def _block(self, number: int, wanted: int) -> Showers:
-        """Make a block, of which the first showers are wanted, and return those."""
-        energy = self.spectrum.sample(self.seed, number * BLOCK, (number + 1) * BLOCK)
+    def _batch(self, start: int, wanted: int) -> Showers:
+        """Make whole blocks, of which the first showers are wanted, and return those."""
+        blocks = range(start // BLOCK, -(-(start + wanted) // BLOCK))
+        energy = self.spectrum.sample(self.seed, start, blocks.stop * BLOCK)
+        cells = np.empty((len(energy), self.model.geometry.n_cells), np.float32)
+        for number in blocks:
+            first = number * BLOCK - start
+            here = slice(first, first + BLOCK)
+            self._block(number, energy[here], cells[here], wanted - first)
+        return Showers(
+            self.model.geometry, cells[:wanted], energy[:wanted], self.pdg, provenance=self.provenance
+        )
+
+    def _block(
+        self, number: int, energy: npt.NDArray[np.float64], cells: npt.NDArray[np.float32], wanted: int
+    ) -> None:
+        """Fill the cells of a block, of which the first showers are wanted."""
         label = np.full(BLOCK, self.model.label(self.pdg))
-        cells = self._draw(number, 0, energy, label, np.full(BLOCK, True))
+        cells[:] = self._draw(number, 0, energy, label, np.full(BLOCK, True))
         if self.conservation is not None:
             self._conserve(cells, number, energy, label, wanted)
-        showers = Showers(self.model.geometry, cells, energy, self.pdg, provenance=self.provenance)
-        return showers[:wanted]
 
     def _draw(
         self,
@@ -118,7 +138,7 @@ class Generator:
         # One word of 32 bits each, so that no two meanings share a stream.
         words = [self.seed & _WORD, number, attempt, self.seed >> 32]
         stream = np.random.Generator(np.random.SFC64(words))
-        noise = stream.standard_normal((BLOCK, self.model.noise_size), dtype=np.float32)
+        noise = self.model.noise(stream, BLOCK)
         return self.model(noise[which], energy[which], label[which])
 
     def _conserve(
@@ -145,17 +165,25 @@ class Generator:
                 "allow more tries, choose higher energies, or do without energy conservation."
             )
 
-    def _warn_outside(self) -> None:
-        low, high = self.model.energy_range
-        if self.spectrum.low < low or self.spectrum.high > high:
-            bounds = (self.spectrum.low, self.spectrum.high)
-            asked = " to ".join(dict.fromkeys(f"{energy / GeV:g}" for energy in bounds))
-            warnings.warn(
-                f"{self.model.name} was trained from {low / GeV:g} to {high / GeV:g} GeV; showers of "
-                f"{asked} GeV reach beyond, and nobody has compared those with Geant4.",
-                OutsideTrainedRange,
-                stacklevel=3,
+    def _check_energies(self) -> None:
+        """Warn of energies a little outside of the trained range; refuse those far outside."""
+        trained, asked = self.model.energy_range, (self.spectrum.low, self.spectrum.high)
+        if trained[0] <= asked[0] and asked[1] <= trained[1]:
+            return
+        reach = f"{self.model.name} was trained from {_in_gev(trained)} GeV; showers of {_in_gev(asked)} GeV"
+        allowed = (_FAR[0] * trained[0], _FAR[1] * trained[1])
+        if asked[0] < allowed[0] or allowed[1] < asked[1]:
+            energies = (min(trained[0], asked[0]) / GeV, max(trained[1], asked[1]) / GeV)
+            raise InputError(
+                f"{reach} reach too far beyond. Ask for {_in_gev(allowed)} GeV, or make a model of your "
+                "own:\n"
+                f"{recipe(self.model.record, self.pdg, self.model.geometry.name, energies)}"
             )
+        warnings.warn(
+            f"{reach} reach beyond, and nobody has compared those with Geant4.",
+            OutsideTrainedRange,
+            stacklevel=3,
+        )
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -179,6 +207,7 @@ def generate(
     *,
     seed: int = 1,
     model: str | Path | None = None,
+    quality: str | None = None,
     geometry: str = "calogan",
     conserve_energy: bool = False,
     threads: int | None = None,
@@ -197,12 +226,14 @@ def generate(
         The same seed gives the same showers.
     model
         Name of shipped weights or path of a record; by default those for the particle and geometry.
+    quality
+        Which of these, "fast" or "precise"; by default the fast ones, where there are any.
     geometry
         Name of the calorimeter.
     conserve_energy
         Draw again until no shower holds more energy than came in.
     threads
-        CPU threads.
+        CPU threads of the model.
 
     Raises
     ------
@@ -210,10 +241,34 @@ def generate(
         The request is not possible, nobody trained such a model, or its weights were altered.
     """
     pdg = parse_particle(particle)
-    trained = TrainedModel.load(model, threads) if model else TrainedModel.find(pdg, geometry, threads)
+    trained = choose(pdg, geometry, model, quality, threads)
     conservation = Conservation() if conserve_energy else None
     (showers,) = Generator(trained, pdg, _spectrum(energy), seed, conservation).batches(n, max(n, 1))
     return showers
+
+
+def choose(
+    pdg: int,
+    geometry: str,
+    model: str | Path | None = None,
+    quality: str | None = None,
+    threads: int | None = None,
+) -> TrainedModel:
+    """Return the model that is named, or that ships for a particle, a calorimeter and a quality.
+
+    Raises
+    ------
+    InputError, CatalogError, CheckpointError
+        A model and a quality are asked for, nobody trained such a model, or its weights were altered.
+    """
+    if model is None:
+        return TrainedModel.find(pdg, geometry, quality, threads)
+    if quality is not None:
+        raise InputError(
+            f"A quality chooses among the shipped models, but the model {model} was chosen already: give one "
+            "of both."
+        )
+    return TrainedModel.load(model, threads)
 
 
 def generate_file(
@@ -239,14 +294,24 @@ def generate_file(
     InputError, OSError
         The request is not possible, or the file can't be written.
     """
-    done = 0
-    with ShowerWriter(path, generator.model.geometry, generator.provenance) as writer:
+    with (
+        ShowerWriter(path, generator.model.geometry, generator.provenance) as writer,
+        ThreadPoolExecutor(1) as pool,
+    ):
         batches = generator.batches(n, batch)
         progress(0, n)
-        for showers in batches:
-            writer.write(showers)
-            done += len(showers)
+        done, written = 0, pool.submit(lambda: None)
+        for showers in batches:  # of which one is written while the next is made
+            written.result()
             progress(done, n)
+            written = pool.submit(writer.write, showers)
+            done += len(showers)
+        written.result()
+        progress(n, n)
+
+
+def _in_gev(bounds: tuple[float, float]) -> str:
+    return " to ".join(dict.fromkeys(f"{energy / GeV:g}" for energy in bounds))
 
 
 def _spectrum(energy: Energies) -> Spectrum:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,13 @@ from caloforge.errors import CatalogError, CheckpointError
 from caloforge.geometry import Calorimeter
 from caloforge.particles import particle_name
 from caloforge.units import GeV
+from caloforge.untrained import refusal
 
 Cells = npt.NDArray[np.float32]
+Noise = npt.NDArray[Any]
+
+QUALITIES = ("fast", "precise")
+"""What a shipped model is best at, the one to take unless another is asked for first."""
 
 _KEYS = {"graph", "sha256", "pdg", "geometry", "energy_range_GeV", "noise_size"}
 
@@ -73,26 +78,45 @@ class TrainedModel:
         return cls(path.stem, record, graph, threads)
 
     @classmethod
-    def find(cls, pdg: int, geometry: str, threads: int | None = None) -> "TrainedModel":
+    def find(
+        cls, pdg: int, geometry: str, quality: str | None = None, threads: int | None = None
+    ) -> "TrainedModel":
         """Load the shipped weights for a particle in a calorimeter.
+
+        Parameters
+        ----------
+        pdg
+            The particle.
+        geometry
+            Name of the calorimeter.
+        quality
+            "fast" or "precise"; None takes the first of these that there is, else what there is.
+        threads
+            As the attribute.
 
         Raises
         ------
         CatalogError
-            None were trained for these; the message says which were, and the commands that make one.
+            None were trained for these, and the message names the nearest model and the commands that make
+            one; or there are none of this quality.
         """
-        records = {name: _read_record(catalog.load("weights", name)) for name in catalog.names("weights")}
-        for name, record in records.items():
-            if record["geometry"]["name"] == geometry and pdg in record["pdg"]:
-                return cls.load(name, threads)
-        known = sorted(
-            f"{', '.join(map(particle_name, record['pdg']))} in {record['geometry']['name']} ({name})"
-            for name, record in records.items()
-        )
+        if quality not in (*QUALITIES, None):
+            raise CatalogError(catalog.unknown(str(quality), list(QUALITIES), what="qualities"))
+        shipped = {name: _read_record(catalog.load("weights", name)) for name in catalog.names("weights")}
+        fitting = {
+            name: record
+            for name, record in shipped.items()
+            if record["geometry"]["name"] == geometry and pdg in record["pdg"]
+        }
+        if not fitting:
+            raise CatalogError(refusal(pdg, geometry, shipped, QUALITIES))
+        for wanted in (*QUALITIES, None) if quality is None else (quality,):
+            for name, record in fitting.items():
+                if record.get("quality") == wanted:
+                    return cls.load(name, threads)
         raise CatalogError(
-            f"No shipped model was trained for {particle_name(pdg)} in {geometry}. "
-            f"There are: {'; '.join(known) or 'none'}. To make one: caloforge simulate, caloforge train, "
-            "caloforge export; then caloforge generate --model FILE.json."
+            f"No shipped model for {particle_name(pdg)} in {geometry} is '{quality}'. There are: "
+            f"{', '.join(fitting)}. Ask for one of these as the model, or for no quality."
         )
 
     @cached_property
@@ -111,6 +135,13 @@ class TrainedModel:
         """Random numbers a shower."""
         return int(self.record["noise_size"])
 
+    def noise(self, stream: np.random.Generator, n: int) -> Noise:
+        """Draw the random numbers of n showers, (n, noise_size), of the kind that the graph takes.
+
+        They are float32 standard normals, or uniform bytes (uint8).
+        """
+        return _NOISES[self.record.get("noise", "normal")](stream, n, self.noise_size)
+
     def label(self, pdg: int) -> int:
         """Return the label of a particle; raises `CatalogError` for one that the model does not know."""
         if pdg not in self.record["pdg"]:
@@ -119,14 +150,16 @@ class TrainedModel:
         return int(self.record["pdg"].index(pdg))
 
     def __call__(
-        self, noise: Cells, energy: npt.NDArray[np.floating[Any]], label: npt.NDArray[np.int64]
+        self, noise: Noise, energy: npt.NDArray[np.floating[Any]], label: npt.NDArray[np.int64]
     ) -> Cells:
-        """Turn noise (N, noise_size), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
+        """Turn `noise`, energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
         inputs = {"noise": noise, "energy": energy.astype(np.float32), "label": label}
-        session = self._session
-        wanted = {item.name for item in session.get_inputs()}
-        (cells,) = session.run(None, {name: value for name, value in inputs.items() if name in wanted})
+        (cells,) = self._session.run(None, {name: inputs[name] for name in self._inputs})
         return np.asarray(cells, np.float32)
+
+    @cached_property
+    def _inputs(self) -> list[str]:
+        return [item.name for item in self._session.get_inputs()]
 
     @cached_property
     def _session(self) -> Any:
@@ -149,4 +182,22 @@ def _read_record(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} is no record of a trained model: give the .json that 'caloforge export' wrote."
         )
+    if record.get("noise", "normal") not in _NOISES:
+        raise CheckpointError(
+            f"{path} takes noise of a kind, '{record['noise']}', that this caloforge does not draw: "
+            "install a newer caloforge."
+        )
     return record
+
+
+def _normals(stream: np.random.Generator, n: int, size: int) -> Noise:
+    return stream.standard_normal((n, size), dtype=np.float32)
+
+
+def _bytes(stream: np.random.Generator, n: int, size: int) -> Noise:
+    # The words of the bit generator as they are: several times as fast as Generator.bytes.
+    words = stream.bit_generator.random_raw(-(-n * size // 8)).astype("<u8", copy=False)
+    return words.view(np.uint8)[: n * size].reshape(n, size)
+
+
+_NOISES: dict[str, Callable[[np.random.Generator, int, int], Noise]] = {"normal": _normals, "bytes": _bytes}

@@ -54,12 +54,12 @@ def create_group(file: h5py.File, first: Showers) -> None:
     group["geometry"] = json.dumps(first.geometry.to_dict())
     group["provenance"] = to_json(first.provenance)
     create_numbers(group)
-    prepare_columns(group, first)
+    prepare_columns(group, 0, first)
 
 
 def append_to_group(file: h5py.File, showers: Showers) -> None:
     """Keep more showers; raises `InputError` where their columns are not those of the first."""
-    prepare_columns(file[GROUP], showers)
+    prepare_columns(file[GROUP], len(file[GROUP]["energy"]), showers)
     append_numbers(file[GROUP], showers)
 
 

@@ -1,0 +1,76 @@
+"""Datasets of HDF5 that grow at their end, compressed as fast as showers are generated.
+
+HDF5 compresses by the plain zlib, which for showers takes several times as long as the fastest generator
+does. Here the same bytes that any HDF5 library reads (shuffled, then deflated) are made by ISA-L, a whole
+chunk at a time, and handed to the file as they are.
+"""
+
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+from isal import isal_zlib
+
+_LEVEL = 1
+_SHUFFLED_AND_DEFLATED = [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]
+
+
+class Growing:
+    """A dataset whose end is held back until a chunk is full, so that each chunk is written only once.
+
+    Parameters
+    ----------
+    dataset
+        Chunked and extensible along its first axis; what it holds is kept. Of filters other than shuffling
+        and deflation the library itself takes care.
+    """
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self._dataset = dataset
+        self._length = len(dataset)
+        self._chunk = np.zeros(dataset.chunks, dataset.dtype)
+        self._filled = self._length % len(self._chunk)
+        self._chunk[: self._filled] = dataset[self._length - self._filled :]
+        self._direct = _filters(dataset) == _SHUFFLED_AND_DEFLATED
+
+    def __len__(self) -> int:
+        return self._length
+
+    def extend(self, values: npt.NDArray[Any]) -> None:
+        """Append values; `finish` must follow the last ones."""
+        while len(values):
+            part = values[: len(self._chunk) - self._filled]
+            self._chunk[self._filled : self._filled + len(part)] = part
+            self._filled += len(part)
+            self._length += len(part)
+            values = values[len(part) :]
+            if self._filled == len(self._chunk):
+                self._write()
+                self._filled = 0
+
+    def finish(self) -> None:
+        """Write what is held back."""
+        if self._filled:
+            self._chunk[self._filled :] = 0  # a part of a chunk is stored as a whole one
+            self._write()
+
+    def _write(self) -> None:
+        self._dataset.resize(self._length, axis=0)
+        start = self._length - self._filled
+        if self._direct:
+            origin = (start, *[0] * (self._chunk.ndim - 1))
+            self._dataset.id.write_direct_chunk(origin, _compressed(self._chunk))
+        else:
+            self._dataset[start:] = self._chunk[: self._filled]
+
+
+def _filters(dataset: h5py.Dataset) -> list[int]:
+    plan = dataset.id.get_create_plist()
+    return [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
+
+
+def _compressed(chunk: npt.NDArray[Any]) -> bytes:
+    """Return all first bytes of the values, all second ones and so on (HDF5's shuffling), deflated."""
+    single = chunk.reshape(-1).view(np.uint8).reshape(-1, chunk.dtype.itemsize)
+    return isal_zlib.compress(np.ascontiguousarray(single.T), _LEVEL)
