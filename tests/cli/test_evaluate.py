@@ -63,6 +63,7 @@ def test_classes_needs_two_particles(run, showers: Path) -> None:
         (["evaluate", "a.h5", "b.h5", "--help"], "--match-energies"),
         (["evaluate", "amplification", "--help"], "truth"),
         (["evaluate", "classes", "--help"], "--generated"),
+        (["evaluate", "reliability", "--help"], "Exit code 0 when no shower failed, 1 when one did"),
         (["compare", "--help"], "--speed"),
     ],
 )
@@ -92,3 +93,57 @@ def test_what_can_not_be_used_is_said_before_the_work(run, showers: Path) -> Non
     code, _, err = run("evaluate", *files, "-o", showers / "text.h5")
     assert code == 2
     assert "name another output" in err
+
+
+def test_reliability_of_a_shipped_model(run, tmp_path: Path) -> None:
+    arguments = ("--model", "calogan_piplus", "-n", 300, "--threads", 1, "-o", tmp_path / "page.html")
+    code, out, err = run("evaluate", "reliability", *arguments, "--energy", "10:30")
+    assert code == 0, err
+    assert out.startswith("passed: calogan_piplus: 300 showers of pi+, 10:30 GeV")
+    content = json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))
+    assert [one["showers"] for one in content["models"]] == [300]
+
+
+def test_a_generator_that_fails_ends_in_exit_code_1(run, tmp_path: Path) -> None:
+    arguments = (
+        "-p",
+        "e+",
+        "-m",
+        "calogan_eplus",
+        "-m",
+        "calogan_gamma",
+        "-n",
+        300,
+        "-o",
+        tmp_path / "page.html",
+    )
+    code, out, _ = run("evaluate", "reliability", *arguments)
+    assert code == 1
+    assert out.startswith("FAILED: calogan_eplus: 300 showers of e+, 1:100 GeV: ")
+    assert "calogan_gamma" not in out
+    assert str(tmp_path / "page.json") in out
+
+
+def test_models_that_there_are_none_of(run, showers: Path) -> None:
+    arguments = ("-o", showers / "page.html", "-n", 10)
+    code, _, err = run("evaluate", "reliability", "-m", "calogan_eplus", "--quality", "precise", *arguments)
+    assert (code, "There are: calogan_eplus (e+, quality not said)." in err) == (2, True)
+    make = ("--reference", showers / "geant4.h5", "-m", "calogan_gamma")
+    code, out, err = run("evaluate", "reliability", *make, *arguments)
+    assert (code, out, "too few to say what an outlier is" in err) == (2, "", True)
+
+
+def test_a_reference_of_another_particle(run, showers: Path, make_showers) -> None:
+    make_showers(1200).save(showers / "many.h5")
+    arguments = (
+        "-m",
+        "calogan_gamma",
+        "-n",
+        10,
+        "--reference",
+        showers / "many.h5",
+        "-o",
+        showers / "page.html",
+    )
+    code, out, err = run("evaluate", "reliability", *arguments)
+    assert (code, out, "that none of the models makes" in err) == (2, "", True)

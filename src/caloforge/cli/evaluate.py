@@ -1,13 +1,17 @@
 """``caloforge evaluate``: a report on generated showers; further tests are its sub-commands."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
 from caloforge.cli.common import Seed, messages, progress_bar, say
+
+if TYPE_CHECKING:
+    from caloforge.evaluate.reliability import Reference
+    from caloforge.trained import TrainedModel
 
 _REPORT = "report"
 
@@ -156,3 +160,113 @@ def amplification_command(
     for sentence in result.sentences:
         say(sentence)
     say(str(output))
+
+
+@app.command("reliability")
+def reliability_command(
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", "-m", help="Weights by name, or the .json of your own export (default: all)."
+        ),
+    ] = None,
+    particles: Annotated[
+        list[str] | None, typer.Option("--particle", "-p", help="Only models of this particle.")
+    ] = None,
+    quality: Annotated[str | None, typer.Option(help="Only models of this quality: fast or precise.")] = None,
+    number: Annotated[int, typer.Option("-n", min=1, help="Showers of each model.")] = 1_000_000,
+    energy: Annotated[
+        str | None,
+        typer.Option(help="Incident energy, as of generate (default: uniform in the range of the training)."),
+    ] = None,
+    references: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--reference", help="Showers of the simulation to count outliers beside; one a particle."
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Page to write, with a .json beside it.")
+    ] = Path("caloforge-reliability.html"),
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads (default: all cores).")] = None,
+    seed: Seed = 1,
+) -> None:
+    """Make a million showers of each model and look at every one; nothing of them is written.
+
+    No cell may be nan or negative, no shower without energy or with more than its particle can bring. Beside
+    a reference, outliers in shower shapes are counted. Exit code 0 when no shower failed, 1 when one did.
+
+    [bold]Example[/bold]: caloforge evaluate reliability -p e+ --reference geant4.h5
+    """
+    from caloforge.atomic import check_target
+    from caloforge.evaluate import reliability_page
+    from caloforge.evaluate.reliability import reliability
+    from caloforge.spectrum import Spectrum
+
+    check_target(output)
+    pairs = _generators(models or [], particles or [], quality, threads)
+    spectrum = Spectrum.parse(energy) if energy else None
+    beside = _references(references or [], pairs, seed)
+    results = []
+    for model, pdg in pairs:
+        with progress_bar(model.name, "showers") as progress:
+            result = reliability(
+                model,
+                pdg,
+                number,
+                spectrum=spectrum,
+                reference=beside.get((model.name, pdg)),
+                seed=seed,
+                progress=progress,
+            )
+        say(reliability_page.verdict(result))
+        results.append(result)
+    for path in reliability_page.write(output, results):
+        say(str(path))
+    if not all(result.passed for result in results):
+        raise typer.Exit(1)
+
+
+def _generators(
+    models: list[str], particles: list[str], quality: str | None, threads: int | None
+) -> "list[tuple[TrainedModel, int]]":
+    """Return the models that are asked for, each with one of its particles."""
+    from caloforge import catalog
+    from caloforge.errors import CatalogError
+    from caloforge.particles import parse_particle, particle_name
+    from caloforge.trained import TrainedModel
+
+    wanted = {parse_particle(name) for name in particles}
+    every = [TrainedModel.load(name, threads) for name in models or catalog.names("weights")]
+    chosen = [
+        (model, pdg)
+        for model in every
+        for pdg in model.record["pdg"]
+        if (not wanted or pdg in wanted) and quality in (None, model.record.get("quality"))
+    ]
+    if not chosen:
+        there = "; ".join(
+            f"{model.name} ({', '.join(map(particle_name, model.record['pdg']))}, "
+            f"quality {model.record.get('quality') or 'not said'})"
+            for model in every
+        )
+        raise CatalogError(f"No model is of this particle and quality. There are: {there}.")
+    return chosen
+
+
+def _references(
+    files: list[Path], pairs: "list[tuple[TrainedModel, int]]", seed: int
+) -> "dict[tuple[str, int], Reference]":
+    """Return the reference of each model and particle that has one."""
+    from caloforge.errors import InputError
+    from caloforge.evaluate.reliability import Reference
+
+    beside = {}
+    for file in files:
+        with progress_bar(f"Reading {file.name}", "showers") as progress:
+            reference = Reference.read(file, seed, progress)
+        fitting = [(model.name, pdg) for model, pdg in pairs if reference.fits(model.geometry, pdg)]
+        if not fitting:
+            raise InputError(f"{file} holds showers of a particle or of cells that none of the models makes.")
+        beside.update(dict.fromkeys(fitting, reference))
+    return beside

@@ -1,0 +1,200 @@
+"""Showers of a shape that the reference hardly has at their incident energy, and how many there are.
+
+Half of the reference defines, for each shape, the range in which its showers lie; the other half says how
+many of its own lie outside, and is judged exactly as generated showers are. So the rates of the two can be
+compared, whatever the shapes are distributed like and however few showers define the ranges.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.errors import InputError
+from caloforge.observables.base import Observable
+
+SHARE = 0.002
+"""Share of the reference's showers beyond either end of a shape's range."""
+
+ANY = "any"
+
+_LEAST = 500
+"""Showers that define the ranges, at least: one of them is beyond either end."""
+_IN_BIN = 1000
+_MOST_BINS = 8
+_DEGREES = (3, 2)
+"""Of the polynomials in the logarithm of the incident energy: for a shape's mean, its spread's logarithm."""
+
+Floats = NDArray[np.float64]
+Values = Mapping[str, Floats]
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How a shape changes with the incident energy: polynomials in its logarithm.
+
+    Ranges follow it, so that bins of energy may be wide enough to hold many showers.
+    """
+
+    mean: np.polynomial.Polynomial
+    spread: np.polynomial.Polynomial
+
+    @classmethod
+    def of(cls, energy: Floats, values: Floats) -> Self:
+        """Fit values (N,) at energies (N,); those that are undefined do not count."""
+        defined = np.isfinite(values)
+        if not defined.any():
+            return cls(np.polynomial.Polynomial([0.0]), np.polynomial.Polynomial([0.0]))
+        at, values = np.log(energy[defined]), values[defined]
+        mean, spread = (min(degree, len(np.unique(at)) - 1) for degree in _DEGREES)
+        centre = _fit(at, values, mean)
+        away = np.abs(values - centre(at))
+        smallest = 1e-3 * (away.mean() or 1.0)  # a value in its middle would have no logarithm
+        return cls(centre, _fit(at, np.log(np.maximum(away, smallest)), spread))
+
+    def __call__(self, energy: Floats, values: Floats) -> Floats:
+        """Return how far values (N,) are from their mean at energies (N,), in their spread."""
+        at = np.log(energy)
+        return np.asarray((values - self.mean(at)) / np.exp(self.spread(at)))
+
+
+def _fit(at: Floats, values: Floats, degree: int) -> np.polynomial.Polynomial:
+    # The window is wider than a single energy, on which no polynomial could be scaled.
+    return np.polynomial.Polynomial.fit(at, values, degree, domain=[at.min() - 0.5, at.max() + 0.5])
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Where the reference's showers are, for S shapes in B bins of incident energy.
+
+    Attributes
+    ----------
+    observables
+        The shapes.
+    energies
+        (B + 1,) edges of the bins in MeV, each with as many of the reference's showers.
+    trends
+        Of each shape.
+    low, high
+        (S, B) ends of the ranges, after the trends are taken off.
+    undefined
+        (S, B) whether a shape may be undefined (as the width of an empty layer).
+    showers
+        That defined all this.
+    """
+
+    observables: tuple[Observable, ...]
+    energies: Floats
+    trends: tuple[Trend, ...]
+    low: Floats
+    high: Floats
+    undefined: NDArray[np.bool_]
+    showers: int
+
+    @classmethod
+    def of(cls, observables: Sequence[Observable], energy: Floats, values: Values) -> Self:
+        """Take the ranges of a sample.
+
+        Of n showers of a bin, the ends leave r = SHARE (n + 1) at either side, at least one: for any
+        distribution, a further shower of the same kind is beyond with the probability r / (n + 1).
+
+        Parameters
+        ----------
+        observables
+            The shapes.
+        energy
+            (N,) incident energies in MeV.
+        values
+            (N,) of each shape by its name; nan where it is not defined.
+
+        Raises
+        ------
+        InputError
+            There are too few showers.
+        """
+        if len(energy) < _LEAST:
+            raise InputError(
+                f"{len(energy)} showers are too few to say what an outlier is: give a reference of "
+                f"{2 * _LEAST} or more, half of which is used for it."
+            )
+        bins = int(np.clip(len(energy) // _IN_BIN, 1, _MOST_BINS))
+        edges = np.unique(np.quantile(energy, np.linspace(0, 1, bins + 1)))
+        edges = edges if len(edges) > 1 else np.repeat(edges, 2)
+        number = _bins(edges, energy)
+        trends = tuple(Trend.of(energy, values[one.name]) for one in observables)
+        ends = np.zeros((3, len(observables), len(edges) - 1))
+        for row, (one, trend) in enumerate(zip(observables, trends, strict=True)):
+            reduced = trend(energy, values[one.name])
+            for column in range(len(edges) - 1):
+                ends[:, row, column] = _ends(reduced[number == column])
+        return cls(tuple(observables), edges, trends, ends[0], ends[1], ends[2] > 0, len(energy))
+
+    def outside(self, energy: Floats, values: Values) -> "Outside":
+        """Count the showers outside the ranges, among those whose energies the reference has."""
+        number = _bins(self.energies, energy)
+        known = number >= 0
+        number, energy = number[known], energy[known]
+        away = np.zeros((len(self.observables), len(number)))
+        for row, (one, trend) in enumerate(zip(self.observables, self.trends, strict=True)):
+            reduced = trend(energy, values[one.name][known])
+            low, high = self.low[row, number], self.high[row, number]
+            beyond = np.maximum(low - reduced, reduced - high) / np.maximum(high - low, 1e-12)
+            away[row] = np.where(np.isfinite(beyond), beyond, np.where(self.undefined[row, number], -1, 2))
+        bins = len(self.energies) - 1
+        counts = [
+            np.array([np.bincount(number[one], minlength=bins) for one in (beyond.any(axis=0), *beyond)])
+            for beyond in (away > 0, away > 1)
+        ]
+        return Outside(np.bincount(number, minlength=bins), *counts)
+
+
+def _bins(edges: Floats, energy: Floats) -> NDArray[np.intp]:
+    """Return the bin of each energy, -1 outside all."""
+    number = np.clip(np.searchsorted(edges, energy, side="right") - 1, 0, len(edges) - 2)
+    return np.where((energy >= edges[0]) & (energy <= edges[-1]), number, -1)
+
+
+def _ends(values: Floats) -> tuple[float, float, bool]:
+    """Return the ends of the range of values (n,), and whether so many are undefined that more may be."""
+    ordered = np.sort(values[np.isfinite(values)])
+    undefined = len(values) - len(ordered) > 2 * SHARE * len(values)
+    if not len(ordered):
+        return 0.0, 0.0, undefined
+    rank = min(max(1, round(SHARE * (len(ordered) + 1))), len(ordered))
+    return float(ordered[rank - 1]), float(ordered[-rank]), undefined
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Showers outside the ranges, in B bins of incident energy.
+
+    Attributes
+    ----------
+    showers
+        (B,) all of them.
+    near
+        (1 + S, B) outside: in any shape, then in each.
+    far
+        (1 + S, B) of those: further outside than the range is wide.
+    """
+
+    showers: NDArray[np.int64]
+    near: NDArray[np.int64]
+    far: NDArray[np.int64]
+
+    def __add__(self, other: "Outside") -> "Outside":
+        """Return the counts of both samples."""
+        return Outside(self.showers + other.showers, self.near + other.near, self.far + other.far)
+
+    def rates(self, far: bool = False) -> tuple[Floats, Floats]:
+        """Return the shares of showers (1 + S,) and their binomial errors, never 0.
+
+        They are means over the bins, which makes them those of the reference's incident energies.
+        """
+        counts, some = (self.far if far else self.near), self.showers > 0
+        counts, showers = counts[:, some].astype(float), self.showers[some].astype(float)
+        share = (counts + 0.5) / (showers + 1.0)  # nothing among n is no certainty
+        errors = np.sqrt((share * (1 - share) / showers).sum(axis=1)) / len(showers)
+        return (counts / showers).mean(axis=1), errors
