@@ -120,10 +120,52 @@ def test_energies_stay_in_the_range_of_the_training(model: Callable[..., Model])
         run()
 
 
+def test_writing_is_beside_the_network_alone(model: Callable[..., Model], simulation: Any) -> None:
+    files: list[tuple[str, int, tuple[float, float], int, str]] = []
+
+    def write(one: TrainedModel, pdg: int, energies: tuple[float, float], n: int, path: Path) -> None:
+        files.append((one.name, pdg, energies, n, path.name))
+        path.write_bytes(b"")
+
+    report = run(model(), model("other", pdg=22), simulation=simulation, batches=[1, 7], write=write)
+    assert {file[:3] for file in files} == {("fast", -11, ENERGIES), ("other", 22, ENERGIES)}
+    assert {file[3] for file in files} == {1024}
+    first, second = report.record["written"]
+    assert (first["model"], first["particle"], second["model"]) == ("fast", "e+", "other")
+    own = {row["batch"]: row["ms"] for row in report.record["speeds"] if row["model"] == "fast"}
+    assert first["network_ms"] == own[first["batch"]] == min(own.values())
+    assert first["network_share"] == pytest.approx(first["network_ms"] / first["ms"])
+    text = markdown(report)
+    assert "## written to a file" in text
+    assert "| showers/s of the network | at batch | showers/s, written |" in text
+    assert "written to a file" not in markdown(run(model(), batches=[1]))
+
+
+def test_rows_of_a_particle_stand_together(model: Callable[..., Model], simulation: Any) -> None:
+    report = run(model("a"), model("b", pdg=22), model("c"), simulation=simulation, batches=[1])
+    assert [row[:2] for row in report.tables[""].rows] == [
+        ["Geant4", "e+"], ["a", "e+"], ["c", "e+"], ["Geant4", "gamma"], ["b", "gamma"]
+    ]  # fmt: skip
+    assert all(row[5] for row in report.tables[""].rows if row[0] != "Geant4")
+
+
+def test_numbers_are_drawn_as_the_graph_takes_them(model: Callable[..., Model]) -> None:
+    kinds = []
+
+    class Bytes(Model):
+        def __call__(self, noise: Any, energy: Any, label: Any) -> Any:
+            kinds.append(noise.dtype)
+            return super().__call__(noise, energy, label)
+
+    one = model()
+    run(Bytes(one.name, {**one.record, "noise": "bytes"}, one.graph, 1), batches=[4])
+    assert set(kinds) == {np.dtype(np.uint8)}
+
+
 def test_progress(model: Callable[..., Model], simulation: Any) -> None:
     calls: list[tuple[float, float]] = []
     run(
-        model(), simulation=simulation, batches=[1, 2],
+        model(), simulation=simulation, batches=[1, 2], write=lambda *_: None,
         progress=lambda done, total, note="": calls.append((done, total)),
     )  # fmt: skip
     assert calls == [(n, 4) for n in range(5)]

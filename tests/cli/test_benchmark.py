@@ -143,7 +143,11 @@ def test_the_speed_of_a_model(run: Run, tmp_path: Path) -> None:
         ("calogan_eplus", "e+", 3),
     ]
     assert all(0 < row["ms"] < 1000 for row in record["speeds"])
+    (written,) = record["written"]
+    assert (written["model"], written["showers"]) == ("calogan_eplus", 1024)
+    assert 0 < written["ms"] < 1000
     assert "calogan_eplus" in output
+    assert "written to a file" in output
     assert (tmp_path / "generate.svg").stat().st_size > 1000
 
 

@@ -62,3 +62,10 @@ def test_description_names_particles_energies_and_numbers(make_showers, calogan)
     assert "2 showers" in text
     assert "shower 7" in words.describe(Showers(calogan, cells[:1], 1e4, 11), number=7)
     assert words.describe(Showers(calogan, cells[:0], [], [])).startswith("no particle, no energy")
+
+
+def test_names_lose_what_they_all_end_on() -> None:
+    assert words.short_names(["fast_eplus", "shower_library_eplus"]) == ["fast", "shower library"]
+    assert words.short_names(["fast_eplus", "fast_gamma"]) == ["fast eplus", "fast gamma"]
+    assert words.short_names(["fast_eplus"]) == ["fast eplus"]
+    assert words.short_names(["fast", "fast_eplus"]) == ["fast", "fast eplus"]

@@ -19,6 +19,7 @@ from caloforge.benchmark.write import Report
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
 from caloforge.particles import particle_name
+from caloforge.plots import words
 from caloforge.plots.speed import Times
 from caloforge.plots.speed import speed as picture
 from caloforge.plots.words import with_error
@@ -35,10 +36,15 @@ _DRAWN = (1, 128)
 _MS = 1e3
 _FEWEST_CALLS = 5
 _FEWEST, _MOST = 20, 200  # simulated showers of a point
+_FILES = 3
+_BLOCK, _MOST_WRITTEN = 1024, 1 << 18  # showers of a file, which are a multiple of the first
 
 _SIMULATED = ", of Geant4 processor time on one core. The last column is Geant4's time over the model's"
 
 Point = dict[str, Any]
+
+Write = Callable[[TrainedModel, int, tuple[float, float], int, Path], None]
+"""Whoever writes a file of showers: model, PDG id, lowest and highest energy (MeV), number, path."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ def generate(
     energies: Sequence[float],
     effort: Effort,
     *,
+    write: Write | None = None,
     batches: Sequence[int] = BATCHES,
     threads: int = 1,
     progress: Progress = no_progress,
@@ -77,7 +84,7 @@ def generate(
     With one thread, models and simulation share one core of this computer and the time is the processor's, so
     that other work hardly counts. With more, models have all cores, and their time is that of the clock. A
     model's time holds the drawing of random numbers; loading the model and writing files do not count, for
-    models or for the simulation.
+    models or for the simulation. What writing takes is measured apart.
 
     Parameters
     ----------
@@ -92,6 +99,8 @@ def generate(
         uniform, by linear interpolation.
     effort
         How much is measured.
+    write
+        Writes a model's showers to a file; None leaves the writing out.
     batches
         Showers that models make at once.
     threads
@@ -102,7 +111,8 @@ def generate(
     Returns
     -------
     Report
-        Its record holds ``speeds``, a row of Table III each, and ``energies``, the points of the figure.
+        Its record holds ``speeds``, a row of Table III each, ``written``, a row for each model, and
+        ``energies``, the points of the figure.
 
     Raises
     ------
@@ -117,7 +127,9 @@ def generate(
     beams = {(model.geometry.name, pdg): (model.geometry, chosen) for model, pdg, chosen in plans}
     speeds: list[Point] = []
     points: list[Point] = []
+    written: list[Point] = []
     steps = [*(len(chosen) for _, chosen in beams.values() if simulation), *(len(batches) for _ in plans)]
+    drawn = sorted({*_DRAWN} & {*batches}) or [max(batches)]
     done = 0
     progress(done, sum(steps))
     with bench.core():
@@ -130,10 +142,13 @@ def generate(
             for batch in batches:
                 speeds.append(bench.generated(model, pdg, batch, np.array(chosen)))
                 progress(done := done + 1, sum(steps))
-            for batch, energy in product(sorted({*_DRAWN} & {*batches}), chosen):
+            for batch, energy in product(drawn, chosen):
                 point = bench.generated(model, pdg, batch, np.array([energy]))
                 points.append({**point, "energy_GeV": energy / GeV})
-    return _report(about, bench, speeds, points)
+            if write is not None:
+                fastest = min(speeds[-len(batches) :], key=lambda row: float(row["ms"]))
+                written.append(bench.written(write, model, pdg, (chosen[0], chosen[-1]), fastest))
+    return _report(about, bench, speeds, points, written)
 
 
 def _within(model: TrainedModel, energies: Sequence[float]) -> list[float]:
@@ -209,6 +224,22 @@ class _Bench:
             model.name, model.record["sha256"], pdg, model.geometry, batch, median(_MS / batch * times)
         )
 
+    def written(
+        self, write: Write, model: TrainedModel, pdg: int, energies: tuple[float, float], bare: Point
+    ) -> Point:
+        """Time the writing of files, each with as many showers as the network makes in the given time."""
+        number = _MS * self.effort.seconds / bare["ms"]
+        n = _BLOCK * round(min(max(number, _BLOCK), _MOST_WRITTEN) / _BLOCK)
+        times = []
+        for _ in range(1 + _FILES):
+            with tempfile.TemporaryDirectory(prefix="caloforge-benchmark-") as scratch:
+                begin = self.clock()
+                write(model, pdg, energies, n, Path(scratch, "showers.h5"))
+                times.append((self.clock() - begin) / n)
+        ms = median(_MS * np.array(times[1:]))  # the first file loads what writes it
+        row = self._row(model.name, model.record["sha256"], pdg, model.geometry, bare["batch"], ms)
+        return {**row, "showers": n, "network_ms": bare["ms"], "network_share": bare["ms"] / ms[0]}
+
     def _calls(self, model: TrainedModel, pdg: int, batch: int, energies: Float64s) -> Iterator[float]:
         stream = np.random.Generator(np.random.SFC64(1))
         label = np.full(batch, model.label(pdg))
@@ -216,8 +247,7 @@ class _Bench:
         while calls <= _FEWEST_CALLS or time.perf_counter() < end:
             energy = stream.uniform(energies[0], energies[-1], batch)
             begin = self.clock()
-            noise = stream.standard_normal((batch, model.noise_size), dtype=np.float32)
-            model(noise, energy, label)
+            model(model.noise(stream, batch), energy, label)
             seconds = self.clock() - begin
             if calls:
                 yield seconds
@@ -253,7 +283,9 @@ def _trapezoid(energies: Float64s) -> Float64s:
     return np.asarray(weights / weights.sum())
 
 
-def _report(about: dict[str, Any], bench: _Bench, speeds: list[Point], points: list[Point]) -> Report:
+def _report(
+    about: dict[str, Any], bench: _Bench, speeds: list[Point], points: list[Point], written: list[Point]
+) -> Report:
     record = {
         "benchmark": "generate",
         "machine": about,
@@ -265,6 +297,7 @@ def _report(about: dict[str, Any], bench: _Bench, speeds: list[Point], points: l
             if key not in ("particle", "energy_GeV", "geometry")
         },
         "speeds": speeds,
+        "written": written,
         "energies": points,
     }
     energies = sorted({point["energy_GeV"] for point in points})
@@ -276,15 +309,20 @@ def _report(about: dict[str, Any], bench: _Bench, speeds: list[Point], points: l
         "shower of a simulation, and the writing of files do not count."
     )
     figure = picture(_times(points), [f"models: {models}; Geant4: one core; {bench.processor}"])
-    tables = {"": _table(speeds), "ms/shower by incident energy": _by_energy(points, energies)}
+    tables = {
+        "": _table(speeds),
+        **({"written to a file": _written(written, speeds)} if written else {}),
+        "ms/shower by incident energy": _by_energy(points, energies),
+    }
     return Report("Speed of generation", text, record, tables, [figure])
 
 
 def _table(speeds: Sequence[Point]) -> Table:
     """Table III, with a column for the gain."""
-    simulated = {_key(row)[1:]: row for row in speeds if row["batch"] is None}
+    simulated = _simulated(speeds)
+    beams = list(dict.fromkeys(_key(row)[1:] for row in speeds))
     rows = []
-    for row in speeds:
+    for row in sorted(speeds, key=lambda row: beams.index(_key(row)[1:])):
         against = simulated.get(_key(row)[1:]) if row["batch"] is not None else None
         rows.append(
             [
@@ -297,6 +335,33 @@ def _table(speeds: Sequence[Point]) -> Table:
             ]
         )
     return Table(["simulator", "particle", "geometry", "batch", "ms/shower", "times faster"], rows)
+
+
+def _written(written: Sequence[Point], speeds: Sequence[Point]) -> Table:
+    """Showers a second into a file, beside those of the network alone."""
+    simulated = _simulated(speeds)
+    rows = []
+    for row in written:
+        against = simulated.get(_key(row)[1:])
+        rows.append(
+            [
+                row["model"],
+                row["particle"],
+                row["geometry"],
+                f"{_MS / row['network_ms']:,.0f}",
+                f"{row['batch']}",
+                f"{_MS / row['ms']:,.0f}",
+                f"{100 * row['network_share']:.0f} %",
+                "" if against is None else _gain(against, row),
+            ]
+        )
+    rates = ("showers/s of the network", "at batch", "showers/s, written", "share")
+    return Table(["simulator", "particle", "geometry", *rates, "times faster"], rows)
+
+
+def _simulated(speeds: Sequence[Point]) -> dict[tuple[str, ...], Point]:
+    """Return the rows of the simulation by geometry and particle."""
+    return {_key(row)[1:]: row for row in speeds if row["batch"] is None}
 
 
 def _gain(simulated: Point, row: Point) -> str:
@@ -323,11 +388,19 @@ def _by_energy(points: Sequence[Point], energies: Sequence[float]) -> Table:
 
 
 def _times(points: Sequence[Point]) -> list[Times]:
+    """Return the curves, with models named without their particle, which is that of the panel."""
+    names: dict[tuple[str, str], str] = {}
+    for particle in dict.fromkeys(point["particle"] for point in points):
+        own = [point for point in points if point["particle"] == particle]
+        models = list(dict.fromkeys(point["model"] for point in own if point["batch"] is not None))
+        short = dict(zip(models, words.short_names(models), strict=True))
+        names |= {(point["model"], particle): short.get(point["model"], point["model"]) for point in own}
     return [
         Times(
-            name,
-            curve[0]["batch"] is None,
+            names[curve[0]["model"], curve[0]["particle"]],
+            curve[0]["particle"],
+            curve[0]["batch"],
             *(np.array([point[key] for point in curve]) for key in ("energy_GeV", "ms", "error")),
         )
-        for name, curve in _curves(points).items()
+        for curve in _curves(points).values()
     ]

@@ -10,6 +10,7 @@ from caloforge.cli.common import console, progress_bar, say
 if TYPE_CHECKING:
     from caloforge.benchmark import Report, Setting, Shot, Simulate
     from caloforge.geometry import Calorimeter
+    from caloforge.trained import TrainedModel
 
 app = typer.Typer(help="Measure how fast things are on this computer.", no_args_is_help=True)
 
@@ -115,8 +116,9 @@ def generate_command(
 ) -> None:
     """Measure the time a shower takes: of trained models by batch size, and of Geant4 on the same core.
 
-    Writes generate.md, generate.json, and a picture of the time against energy. 'caloforge compare' takes the
-    .json for its axis of speed.
+    By default of all shipped models, of every quality; also with the writing of a file. Writes generate.md,
+    generate.json, and a picture of the time against energy. 'caloforge compare' takes the .json for its axis
+    of speed.
 
     [bold]Example[/bold]: caloforge benchmark generate --model calogan_eplus
     """
@@ -134,7 +136,7 @@ def generate_command(
     with progress_bar("Measuring", unit="points") as progress:
         report = benchmark.generate(
             trained, _simulation if geant4 else None, Setting(physics, physics=physics), points,
-            Effort(seconds, effort * GeV), batches=sizes, threads=threads, progress=progress,
+            Effort(seconds, effort * GeV), write=_write, batches=sizes, threads=threads, progress=progress,
         )  # fmt: skip
     _finish(report, output)
 
@@ -178,6 +180,16 @@ def _simulation(calorimeter: "Calorimeter") -> "Simulate":
         ).seconds_per_shower
 
     return make
+
+
+def _write(model: "TrainedModel", pdg: int, energies: tuple[float, float], n: int, path: Path) -> None:
+    """What is timed: the generation of a file, with energies that are uniform between two."""
+    from caloforge.generate import Generator, generate_file
+    from caloforge.spectrum import Spectrum
+
+    low, high = energies
+    spectrum = Spectrum.uniform(low, high) if low < high else Spectrum.listed(low)
+    generate_file(Generator(model, pdg, spectrum), n, path)
 
 
 def _settings(commands: list[str] | None) -> "list[Setting]":

@@ -223,7 +223,7 @@ def _pareto(reports: Sequence[Results], metric: str, simulation: Speed | None) -
     every = [[_of(one, name) for one in shown] for name in chosen]
     rated = [
         plots.Rated(name, one.speed.ms)
-        for name, one in zip(_short(_names(shown)), shown, strict=True)
+        for name, one in zip(words.short_names(_names(shown)), shown, strict=True)
         if one.speed
     ]
     return [
@@ -251,13 +251,6 @@ def _fidelity(verdicts: Sequence[Verdict]) -> plots.Fidelity:
         np.array([getattr(one, name) for one in verdicts], float) for name in ("value", "error", "floor")
     )
     return plots.Fidelity(label.removeprefix("AUC, "), *numbers)
-
-
-def _short(names: Sequence[str]) -> list[str]:
-    """Return names without the last word if it is the same of all, such as their particle."""
-    ends = {name.rpartition("_")[2] for name in names}
-    end = f"_{ends.pop()}" if len(ends) == 1 < len(names) else ""
-    return [name.removesuffix(end).replace("_", " ") for name in names]
 
 
 def _doubts(reports: Sequence[Results]) -> list[str]:

@@ -18,6 +18,7 @@ from caloforge.units import GeV, keV
 
 # Okabe and Ito's palette: told apart with every common kind of colour vision.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8C8C8C"
+COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#B8860B")
 ENERGY_MAP, RATIO_MAP = "viridis", "PuOr_r"
 NO_DATA = "#C4C4C4"
 FAINT = "#555555"

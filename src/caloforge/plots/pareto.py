@@ -18,7 +18,6 @@ from caloforge.plots import _style
 
 Floats = NDArray[np.float64]
 
-_COLOURS = (_style.BLUE, _style.ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#B8860B")
 _MARKERS = "oDs^v"
 _SIZE = 8.0
 _US = 1e3  # microseconds in a millisecond
@@ -107,7 +106,7 @@ def pareto(
 
 
 def _coloured(generators: Sequence[Rated]) -> Any:
-    return enumerate(zip(generators, cycle(_COLOURS), strict=False))
+    return enumerate(zip(generators, cycle(_style.COLOURS), strict=False))
 
 
 def _decades(axes: Any) -> None:

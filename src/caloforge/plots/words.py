@@ -21,6 +21,13 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return names in words, without the last one if it is the same of all, such as their particle."""
+    ends = {name.rpartition("_")[2] for name in names}
+    end = f"_{ends.pop()}" if len(ends) == 1 < len(names) else ""
+    return [name.removesuffix(end).replace("_", " ") for name in names]
+
+
 def choice_text(chosen: Sequence[int], geometry: Calorimeter) -> list[str]:
     """Return a line that says which layers a page shows, if it does not show all."""
     count = len(geometry.layers)
