@@ -3,21 +3,38 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from caloforge.errors import CatalogError, InputError
 from caloforge.generate import BLOCK, Conservation, Generator, OutsideTrainedRange, generate, generate_file
+from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers, read
 from caloforge.spectrum import Spectrum
 from caloforge.trained import TrainedModel
 from caloforge.units import GeV
+from tests import small_weights
 
 
 @pytest.fixture(scope="module")
 def gamma() -> TrainedModel:
     return TrainedModel.find(22, "calogan", threads=1)
+
+
+@pytest.fixture(scope="module", params=["calogan", "bytes", "normal"])
+def model(
+    request: pytest.FixtureRequest,
+    gamma: TrainedModel,
+    small: Calorimeter,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> TrainedModel:
+    """Return a model that takes its noise in one of the possible ways."""
+    if request.param == "calogan":
+        return gamma
+    folder = tmp_path_factory.mktemp("weights")
+    return TrainedModel.load(small_weights.write(folder / "a.json", small, request.param))
 
 
 def stream(model: TrainedModel, seed: int = 1, energy: str = "1:100") -> Generator:
@@ -36,21 +53,51 @@ def test_three_lines_make_showers() -> None:
 
 
 @pytest.mark.parametrize("size", [1, BLOCK, 2 * BLOCK + 7, 10_000])
-def test_the_batch_size_changes_no_bit(gamma: TrainedModel, size: int) -> None:
+def test_the_batch_size_changes_no_bit(model: TrainedModel, size: int) -> None:
     n = 3 * BLOCK + 5
-    expected, found = joined(gamma, n, n), joined(gamma, n, size)
+    expected, found = joined(model, n, n), joined(model, n, size)
     np.testing.assert_array_equal(found.cells, expected.cells)
     np.testing.assert_array_equal(found.energy, expected.energy)
 
 
-def test_a_longer_sample_begins_with_the_shorter(gamma: TrainedModel) -> None:
-    np.testing.assert_array_equal(joined(gamma, 300, 300).cells[:20], joined(gamma, 20, 20).cells)
+def test_a_longer_sample_begins_with_the_shorter(model: TrainedModel) -> None:
+    np.testing.assert_array_equal(joined(model, 300, 300).cells[:20], joined(model, 20, 20).cells)
 
 
-def test_seeds_and_blocks_are_independent(gamma: TrainedModel) -> None:
-    cells = joined(gamma, 2 * BLOCK, BLOCK).cells
+def test_seeds_and_blocks_are_independent(model: TrainedModel) -> None:
+    cells = joined(model, 2 * BLOCK, BLOCK).cells
     assert not np.array_equal(cells[:BLOCK], cells[BLOCK:])
-    assert not np.array_equal(cells, joined(gamma, 2 * BLOCK, BLOCK, seed=2).cells)
+    assert not np.array_equal(cells, joined(model, 2 * BLOCK, BLOCK, seed=2).cells)
+
+
+def test_the_bytes_of_a_file_depend_on_the_seed_alone(model: TrainedModel, tmp_path: Path) -> None:
+    for batch in (1, 2 * BLOCK, 10_000):
+        generate_file(stream(model), 5 * BLOCK + 3, tmp_path / f"{batch}.h5", batch=batch)
+    generate_file(stream(model, seed=2), 5 * BLOCK + 3, tmp_path / "other.h5")
+    first, *others, other = (
+        (tmp_path / f"{name}.h5").read_bytes() for name in (1, 2 * BLOCK, 10_000, "other")
+    )
+    assert others == [first, first]
+    assert other != first
+
+
+def test_a_list_of_energies_is_taken_in_turn_across_batches(model: TrainedModel) -> None:
+    n = 3 * BLOCK
+    showers = Showers.concatenate(list(stream(model, energy="10,20,50,90,5").batches(n, BLOCK)))
+    np.testing.assert_array_equal(showers.energy, GeV * np.resize([10.0, 20.0, 50.0, 90.0, 5.0], n))
+
+
+def test_a_model_that_fails_on_the_way_leaves_no_file(model: TrainedModel, tmp_path: Path) -> None:
+    class Failing(Generator):
+        def _block(self, number: int, *rest: Any) -> None:
+            if number == 3:
+                raise RuntimeError
+            super()._block(number, *rest)
+
+    (tmp_path / "a.h5").write_bytes(b"older")
+    with pytest.raises(RuntimeError):
+        generate_file(Failing(model, 22, Spectrum.parse("50")), 5 * BLOCK, tmp_path / "a.h5", batch=BLOCK)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"older"]
 
 
 def test_a_file_holds_the_same_showers(gamma: TrainedModel, tmp_path: Path) -> None:
@@ -79,10 +126,24 @@ def test_conservation_gives_up_in_a_sentence_and_writes_nothing(gamma: TrainedMo
     assert not list(tmp_path.iterdir())
 
 
-def test_energies_beyond_the_training_are_made_with_a_warning(gamma: TrainedModel) -> None:
+@pytest.mark.parametrize("energy", ["150", "0.5", "0.9:100", "1:101", "10,0.6"])
+def test_energies_a_little_beyond_the_training_are_made_with_a_warning(
+    gamma: TrainedModel, energy: str
+) -> None:
     with pytest.warns(OutsideTrainedRange, match="1 to 100 GeV"):
-        (showers,) = stream(gamma, energy="150").batches(10, 10)
-    assert showers.cells.sum(axis=1).mean() > 80 * GeV
+        (showers,) = stream(gamma, energy=energy).batches(10, 10)
+    assert (showers.cells.sum(axis=1) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("energy", "learned"), [("151", "1:151"), ("0.49:100", "0.49:100"), ("10,200,0.1", "0.1:200")]
+)
+def test_energies_far_beyond_the_training_are_refused_with_a_way_on(
+    gamma: TrainedModel, tmp_path: Path, energy: str, learned: str
+) -> None:
+    with pytest.raises(InputError, match=r"0.5 to 150 GeV[^\0]*simulate calogan .*--energy " + learned):
+        generate_file(stream(gamma, energy=energy), 10, tmp_path / "a.h5")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("n", "size"), [(0, 10), (-5, 10), (10, 0)])
@@ -92,12 +153,19 @@ def test_impossible_numbers_are_refused(gamma: TrainedModel, n: int, size: int) 
 
 
 def test_an_untrained_particle_is_answered_with_what_there_is() -> None:
-    with pytest.raises(CatalogError, match="gamma in calogan"):
+    with pytest.raises(CatalogError, match=r"nearest is \w+_piplus: pi\+ in calogan"):
         generate("neutron", 10 * GeV)
     with pytest.raises(CatalogError, match="e- in nowhere"):
         generate("e-", 10 * GeV, geometry="nowhere")
     with pytest.raises(CatalogError, match="not for e-"):
         generate("e-", 10 * GeV, model="calogan_gamma")
+
+
+def test_a_model_and_a_quality_contradict_each_other() -> None:
+    with pytest.raises(InputError, match="give one of both"):
+        generate("gamma", 10 * GeV, model="calogan_gamma", quality="fast")
+    with pytest.raises(CatalogError, match="There are: fast, precise"):
+        generate("gamma", 10 * GeV, quality="best")
 
 
 def test_generation_runs_without_torch(tmp_path: Path) -> None:

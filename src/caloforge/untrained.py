@@ -36,8 +36,7 @@ def refusal(pdg: int, geometry: str, shipped: Mapping[str, Record], preference: 
 
 
 def nearest(pdg: int, geometry: str, shipped: Mapping[str, Record], preference: Sequence[str]) -> str:
-    """Return the name of the model of another particle in the same calorimeter, of the particle in another
-    calorimeter, or at worst of another particle in another calorimeter.
+    """Return the name of a model of the particle in another calorimeter, else of another one in the same.
 
     Of several the one whose particle has the nearest mass is taken, and then the quality decides.
     """
@@ -47,7 +46,7 @@ def nearest(pdg: int, geometry: str, shipped: Mapping[str, Record], preference: 
         elsewhere, quality = record["geometry"]["name"] != geometry, record.get("quality")
         of_masses = min(abs(_mass(other) - _mass(pdg)) for other in record["pdg"])
         order = preference.index(quality) if quality in preference else len(preference)
-        return elsewhere and pdg not in record["pdg"], elsewhere, of_masses, order
+        return pdg not in record["pdg"], elsewhere, of_masses, order
 
     return min(shipped, key=distance)
 
