@@ -1,0 +1,158 @@
+"""The copula: what it draws after a short training on real showers, and exact resume."""
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor  # noqa: E402
+
+from caloforge import checkpoint, config  # noqa: E402
+from caloforge.errors import ConfigError  # noqa: E402
+from caloforge.formats.calogan import ENTRY  # noqa: E402
+from caloforge.geometry import Calorimeter  # noqa: E402
+from caloforge.models.base import Batch, GenerativeModel  # noqa: E402
+from caloforge.models.copula import Config, Copula  # noqa: E402
+from caloforge.train.data import TrainingData  # noqa: E402
+from caloforge.train.fit import Plan, fit  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def showers(geant4_showers: Path) -> Batch:
+    found = ENTRY.read(geant4_showers / "calogan_eplus.h5")
+    energy = torch.from_numpy(found.energy).float()
+    return Batch(torch.from_numpy(found.cells), energy, torch.zeros(len(energy), dtype=torch.int64))
+
+
+@pytest.fixture(scope="module")
+def trained(showers: Batch, calogan: Calorimeter) -> Copula:
+    torch.manual_seed(1)
+    model = Copula(Config(steps=40, settled=20), calogan)
+    model.prepare(showers)
+    optimizers = model.optimizers()
+    for _ in range(50):
+        rows = torch.randint(len(showers.energy), (256,))
+        model.training_step(Batch(*(part[rows] for part in showers)), optimizers)
+    return model
+
+
+@torch.no_grad()
+def draw(model: Copula, energy: Tensor) -> Tensor:
+    noise = torch.randn(len(energy), model.noise_size, generator=torch.Generator().manual_seed(4))
+    cells: Tensor = model.sampler()(noise, energy, torch.zeros(len(energy), dtype=torch.int64))
+    return cells
+
+
+def figures(cells: Tensor, energy: Tensor, geometry: Calorimeter) -> dict[str, Tensor]:
+    """Return quantities whose means and spreads are compared, each (N,)."""
+    layers = torch.from_numpy(geometry.layer_energies(cells.numpy())).float()
+    share = layers / layers.sum(dim=1, keepdim=True)
+    first = cells[:, : geometry.offsets[1]]
+    return {
+        "response": layers.sum(dim=1) / energy,
+        "depth": share[:, 1] + 2 * share[:, 2],
+        "filled": (cells > 0).float().mean(dim=1),
+        "filled in the first layer": (first > 0).float().mean(dim=1),
+        "largest": cells.amax(dim=1) / energy,
+    }
+
+
+def width(values: Tensor) -> Tensor:
+    """Return half of where the central 68 % are: rare outliers do not count."""
+    return values.quantile(torch.tensor([0.16, 0.84])).diff() / 2
+
+
+@pytest.mark.parametrize("gev", [(1, 20), (20, 60), (60, 100)])
+def test_showers_resemble_those_of_the_training(
+    trained: Copula, showers: Batch, calogan: Calorimeter, gev: tuple[float, float]
+) -> None:
+    rows = (showers.energy > 1e3 * gev[0]) & (showers.energy < 1e3 * gev[1])
+    cells, energy = showers.cells[rows], showers.energy[rows]
+    true = figures(cells, energy, calogan)
+    found = figures(draw(trained, energy), energy, calogan)
+    for name, values in true.items():
+        error = values.std() / len(values) ** 0.5
+        assert abs(found[name].mean() - values.mean()) < 5 * error + 0.01 * values.mean(), name
+        assert float(width(found[name]) / width(values)) == pytest.approx(1, abs=0.25), name
+
+
+def test_neighbouring_cells_go_together_as_they_do_in_geant4(trained: Copula, showers: Batch) -> None:
+    """The sign of how the shares of a layer's central cells are correlated, which comes from the matrix."""
+    drawn = draw(trained, showers.energy)
+    centre = slice(96 + 44, 96 + 52)
+    true, found = (torch.corrcoef((each[:, centre] + 0.1).log().T) for each in (showers.cells, drawn))
+    independent = torch.eye(8)
+    assert (found - true).abs().mean() < 0.3 * (independent - true).abs().mean()
+
+
+def test_knots_and_starting_values_are_those_of_the_showers(showers: Batch, calogan: Calorimeter) -> None:
+    model = Copula(Config(), calogan)
+    before = model.scaling.losses(showers.cells, showers.energy)
+    model.prepare(showers)
+    after = model.scaling.losses(showers.cells, showers.energy)
+    assert all(after[name] < 0.9 * before[name] for name in before)
+
+
+def test_correlations_are_learned_from_the_step_that_is_given(showers: Batch, calogan: Calorimeter) -> None:
+    model = Copula(Config(settled=2, sweeps=0), calogan)
+    model.prepare(showers)
+    optimizers, batch = model.optimizers(), Batch(*(part[:32] for part in showers))
+    for step in range(3):
+        assert torch.equal(model.gaussian.covariance, torch.eye(model.noise_size)), step
+        model.training_step(batch, optimizers)
+    assert not torch.equal(model.gaussian.covariance, torch.eye(model.noise_size))
+
+
+def test_showers_far_outside_the_range_are_still_showers(trained: Copula) -> None:
+    energy = torch.tensor([300.0, 500.0, 1.5e5, 4e5]).repeat(50)
+    cells = draw(trained, energy)
+    response = cells.sum(dim=1) / energy
+    assert cells.isfinite().all()
+    assert (response < 1.01).all()
+    assert (response > 0.5).all()
+
+
+class Killed(Exception):
+    """Stands for kill -9: nothing after it runs."""
+
+
+def test_a_killed_training_ends_with_the_same_numbers(
+    tmp_path: Path, showers: Batch, calogan: Calorimeter
+) -> None:
+    few = Batch(*(part[:96] for part in showers))
+    data = TrainingData(calogan, *few, (-11,), [])
+    plan = Plan(epochs=2, batch=32, validate_every=100)
+
+    def validate(step: int, model: GenerativeModel) -> dict[str, float]:
+        return {"separation": 0.0}
+
+    def train(folder: Path, kill_at: int = 0) -> dict[str, Tensor]:
+        def log(step: int, _: dict[str, float]) -> None:
+            if step == kill_at:
+                raise Killed
+
+        model = Copula(Config(settled=1, sweeps=1), calogan)
+        fit(model, data, plan, folder, validate=validate, log=log, minutes=0)
+        return checkpoint.load(folder).tensors
+
+    whole = train(tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", kill_at=4)
+    resumed = train(tmp_path / "killed")
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"particles": ["e+", "gamma"]},
+        {"energy_range": [5.0, 1.0]},
+        {"levels": [0.1, 1.0, 2.0]},
+        {"levels": [0.0, 2.0, 1.0]},
+    ],
+)
+def test_impossible_configurations_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        config.load(Config, wrong)
