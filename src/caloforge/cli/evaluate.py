@@ -8,6 +8,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from caloforge.cli.common import Seed, messages, progress_bar, say
+from caloforge.cli.generate import Quality
 
 if TYPE_CHECKING:
     from caloforge.evaluate.reliability import Reference
@@ -173,7 +174,7 @@ def reliability_command(
     particles: Annotated[
         list[str] | None, typer.Option("--particle", "-p", help="Only models of this particle.")
     ] = None,
-    quality: Annotated[str | None, typer.Option(help="Only models of this quality: fast or precise.")] = None,
+    quality: Annotated[Quality | None, typer.Option(help="Only models of this quality.")] = None,
     number: Annotated[int, typer.Option("-n", min=1, help="Showers of each model.")] = 1_000_000,
     energy: Annotated[
         str | None,
@@ -228,7 +229,7 @@ def reliability_command(
 
 
 def _generators(
-    models: list[str], particles: list[str], quality: str | None, threads: int | None
+    models: list[str], particles: list[str], quality: Quality | None, threads: int | None
 ) -> "list[tuple[TrainedModel, int]]":
     """Return the models that are asked for, each with one of its particles."""
     from caloforge import catalog
