@@ -14,10 +14,12 @@ from caloforge.chunks import Growing
 DTYPES = ["u1", "u2", "<f4", ">f4", "<f8", "i8", "?", "<f2", "g"]
 
 
-def create(path: Path, dtype: str, tail: tuple[int, ...] = (), **filters: object) -> h5py.File:
+def create(
+    path: Path, dtype: str, tail: tuple[int, ...] = (), chunk: int = 64, **filters: object
+) -> h5py.File:
     file = h5py.File(path, "w")
     options = filters or {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-    file.create_dataset("a", (0, *tail), dtype, maxshape=(None, *tail), chunks=(64, *tail), **options)
+    file.create_dataset("a", (0, *tail), dtype, maxshape=(None, *tail), chunks=(chunk, *tail), **options)
     return file
 
 
@@ -86,7 +88,20 @@ def test_what_the_library_wrote_is_kept(tmp_path: Path, first: int) -> None:
         np.testing.assert_array_equal(file["a"][:], values)
 
 
-def test_it_is_compressed(tmp_path: Path) -> None:
-    with create(tmp_path / "a.h5", "<u2") as file:
-        grow(file, np.repeat(np.arange(40, dtype=np.uint16), 1000), [0, 40_000])
-        assert file["a"].id.get_storage_size() < 40_000 * 2 / 3
+@pytest.mark.parametrize("dtype", ["<f4", "<f8", "<u2"])
+@pytest.mark.parametrize("n", [10, 4000, 90_000, 300_000])
+def test_chunks_of_measured_numbers_come_back_and_are_compressed(tmp_path: Path, dtype: str, n: int) -> None:
+    chunk = 100_000  # longer than a block of noise can be
+    values = np.random.default_rng(1).lognormal(5, 1, n).astype(dtype)
+    with create(tmp_path / "a.h5", dtype, chunk=chunk) as file:
+        grow(file, values, [0, n // 3, n])
+        assert file["a"].id.get_storage_size() < 0.96 * values.nbytes + 5000
+    with h5py.File(tmp_path / "a.h5") as file:
+        np.testing.assert_array_equal(file["a"][:], values)
+
+
+def test_values_that_repeat_take_no_room(tmp_path: Path) -> None:
+    for dtype in ("<u2", "<f4"):
+        with create(tmp_path / "a.h5", dtype, chunk=10_000) as file:
+            grow(file, np.ones(40_000, dtype), [0, 40_000])
+            assert file["a"].id.get_storage_size() < 4000

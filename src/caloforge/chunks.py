@@ -5,6 +5,7 @@ does. Here the same bytes that any HDF5 library reads (shuffled, then deflated) 
 chunk at a time, and handed to the file as they are.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import h5py
@@ -13,6 +14,10 @@ import numpy.typing as npt
 from isal import isal_zlib
 
 _LEVEL = 1
+_HEADER = b"\x78\x01"
+_LONGEST = 65_535  # bytes that a block can hold as they are
+_SAMPLE = 4096
+_WORTHWHILE = 0.97  # of its length, to which a sample must shrink
 _SHUFFLED_AND_DEFLATED = [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]
 
 
@@ -71,6 +76,28 @@ def _filters(dataset: h5py.Dataset) -> list[int]:
 
 
 def _compressed(chunk: npt.NDArray[Any]) -> bytes:
-    """Return all first bytes of the values, all second ones and so on (HDF5's shuffling), deflated."""
+    """Return all first bytes of the values, all second ones and so on (HDF5's shuffling), as a zlib stream.
+
+    The lower bytes of measured numbers are noise, which is stored as it is: to find that it can't be made
+    smaller would take longer than all the rest.
+    """
     single = chunk.reshape(-1).view(np.uint8).reshape(-1, chunk.dtype.itemsize)
-    return isal_zlib.compress(np.ascontiguousarray(single.T), _LEVEL)
+    shuffled = np.ascontiguousarray(single.T)
+    noisy = len(shuffled) - 1 if chunk.dtype.kind == "f" and not _shrinks(shuffled[-2]) else 0
+    deflate = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
+    deflated = deflate.compress(shuffled[noisy:]) + deflate.flush()
+    check = isal_zlib.adler32(shuffled).to_bytes(4, "big")
+    return b"".join([_HEADER, *_stored(shuffled[:noisy].reshape(-1)), deflated, check])
+
+
+def _shrinks(row: npt.NDArray[np.uint8]) -> bool:
+    """Whether the end of a row does, which is empty where a chunk is not full."""
+    return len(isal_zlib.compress(row[-_SAMPLE:], _LEVEL)) < _WORTHWHILE * min(_SAMPLE, len(row))
+
+
+def _stored(values: npt.NDArray[np.uint8]) -> Iterator[bytes]:
+    """Yield blocks that hold values as they are (RFC 1951, Sec. 3.2.4), with others behind them."""
+    for start in range(0, len(values), _LONGEST):
+        part = values[start : start + _LONGEST].tobytes()
+        yield b"\x00" + len(part).to_bytes(2, "little") + (len(part) ^ _LONGEST).to_bytes(2, "little")
+        yield part
