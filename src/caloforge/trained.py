@@ -24,6 +24,11 @@ Noise = npt.NDArray[Any]
 QUALITIES = ("fast", "precise")
 """What a shipped model is best at, the one to take unless another is asked for first."""
 
+LEVELS = 128
+"""Values of a byte of noise."""
+
+_LOW_BITS = np.uint64(0x7F7F7F7F7F7F7F7F)  # of each byte those that make `LEVELS`
+
 _KEYS = {"graph", "sha256", "pdg", "geometry", "energy_range_GeV", "noise_size"}
 
 
@@ -36,7 +41,7 @@ class TrainedModel:
     name
         Name of the weights in the catalogue, or of the user's own record.
     record
-        The JSON: model, particles, energy range, geometry, noise size, sha256 of the graph, training.
+        The JSON: model, quality, particles, energy range, geometry, noise, sha256 of the graph, training.
     graph
         Path of the ONNX file.
     threads
@@ -138,7 +143,7 @@ class TrainedModel:
     def noise(self, stream: np.random.Generator, n: int) -> Noise:
         """Draw the random numbers of n showers, (n, noise_size), of the kind that the graph takes.
 
-        They are float32 standard normals, or uniform bytes (uint8).
+        They are float32 standard normals, or uint8 from 0 to `LEVELS` - 1, all as likely.
         """
         return _NOISES[self.record.get("noise", "normal")](stream, n, self.noise_size)
 
@@ -196,8 +201,8 @@ def _normals(stream: np.random.Generator, n: int, size: int) -> Noise:
 
 def _bytes(stream: np.random.Generator, n: int, size: int) -> Noise:
     # The words of the bit generator as they are: several times as fast as Generator.bytes.
-    words = stream.bit_generator.random_raw(-(-n * size // 8)).astype("<u8", copy=False)
-    return words.view(np.uint8)[: n * size].reshape(n, size)
+    words = stream.bit_generator.random_raw(-(-n * size // 8)) & _LOW_BITS
+    return words.astype("<u8", copy=False).view(np.uint8)[: n * size].reshape(n, size)
 
 
 _NOISES: dict[str, Callable[[np.random.Generator, int, int], Noise]] = {"normal": _normals, "bytes": _bytes}
