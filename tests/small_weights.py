@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from caloforge.geometry import Calorimeter
+from caloforge.trained import LEVELS
 
 NOISE = 61  # no multiple of the eight bytes of a random word
 _KINDS = {"bytes": TensorProto.UINT8, "normal": TensorProto.FLOAT}
@@ -39,7 +40,11 @@ def write(
 def _graph(noise: str, cells: int) -> onnx.ModelProto:
     """cells = energy max(0, noise W), of bytes in whole numbers."""
     weight = np.random.default_rng(1).integers(-9, 10, (NOISE, cells)).astype(np.int8)
-    constants = {"middle": np.array(128, np.uint8), "zero": np.array(0, np.int8), "axis": np.array([1])}
+    constants = {
+        "middle": np.array(LEVELS // 2, np.uint8),
+        "zero": np.array(0, np.int8),
+        "axis": np.array([1]),
+    }
     nodes = [
         helper.make_node("MatMulInteger", ["noise", "weight", "middle", "zero"], ["whole"]),
         helper.make_node("Cast", ["whole"], ["sum"], to=TensorProto.FLOAT),

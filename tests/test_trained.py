@@ -9,7 +9,7 @@ import pytest
 from caloforge import catalog
 from caloforge.errors import CatalogError, CheckpointError
 from caloforge.geometry import Calorimeter
-from caloforge.trained import TrainedModel
+from caloforge.trained import LEVELS, TrainedModel
 from tests import small_weights
 
 
@@ -69,9 +69,10 @@ def test_noise_is_of_the_kind_that_the_graph_takes(
 def test_bytes_are_uniform_and_independent(tmp_path: Path, small: Calorimeter) -> None:
     model = TrainedModel.load(small_weights.write(tmp_path / "a.json", small))
     noise = model.noise(np.random.Generator(np.random.SFC64(1)), 20_000).astype(float)
-    counts = np.bincount(noise.astype(int).ravel(), minlength=256)
-    expected = noise.size / 256
-    assert abs(((counts - expected) ** 2 / expected).sum() - 255) < 5 * np.sqrt(2 * 255)
+    counts = np.bincount(noise.astype(int).ravel(), minlength=LEVELS)
+    expected, freedom = noise.size / LEVELS, LEVELS - 1
+    assert len(counts) == LEVELS
+    assert abs(((counts - expected) ** 2 / expected).sum() - freedom) < 5 * np.sqrt(2 * freedom)
     correlations = np.corrcoef(noise.T)[np.triu_indices(small_weights.NOISE, 1)]
     assert np.abs(correlations).max() < 5 / np.sqrt(len(noise))
 
