@@ -27,7 +27,7 @@ from caloforge.geometry import Calorimeter
 
 M = TypeVar("M", bound=nn.Module)
 
-LEVELS = (0.0, 0.1, 0.25, 0.5, 0.9, 1.4, 2.0, 2.7, 3.5, 4.5, 5.7, 7.0)
+LEVELS = (0.0, 0.06, 0.2, 0.5, 1.1, 2.0, 3.2, 4.8, 7.0)
 """Distances from the threshold, in standard deviations, between which quantile functions are straight."""
 
 _BEYOND = 1.5  # outer segments by which functions go on in a straight line outside their knots
@@ -204,11 +204,13 @@ class ConditionalQuantiles(nn.Module):
         there = filled.flatten()
         likelihood = -torch.where(there, torch.log1p(-missing), missing.log()).mean()
         rows = there.nonzero().squeeze(1)
-        levels = torch.cat([lowest.unsqueeze(0), rises]).cumsum(dim=0)
-        quantiles = (basis @ levels).flatten(1)[:, rows]
+        # one level between any two: at the ends alone, what is straight between would be to one side
+        along = torch.rand(())
+        ends = torch.cat([lowest.unsqueeze(0), rises]).cumsum(dim=0)
+        quantiles = (basis @ ends[:-1].lerp(ends[1:], along)).flatten(1)[:, rows]
         apart = value.flatten()[rows] - quantiles
         with torch.no_grad():
-            z = bound[rows] + self.levels.unsqueeze(1)
+            z = bound[rows] + self.levels[:-1].lerp(self.levels[1:], along).unsqueeze(1)
             probability = (below(z) - missing[rows]) / (1 - missing[rows])
             weight = torch.exp(z.square() / 2).clamp(max=_EVEN)
             pull = (probability - (apart < 0).to(z.dtype)) * weight
