@@ -21,11 +21,12 @@ STAGES = {
 }
 # Which parts may import a library; all others must not.
 HOMES = {
-    "torch": ("models", "checkpoint", "train", "export", "metrics.classifiers"),
+    "torch": ("models", "scaling", "checkpoint", "train", "export", "metrics.classifiers"),
     "sklearn": ("metrics",),
     "safetensors": ("checkpoint",),
     "onnx": ("export",),
     "onnxruntime": ("trained",),
+    "isal": ("chunks",),
     "geant4_pybind": ("simulate",),
     "distributed": ("simulate",),
     "dask_jobqueue": ("simulate",),

@@ -1,12 +1,15 @@
 """Turn a trained checkpoint into an ONNX graph that generates without torch.
 
-Large products of the noise with constant weights are done in whole numbers: weights in 8 bits with a scale
-for each output, noise in 7 bits (steps of 0.07 standard deviations, so that no processor's instructions
-saturate). Such a product is exact, and so the same for any batch size and on any machine.
+Where noise enters a model by a product with constant weights, the graph takes random bytes instead of normal
+numbers: a rotation of them in some hundred dimensions is normal by the central limit theorem (to a kurtosis
+of one part in as many hundreds), and the rotation is one with the weights. Bytes are drawn ten times as fast,
+and the product is done in whole numbers, weights in 8 bits with a scale for each output: exactly, and so the
+same for any batch size and on any machine. Bytes have 7 bits, so that no processor's instructions saturate.
 """
 
 import json
 import logging
+import math
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -22,18 +25,19 @@ from caloforge.atomic import written_aside
 from caloforge.errors import InputError
 from caloforge.models.base import GenerativeModel
 from caloforge.particles import parse_particle
-from caloforge.trained import TrainedModel
+from caloforge.trained import LEVELS, TrainedModel
 
 Precision = Literal["float32", "int8"]
+Floats = npt.NDArray[np.float32]
 
-NOISE_RANGE = 4.45  # standard deviations that 7 bits span, on both sides of zero
-_NOISE_ZERO = 64
-_NOISE_STEP = NOISE_RANGE / (_NOISE_ZERO - 0.5)
 _LARGE = 1 << 16  # weights from which whole numbers pay
+_MULTIPLE = 64  # bytes of noise, in whole cache lines
 _COMPARED = 1024  # showers by which the graph is compared with the model
 
 
-def export(folder: Path, path: Path, *, precision: Precision = "int8") -> TrainedModel:
+def export(
+    folder: Path, path: Path, *, precision: Precision = "int8", quality: str | None = None
+) -> TrainedModel:
     """Write the ONNX graph of a checkpoint, and beside it the JSON record that describes it.
 
     Parameters
@@ -43,8 +47,11 @@ def export(folder: Path, path: Path, *, precision: Precision = "int8") -> Traine
     path
         The ONNX file to write; the record has the same name with ``.json``.
     precision
-        Of the large products: "int8", or "float32" as trained. Where no large product is one of the noise
-        alone (several particles, a small model) all stays in float32, and the record says so.
+        Of the large products: "int8", or "float32" as trained. Where noise enters otherwise than by a large
+        product with constant weights (several particles, a small model) all stays in float32, with normal
+        numbers for noise, and the record says so.
+    quality
+        What users choose the model by: "fast" or "precise"; None for neither.
 
     Raises
     ------
@@ -58,12 +65,11 @@ def export(folder: Path, path: Path, *, precision: Precision = "int8") -> Traine
     saved = checkpoint.load(folder)
     model = saved.build_model()
     graph = _trace(model)
-    if precision == "int8" and not _quantise(graph.graph):
-        precision = "float32"
+    rotation = _take_bytes(graph.graph, model.noise_size) if precision == "int8" else None
     with written_aside(path) as aside:
         onnx.save(graph, aside)
-    record = _record(saved, model, path, precision)
-    record["deviation"] = _deviation(model, TrainedModel(path.stem, record, path))
+    record = _record(saved, model, path, rotation) | {"quality": quality}
+    record["deviation"] = _deviation(model, TrainedModel(path.stem, record, path), rotation)
     with written_aside(path.with_suffix(".json")) as aside:
         aside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return TrainedModel.load(path.with_suffix(".json"))
@@ -91,7 +97,7 @@ def _trace(model: GenerativeModel) -> onnx.ModelProto:
 
 
 def _record(
-    saved: checkpoint.Checkpoint, model: GenerativeModel, path: Path, precision: str
+    saved: checkpoint.Checkpoint, model: GenerativeModel, path: Path, rotation: Floats | None
 ) -> dict[str, Any]:
     keys = ("model", "config", "geometry", "plan", "data", "step", "surroundings")
     return {
@@ -99,21 +105,23 @@ def _record(
         "graph": path.name,
         "sha256": checkpoint.sha256(path),
         "checkpoint_sha256": saved.record["sha256"],
-        "precision": precision,
-        "noise_size": model.noise_size,
+        "precision": "float32" if rotation is None else "int8",
+        "noise": "normal" if rotation is None else "bytes",
+        "noise_size": model.noise_size if rotation is None else len(rotation),
         "pdg": [parse_particle(name) for name in model.config.particles],
         "energy_range_GeV": list(model.config.energy_range),
     }
 
 
-def _deviation(model: GenerativeModel, trained: TrainedModel) -> dict[str, float]:
+def _deviation(model: GenerativeModel, trained: TrainedModel, rotation: Floats | None) -> dict[str, float]:
     """Compare the total energies of the graph with those of the model, for the same noise."""
-    random = np.random.default_rng(0)
-    noise = random.standard_normal((_COMPARED, model.noise_size), dtype=np.float32)
+    random = np.random.Generator(np.random.SFC64(0))
     energy = random.uniform(*trained.energy_range, _COMPARED).astype(np.float32)
     label = random.integers(len(trained.record["pdg"]), size=_COMPARED)
+    noise = trained.noise(random, _COMPARED)
+    normal = noise if rotation is None else noise.astype(np.float32) @ rotation
     with torch.no_grad():
-        cells = model.sampler()(*map(torch.from_numpy, (noise, energy, label))).numpy()
+        cells = model.sampler()(*map(torch.from_numpy, (normal, energy, label))).numpy()
     exact, found = (sample.sum(axis=1, dtype=np.float64) for sample in (cells, trained(noise, energy, label)))
     return {
         "mean_energy_percent": 100 * float(found.mean() / exact.mean() - 1),
@@ -121,31 +129,54 @@ def _deviation(model: GenerativeModel, trained: TrainedModel) -> dict[str, float
     }
 
 
-def _quantise(graph: onnx.GraphProto) -> bool:
-    """Replace products of the noise with large constant matrices by products of whole numbers, if any."""
+def _take_bytes(graph: onnx.GraphProto, size: int) -> Floats | None:
+    """Let a graph take bytes (N, n) for its normal numbers (N, size), if it allows that.
+
+    Returns
+    -------
+    What turns bytes into the normal numbers, (n, size); None if the graph is left as it was.
+    """
     weights = {item.name: item for item in graph.initializer}
-    found = [
-        node
-        for node in graph.node
-        if node.op_type == "MatMul"
-        and node.input[0] == "noise"
-        and _size(weights.get(node.input[1])) >= _LARGE
-    ]
-    if not found:
-        return False
-    nodes = _noise_in_7_bits(graph)
-    for node in found:
-        nodes += _whole_product(graph, node, numpy_helper.to_array(weights[node.input[1]]))
-        graph.initializer.remove(weights[node.input[1]])
+    uses = [node for node in graph.node if "noise" in node.input]
+    products = [node for node in uses if node.op_type == "MatMul" and node.input[1] in weights]
+    if uses != products or sum(_size(weights[node.input[1]]) for node in products) < _LARGE:
+        return None
+    rotation = _rotation(size)
+    zero = numpy_helper.from_array(np.array(LEVELS // 2, np.uint8), "noise_zero")
+    nodes = []
+    for node in products:
+        nodes += _whole_product(graph, node, rotation @ numpy_helper.to_array(weights[node.input[1]]))
         graph.node.remove(node)
+    for name in {node.input[1] for node in products}:
+        graph.initializer.remove(weights[name])
+    graph.initializer.append(zero)
     rest = list(graph.node)
     del graph.node[:]
     graph.node.extend(nodes + rest)
-    return True
+    _declare_bytes(graph, len(rotation))
+    return rotation
 
 
-def _size(item: onnx.TensorProto | None) -> int:
-    return int(np.prod(item.dims)) if item is not None else 0
+def _rotation(size: int) -> Floats:
+    """Return a matrix (n, size) that makes uniform bytes, 0 to `LEVELS` - 1, normal and independent.
+
+    Its columns are orthogonal to each other, and to a constant: what all bytes have in common does not count.
+    """
+    n = -(-(size + 1) // _MULTIPLE) * _MULTIPLE
+    columns = np.random.default_rng(0).standard_normal((n, size + 1))
+    columns[:, 0] = 1
+    orthogonal = np.linalg.qr(columns)[0][:, 1:]
+    return np.asarray(orthogonal * math.sqrt(12 / (LEVELS**2 - 1)), np.float32)
+
+
+def _size(item: onnx.TensorProto) -> int:
+    return int(np.prod(item.dims))
+
+
+def _declare_bytes(graph: onnx.GraphProto, n: int) -> None:
+    (noise,) = (item for item in graph.input if item.name == "noise")
+    noise.type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    noise.type.tensor_type.shape.dim[1].dim_value = n
 
 
 def _constant(graph: onnx.GraphProto, name: str, value: npt.NDArray[Any]) -> str:
@@ -153,30 +184,15 @@ def _constant(graph: onnx.GraphProto, name: str, value: npt.NDArray[Any]) -> str
     return name
 
 
-def _noise_in_7_bits(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """``noise`` -> ``noise_7bit``: unsigned, zero at 64, so that sums of two products fit in 16 bits."""
-    bounds = {"noise_low": -(_NOISE_ZERO - 1) * _NOISE_STEP, "noise_high": (_NOISE_ZERO - 1) * _NOISE_STEP}
-    names = [_constant(graph, name, np.array(value, np.float32)) for name, value in bounds.items()]
-    step = _constant(graph, "noise_step", np.array(_NOISE_STEP, np.float32))
-    zero = _constant(graph, "noise_zero", np.array(_NOISE_ZERO, np.uint8))
-    _constant(graph, "weight_zero", np.array(0, np.int8))
-    return [
-        helper.make_node("Clip", ["noise", *names], ["noise_clipped"]),
-        helper.make_node("QuantizeLinear", ["noise_clipped", step, zero], ["noise_7bit"]),
-    ]
-
-
-def _whole_product(
-    graph: onnx.GraphProto, node: onnx.NodeProto, weight: npt.NDArray[np.float32]
-) -> list[onnx.NodeProto]:
+def _whole_product(graph: onnx.GraphProto, node: onnx.NodeProto, weight: Floats) -> list[onnx.NodeProto]:
     """Nodes that compute ``noise @ weight`` from 8-bit weights with one scale for each column."""
     output = node.output[0]
     scale = np.maximum(np.abs(weight).max(axis=0), np.finfo(np.float32).tiny) / 127
     whole = _constant(graph, f"{output}_weight", np.rint(weight / scale).astype(np.int8))
-    scales = _constant(graph, f"{output}_scale", (scale * _NOISE_STEP).astype(np.float32))
+    scales = _constant(graph, f"{output}_scale", scale.astype(np.float32))
     names = [f"{output}_whole", f"{output}_float"]
     return [
-        helper.make_node("MatMulInteger", ["noise_7bit", whole, "noise_zero", "weight_zero"], names[:1]),
+        helper.make_node("MatMulInteger", ["noise", whole, "noise_zero"], names[:1]),
         helper.make_node("Cast", names[:1], names[1:], to=onnx.TensorProto.FLOAT),
         helper.make_node("Mul", [names[1], scales], [output]),
     ]

@@ -40,6 +40,8 @@ _NAMES: dict[str, int] = {
     "alpha": 1000020040,
 }
 
+_BINDING = 8.8  # MeV that a nucleon gains at most where it is bound in a nucleus
+
 
 def parse_particle(text: str) -> int:
     """Turn a particle's name (``e+``, ``gamma``, ``C12``) or PDG id (``-11``) into its PDG id.
@@ -73,3 +75,18 @@ def particle_name(pdg: int) -> str:
         return str(Particle.from_pdgid(pdg).name)
     except (InvalidParticle, ParticleNotFound):
         return str(pdg)
+
+
+def brought(pdg: int) -> float:
+    """Return the energy in MeV that a particle can leave beside its kinetic one.
+
+    It is what remains of its rest energy for the charge and the baryons that can't vanish: nothing of a
+    photon's, electron's or proton's, two electron masses of a positron (annihilation), all of a pion. A
+    baryon also gains its binding in a nucleus.
+    """
+    one = Particle.from_pdgid(pdg)
+    baryons = (1 if pdg > 0 else -1) * int(one.pdgid.A or one.pdgid.is_baryon)
+    proton, electron = (float(Particle.from_pdgid(number).mass or 0) for number in (2212, 11))
+    charge = round(one.charge or 0)
+    rest = float(one.mass or 0) - baryons * proton + (charge - baryons) * electron
+    return max(rest + _BINDING * max(baryons, 0), 0.0)

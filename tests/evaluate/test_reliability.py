@@ -10,9 +10,9 @@ import pytest
 
 from caloforge.errors import InputError
 from caloforge.evaluate import reliability_page
-from caloforge.evaluate.reliability import Reference, Reliability, brought, reliability
+from caloforge.evaluate.reliability import Reference, Reliability, reliability
 from caloforge.geometry import Calorimeter
-from caloforge.particles import parse_particle
+from caloforge.particles import brought, parse_particle
 from caloforge.spectrum import Spectrum
 from caloforge.trained import TrainedModel
 from caloforge.units import GeV

@@ -4,6 +4,7 @@ import errno
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,13 @@ Energy = Annotated[
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
+
+
+class Quality(StrEnum):
+    """Of the models that ship."""
+
+    fast = "fast"
+    precise = "precise"
 
 
 def say(text: str) -> None:

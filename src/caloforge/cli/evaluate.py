@@ -7,8 +7,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from caloforge.cli.common import Seed, messages, progress_bar, say
-from caloforge.cli.generate import Quality
+from caloforge.cli.common import Quality, Seed, messages, progress_bar, say
 
 if TYPE_CHECKING:
     from caloforge.evaluate.reliability import Reference

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from caloforge.cli.common import Output, Seed, extra, say
+from caloforge.cli.common import Output, Quality, Seed, extra, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +34,9 @@ def command(
     precision: Annotated[
         Precision, typer.Option(help="Of the large products; int8 is smaller and faster.")
     ] = Precision.int8,
+    quality: Annotated[
+        Quality | None, typer.Option(help="What 'generate --quality' calls the model, once it is shipped.")
+    ] = None,
     seed: Seed = 1,
 ) -> None:
     """Make a trained model ready to generate without torch: an ONNX file, its record and its card.
@@ -46,7 +49,7 @@ def command(
 
     record = checkpoint.load(folder).record
     geant4 = _sample(reference, record) if reference else None
-    trained = export(folder, output, precision=precision.value)
+    trained = export(folder, output, precision=precision.value, quality=quality and quality.value)
     written = [output, output.with_suffix(".json")]
     if geant4 is not None:
         written.append(output.with_suffix(".md"))

@@ -2,20 +2,12 @@
 
 import time
 import warnings
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from caloforge.cli.common import Energy, Output, Seed, messages, progress_bar, say
-
-
-class Quality(StrEnum):
-    """Of the models that ship."""
-
-    fast = "fast"
-    precise = "precise"
+from caloforge.cli.common import Energy, Output, Quality, Seed, messages, progress_bar, say
 
 
 def command(

@@ -11,7 +11,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from particle import Particle
 
 from caloforge.config import strict_dataclass
 from caloforge.errors import InputError
@@ -25,7 +24,7 @@ from caloforge.observables.hits import Hits
 from caloforge.observables.lateral_width import LateralWidth
 from caloforge.observables.layer_fraction import LayerFraction
 from caloforge.observables.response import Response
-from caloforge.particles import particle_name
+from caloforge.particles import brought, particle_name
 from caloforge.progress import Progress, no_progress
 from caloforge.showers import Showers
 from caloforge.spectrum import Spectrum
@@ -34,9 +33,6 @@ from caloforge.units import GeV
 
 ROUNDING = 1e-5
 """Share of the incident energy that single precision may add to the sum of the cells."""
-
-_BINDING = 8.8
-"""MeV that a nucleon gains at most where it is bound in a nucleus."""
 
 _BLOCK = 1024
 _EXAMPLES = 5
@@ -246,21 +242,6 @@ def shapes(source: Source) -> tuple[Observable, ...]:
     layers = np.sort(np.argsort(-energies, kind="stable")[:_LAYERS]).tolist()
     widths = [one for one in LateralWidth.every(geometry) if one.layer in layers]
     return (Response(), *map(LayerFraction, layers), *widths, Hits())
-
-
-def brought(pdg: int) -> float:
-    """Return the energy in MeV that a particle can leave beside its kinetic one.
-
-    It is what remains of its rest energy for the charge and the baryons that can't vanish: nothing of a
-    photon's, electron's or proton's, two electron masses of a positron (annihilation), all of a pion. A
-    baryon also gains its binding in a nucleus.
-    """
-    one = Particle.from_pdgid(pdg)
-    baryons = int(np.sign(pdg)) * int(one.pdgid.A or one.pdgid.is_baryon)
-    proton, electron = (float(Particle.from_pdgid(number).mass or 0) for number in (2212, 11))
-    charge = round(one.charge or 0)
-    rest = float(one.mass or 0) - baryons * proton + (charge - baryons) * electron
-    return max(rest + _BINDING * max(baryons, 0), 0.0)
 
 
 def reliability(

@@ -1,0 +1,75 @@
+"""Energies of layers as unbounded coordinates."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_LAYER_LEAST = 1e-3  # MeV, below which layers are not told apart
+_FLOOR, _PEAK = 1e-4, 3e-4  # of the response: what is resolved near 0 and near 1
+_ROOM = 0.1  # MeV above the most that a shower may hold, so that the most has a finite coordinate
+_ROUNDING = 1e-6  # of sums in single precision
+_TINY = 1e-12
+
+
+class LayerEnergies(nn.Module):
+    """Energies of L layers as L unbounded coordinates, exactly and both ways.
+
+    The first is the logit of the visible share of the incident energy, widened at both ends: it resolves the
+    narrow peak of a shower that is contained as well as a response of a few percent. Above 1 there is room
+    for what a particle brings beside its kinetic energy, and for more where showers have more. The others
+    are the additive log-ratios (Aitchison, The Statistical Analysis of Compositional Data (1986)): ln(energy
+    over that of a layer which is hardly ever empty).
+
+    Parameters
+    ----------
+    n_layers
+        L.
+    brought
+        MeV beside the kinetic energy that may become visible.
+    """
+
+    excess: Tensor
+    order: Tensor
+    place: Tensor
+
+    def __init__(self, n_layers: int, brought: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("excess", torch.tensor(brought))
+        self.register_buffer("order", torch.arange(n_layers))  # the layer that ratios refer to is first
+        self.register_buffer("place", torch.arange(n_layers))  # where in the order each layer is
+
+    def prepare(self, layers: Tensor, energy: Tensor) -> None:
+        """Choose the layer that ratios refer to, and the room above 1, from (N, L) and (N,) MeV."""
+        share = layers / layers.sum(dim=1, keepdim=True).clamp(min=_TINY)
+        reference = int(((layers > 0).float().mean(dim=0) + share.mean(dim=0)).argmax())
+        others = [number for number in range(layers.shape[1]) if number != reference]
+        self.order.copy_(torch.tensor([reference, *others]))
+        self.place.copy_(self.order.argsort())
+        over = float((layers.sum(dim=1) / energy - 1 - _ROUNDING).mul(energy).max())
+        self.excess.fill_(max(float(self.excess), over))
+
+    def forward(self, layers: Tensor, energy: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, L) and (N,) MeV -> coordinates (N, L), and which of them are there (N, L) bool."""
+        total = layers.sum(dim=1, keepdim=True)
+        response, room = total / energy.unsqueeze(1), self._room(energy)
+        logit = (response + _FLOOR).log() - (1 - response + room).clamp(min=1e-6).log()
+        ordered = layers.index_select(1, self.order)
+        ordered = ordered.clamp(min=_TINY).log()
+        ratios = ordered[:, 1:] - ordered[:, :1].clamp(min=math.log(_LAYER_LEAST))
+        there = torch.cat([total, layers.index_select(1, self.order[1:])], dim=1) > 0
+        return torch.cat([logit, ratios], dim=1), there
+
+    def inverse(self, coordinates: Tensor, energy: Tensor) -> Tensor:
+        """(N, L), hugely negative where there is no energy, and (N,) MeV -> (N, L) MeV."""
+        room = self._room(energy)
+        response = torch.sigmoid(coordinates[:, :1]) * (1 + _FLOOR + room) - _FLOOR
+        incident = energy.unsqueeze(1)
+        total = torch.minimum(response.clamp(min=0) * incident, incident + self.excess)
+        shares = torch.softmax(functional.pad(coordinates[:, 1:], (1, 0)), dim=1)
+        return total * shares.index_select(1, self.place)
+
+    def _room(self, energy: Tensor) -> Tensor:
+        """Return how far above 1 the response may be, (N, 1)."""
+        return ((self.excess + _ROOM) / energy + _PEAK).unsqueeze(1)

@@ -1,0 +1,281 @@
+"""Conditional distributions of numbers that may be missing, as maps from standard normal numbers and back."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Generic, NamedTuple, Self, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+M = TypeVar("M", bound=nn.Module)
+
+LEVELS = (0.0, 0.06, 0.2, 0.5, 1.1, 2.0, 3.2, 4.8, 7.0)
+"""Distances from the threshold, in standard deviations, between which quantile functions are straight."""
+
+_BEYOND = 1.5  # outer segments by which functions go on in a straight line outside their knots
+_CUTOFF = 1e9  # slope of ln(energy) below the threshold: empty cells are empty for any float32 below it
+_LEAST = 1e-4  # distance from the threshold of the smallest values
+_MOST = 5.0  # standard deviations beyond which an encoded number is not trusted
+_RARE, _EVEN = 2e-4, 20.0  # least probability of being missing, and most that a level's loss is weighted
+NEVER = -3.54
+"""Threshold of a number that is never missing: below it is the rarest probability that is told apart."""
+
+_STARTING, _FEWEST = 6000, 100  # most and fewest showers that starting values at a knot are taken from
+
+
+class Modules(nn.ModuleList, Generic[M]):
+    """A list of modules of one class."""
+
+    def __init__(self, modules: Iterable[M]) -> None:
+        super().__init__(modules)
+
+    def __getitem__(self, number: int) -> M:  # type: ignore[override]
+        """Return one of them."""
+        return cast(M, super().__getitem__(number))
+
+    def __iter__(self) -> Iterator[M]:
+        return cast(Iterator[M], super().__iter__())
+
+
+class Encoded(NamedTuple):
+    """Showers as normal numbers, one for each layer and each cell.
+
+    Attributes
+    ----------
+    z
+        (N, F) float32; where censored, anything.
+    censored
+        (N, F) bool: it is only known that z is below the bound.
+    bound
+        (N, F) float32.
+    """
+
+    z: Tensor
+    censored: Tensor
+    bound: Tensor
+
+
+def below(z: Tensor) -> Tensor:
+    """Return the probability that a standard normal number is below z."""
+    return 0.5 * (1 + torch.erf(z / math.sqrt(2)))
+
+
+class Ramps(nn.Module):
+    """A basis of the continuous functions of one number that are straight between knots.
+
+    Columns: the constant; a ramp before the first knot, then those from each knot to the next, and one behind
+    the last. Ramps grow from 0 to 1 (the first from below 0 to 0) and stay there.
+    """
+
+    knots: Tensor
+    low: Tensor
+    high: Tensor
+    first: Tensor
+
+    def __init__(self, knots: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("knots", knots.float().clone())
+        ramps = len(knots) - 1
+        self.register_buffer("low", torch.tensor([1, -_BEYOND, *[0] * ramps, 0]), persistent=False)
+        self.register_buffer("high", torch.tensor([1, 0, *[1] * ramps, _BEYOND]), persistent=False)
+        self.register_buffer("first", torch.tensor([1.0, *[0.0] * ramps]), persistent=False)
+
+    @classmethod
+    def of_energy(cls, ends: tuple[float, float], knots: int) -> Self:
+        """Return ramps of the logarithm of an incident energy between two, MeV.
+
+        Fourth roots are evenly spaced: about as many knots an octave as a spectrum between flat and 1/E has
+        showers there.
+        """
+        low, high = ends
+        return cls(torch.linspace(low**0.25, high**0.25, knots).log() * 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N,) -> (N, knots + 2)."""
+        first, last = self.knots[:1], self.knots[-1:]
+        width = self.knots.diff()
+        start = torch.cat([first, first, self.knots[:-1], last])
+        width = torch.cat([width[:1], width[:1], width, width[-1:]])
+        return torch.minimum(torch.maximum((x.unsqueeze(1) - start) / width, self.low), self.high)
+
+    def hats(self, x: Tensor) -> Tensor:
+        """Return the weights of the knots in linear interpolation, (N,) -> (N, knots)."""
+        ramps = functional.pad(self(x)[:, 2:-1], (1, 1))
+        return self.first + ramps[:, :-1] - ramps[:, 1:]
+
+
+def _ramp_weights(table: Tensor, counts: Sequence[int], straight: bool) -> Tensor:
+    """Turn values at knots (..., F, knots) into weights of ramps (..., ramps, F).
+
+    Knots are those of several numbers, counted by ``counts``; the function is the mean of theirs. Outside its
+    knots each goes on straight or stays what it was.
+    """
+    parts = []
+    for part in table.mT.split(list(counts), dim=-2):
+        steps = part.diff(dim=-2)
+        ends = steps if straight else torch.zeros_like(steps)
+        parts += [part[..., :1, :], ends[..., :1, :], steps, ends[..., -1:, :]]
+    return torch.cat(parts, dim=-2) / len(counts)
+
+
+class Quantiles(nn.Module):
+    """Normal numbers to logarithms, with weights that are ready for use: what generation needs."""
+
+    threshold: Tensor
+    lowest: Tensor
+    slopes: Tensor
+
+    def __init__(self, threshold: Tensor, lowest: Tensor, slopes: Tensor, levels: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("threshold", threshold)
+        # where each segment begins is taken off here once, and not from every number
+        begins = torch.tensor(levels[:-1]).view(-1, 1, 1)
+        self.register_buffer("lowest", lowest - (slopes * begins).sum(dim=0))
+        for number, slope in enumerate(slopes):
+            self.register_buffer(f"slope{number}", slope.clone())
+        self.levels = [*levels[:-1], math.inf]
+
+    def forward(self, z: Tensor, basis: Tensor) -> Tensor:
+        """(N, C) and the basis of the conditions (N, ramps) -> (N, C), hugely negative where missing."""
+        above = z - basis @ self.threshold
+        value = emptied(basis @ self.lowest, above)
+        for number, (low, high) in enumerate(pairwise(self.levels)):
+            value = value + (basis @ self.get_buffer(f"slope{number}")) * above.clamp(low, high)
+        return value
+
+
+def emptied(value: Tensor, above: Tensor) -> Tensor:
+    """Make values hugely negative where a number is not above its threshold."""
+    return value + above.clamp(max=0) * _CUTOFF
+
+
+class ConditionalQuantiles(nn.Module):
+    """Distributions of numbers that may be missing, given conditions: a threshold and a quantile function.
+
+    The probability of being below the threshold is that of the number to be missing; beyond it the function
+    is monotone, straight between `LEVELS`. Threshold, its lowest value and its (positive) increments are
+    piecewise linear in each condition.
+
+    Parameters
+    ----------
+    pool
+        (C,) int64: the feature that each column of the data is an instance of.
+    counts
+        Knots of each condition.
+    levels
+        As `LEVELS`.
+    """
+
+    pool: Tensor
+    levels: Tensor
+
+    def __init__(self, pool: Tensor, counts: Sequence[int], levels: Sequence[float] = LEVELS) -> None:
+        super().__init__()
+        self.counts = tuple(counts)
+        self.register_buffer("pool", pool, persistent=False)
+        self.register_buffer("levels", torch.tensor(levels), persistent=False)
+        shape = int(pool.max()) + 1, sum(counts)
+        self.threshold = nn.Parameter(torch.zeros(shape))
+        self.lowest = nn.Parameter(torch.full(shape, -4.0))
+        self.increments = nn.Parameter(torch.full((len(levels) - 1, *shape), -0.5))  # before the softplus
+
+    def folded(self) -> Quantiles:
+        """Return the map from normal numbers to values, without what only training needs."""
+        widths = self.levels.diff().view(-1, 1, 1)
+        threshold, lowest, rises = (part.detach() for part in self._weights())
+        return Quantiles(threshold, lowest, rises / widths, self.levels.tolist())
+
+    def decode(self, z: Tensor, basis: Tensor) -> Tensor:
+        """(N, C) and the basis of the conditions (N, ramps) -> values (N, C), hugely negative if missing."""
+        value: Tensor = self.folded()(z, basis)
+        return value
+
+    @torch.no_grad()
+    def encode(self, value: Tensor, filled: Tensor, basis: Tensor) -> Encoded:
+        """Values (N, C) of which some are there, (N, C) bool -> normal numbers (N, C)."""
+        threshold, lowest, rises = self._weights()
+        bound, rest = basis @ threshold, value - basis @ lowest
+        above = torch.full_like(rest, _LEAST)
+        for number, (width, rise) in enumerate(zip(self.levels.diff(), rises, strict=True)):
+            step = basis @ rise
+            most = math.inf if number == len(rises) - 1 else 1.0
+            above = above + width * (rest / step).clamp(0, most)
+            rest = rest - step
+        above = torch.minimum(above, (_MOST - bound).clamp(min=_LEAST))
+        return Encoded(bound + above, ~filled, bound)
+
+    def losses(self, value: Tensor, filled: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the negative log-likelihood of what is missing, and the mean loss of the quantiles.
+
+        Quantile losses are weighted so that the tails of a normal distribution count as its core does.
+        """
+        threshold, lowest, rises = self._weights()
+        bound = (basis @ threshold).flatten()
+        missing = below(bound).clamp(1e-6, 1 - 1e-6)
+        there = filled.flatten()
+        likelihood = -torch.where(there, torch.log1p(-missing), missing.log()).mean()
+        rows = there.nonzero().squeeze(1)
+        # one level between any two: at the ends alone, what is straight between would be to one side
+        along = torch.rand(())
+        ends = torch.cat([lowest.unsqueeze(0), rises]).cumsum(dim=0)
+        quantiles = (basis @ ends[:-1].lerp(ends[1:], along)).flatten(1)[:, rows]
+        apart = value.flatten()[rows] - quantiles
+        with torch.no_grad():
+            z = bound[rows] + self.levels[:-1].lerp(self.levels[1:], along).unsqueeze(1)
+            probability = (below(z) - missing[rows]) / (1 - missing[rows])
+            weight = torch.exp(z.square() / 2).clamp(max=_EVEN)
+            pull = (probability - (apart < 0).to(z.dtype)) * weight
+        return likelihood, (pull * apart).sum() / quantiles.shape[0] / len(bound)
+
+    @torch.no_grad()
+    def start(self, value: Tensor, filled: Tensor, hats: Tensor) -> None:
+        """Set starting values: quantiles of the showers near each knot.
+
+        Parameters
+        ----------
+        value, filled
+            (N, F), one column a feature.
+        hats
+            (N, knots) weights of the knots, those of all conditions.
+        """
+        missing = hats.T @ (~filled).float()
+        share = torch.where(missing > 0, (missing + 0.5) / (hats.sum(dim=0) + 1).unsqueeze(1), _RARE)
+        self.threshold.copy_(torch.special.ndtri(share.clamp(_RARE, 1 - _RARE)).T)
+        known = torch.where(filled, value, math.nan)
+        for knot, weight in enumerate(hats.T):
+            near = (weight > 0.3).nonzero().squeeze(1)
+            if len(near) < _FEWEST:
+                near = weight.topk(min(_FEWEST, len(weight))).indices
+            near = near[torch.randperm(len(near))[:_STARTING]]
+            low, rises = self._quantiles(known[near], self.threshold[:, knot])
+            self.lowest[:, knot], self.increments[:, :, knot] = low, rises
+
+    def _quantiles(self, known: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+        """Return lowest value (F,) and softplus's inverse of the increments (J, F) of values (M, F)."""
+        missing = below(threshold)
+        above = below(threshold + self.levels.unsqueeze(1))
+        probability = ((above - missing) / (1 - missing)).clamp(0.002, 0.998)
+        ordered = known.sort(dim=0).values  # missing ones are last
+        most = (~known.isnan()).sum(dim=0) - 1
+        rank = (probability * most.clamp(min=0)).round().long()
+        typical = known.nanmean(dim=0).nan_to_num(-4.0)
+        values = torch.where(most >= 0, ordered.gather(0, rank), typical)
+        return values[0], torch.log(torch.expm1(values.diff(dim=0).clamp(min=0.01)))
+
+    def kept_threshold(self) -> Tensor:
+        """Return the thresholds, those of what is never missing kept from running away."""
+        return self.threshold.clamp(min=NEVER)
+
+    def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the weights of ramps of threshold and lowest value (ramps, C), and of increments."""
+        tables = (
+            (self.kept_threshold(), True),
+            (self.lowest, True),
+            (functional.softplus(self.increments), False),
+        )
+        threshold, lowest, rises = (
+            _ramp_weights(table, self.counts, straight)[..., self.pool] for table, straight in tables
+        )
+        return threshold, lowest, rises
