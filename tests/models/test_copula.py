@@ -88,9 +88,9 @@ def test_neighbouring_cells_go_together_as_they_do_in_geant4(trained: Copula, sh
 
 def test_knots_and_starting_values_are_those_of_the_showers(showers: Batch, calogan: Calorimeter) -> None:
     model = Copula(Config(), calogan)
-    before = model.scaling.losses(showers.cells, showers.energy)
+    before = model.showers.scaling.losses(showers.cells, showers.energy)
     model.prepare(showers)
-    after = model.scaling.losses(showers.cells, showers.energy)
+    after = model.showers.scaling.losses(showers.cells, showers.energy)
     assert all(after[name] < 0.9 * before[name] for name in before)
 
 
@@ -99,9 +99,9 @@ def test_correlations_are_learned_from_the_step_that_is_given(showers: Batch, ca
     model.prepare(showers)
     optimizers, batch = model.optimizers(), Batch(*(part[:32] for part in showers))
     for step in range(3):
-        assert torch.equal(model.gaussian.covariance, torch.eye(model.noise_size)), step
+        assert torch.equal(model.showers.gaussian.covariance, torch.eye(model.noise_size)), step
         model.training_step(batch, optimizers)
-    assert not torch.equal(model.gaussian.covariance, torch.eye(model.noise_size))
+    assert not torch.equal(model.showers.gaussian.covariance, torch.eye(model.noise_size))
 
 
 def test_showers_far_outside_the_range_are_still_showers(trained: Copula) -> None:

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caloforge.scaling.quantiles import ConditionalQuantiles, Encoded, Modules, Ramps, below, emptied
+from caloforge.scaling.quantiles import NEVER, ConditionalQuantiles, Encoded, Modules, Ramps, below, emptied
 
 LEVELS = tuple(step / 8 for step in range(57))
 """Distances from the threshold between which quantile functions are straight; peaks are narrow."""
 
+_LEAST = NEVER + 1e-3  # of a normal number, just above the threshold of what is never missing
 _COARSE = 6  # knots of the energy where another condition is there, too
 _NORMAL = 14  # knots of a normal number that is a condition, as many numbers between any two
 
@@ -31,7 +32,8 @@ class Grid(ConditionalQuantiles):
     def decode(self, z: Tensor, basis: Tensor) -> Tensor:
         """(N, 1) and weights of the knots (N, knots) -> (N, 1), hugely negative where missing."""
         threshold, lowest, rises = self._weights()
-        above = z - basis @ threshold
+        # what is never missing in training is never missing: no shower of a million is empty by chance
+        above = z.clamp(min=_LEAST) - basis @ threshold
         share = (above - self.levels[:-1]) / self.levels.diff()
         most = functional.pad(torch.ones(1, len(rises) - 1), (0, 1), value=math.inf)
         rise = (basis @ rises.squeeze(2).T) * torch.minimum(share.clamp(min=0), most)
