@@ -7,13 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caloforge.scaling.quantiles import NEVER, ConditionalQuantiles, Encoded, Modules, Ramps, below, emptied
+from caloforge.scaling.quantiles import NEVER, ConditionalQuantiles, Encoded, Modules, Ramps, below
 
 LEVELS = tuple(step / 8 for step in range(57))
 """Distances from the threshold between which quantile functions are straight; peaks are narrow."""
 
 _LEAST = NEVER + 1e-3  # of a normal number, just above the threshold of what is never missing
 _COARSE = 6  # knots of the energy where another condition is there, too
+_PAIRS = 3  # of conditions
+_CUTOFF = 1e9  # slope below the threshold: hugely negative for any float32 below it
 _NORMAL = 14  # knots of a normal number that is a condition, as many numbers between any two
 
 
@@ -29,15 +31,9 @@ class Grid(ConditionalQuantiles):
     def __init__(self, knots: int) -> None:
         super().__init__(torch.zeros(1, dtype=torch.int64), [knots], LEVELS)
 
-    def decode(self, z: Tensor, basis: Tensor) -> Tensor:
-        """(N, 1) and weights of the knots (N, knots) -> (N, 1), hugely negative where missing."""
-        threshold, lowest, rises = self._weights()
-        # what is never missing in training is never missing: no shower of a million is empty by chance
-        above = z.clamp(min=_LEAST) - basis @ threshold
-        share = (above - self.levels[:-1]) / self.levels.diff()
-        most = functional.pad(torch.ones(1, len(rises) - 1), (0, 1), value=math.inf)
-        rise = (basis @ rises.squeeze(2).T) * torch.minimum(share.clamp(min=0), most)
-        return emptied(basis @ lowest + rise.sum(dim=1, keepdim=True), above)
+    def matrix(self) -> Tensor:
+        """Return threshold, lowest value and increments at the knots, (knots, 2 + segments)."""
+        return torch.cat([part.detach().reshape(-1, part.shape[-2]) for part in self._weights()]).T
 
     def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
         return self.kept_threshold().mT, self.lowest.mT, functional.softplus(self.increments).mT
@@ -91,11 +87,12 @@ class Chain(nn.Module):
 
     def decode(self, z: Tensor, energy: Tensor) -> Tensor:
         """(N, F) and (N,) MeV -> values (N, F), hugely negative where missing."""
-        values = [
-            grid.decode(column, self._basis(energy.log(), z[:, :number]))
-            for number, (grid, column) in enumerate(zip(self.grids, z.split(1, dim=1), strict=True))
-        ]
-        return torch.cat(values, dim=1)
+        values: Tensor = self.folded()(z, energy)
+        return values
+
+    def folded(self) -> "FoldedChain":
+        """Return the map from normal numbers to values, without what only training needs."""
+        return FoldedChain(self)
 
     def _columns(
         self, value: Tensor, filled: Tensor, energy: Tensor
@@ -120,7 +117,46 @@ class Chain(nn.Module):
         if before.shape[1] == 1:
             return _pairs(energy, first)
         last = self.normal.hats(before[:, -1])
-        return torch.cat([_pairs(energy, first), _pairs(energy, last), _pairs(first, last)], dim=1) / 3
+        return torch.cat([_pairs(energy, first), _pairs(energy, last), _pairs(first, last)], dim=1) / _PAIRS
+
+
+class FoldedChain(nn.Module):
+    """Normal numbers to those of a chain, with as few operations as generation can do with."""
+
+    def __init__(self, chain: Chain) -> None:
+        super().__init__()
+        self.energy, self.coarse, self.normal = chain.energy, chain.coarse, chain.normal
+        self.register_buffer("starts", torch.tensor(LEVELS[:-1]))
+        self.register_buffer("widths", torch.tensor([*[LEVELS[1]] * (len(LEVELS) - 2), math.inf]))
+        for number, grid in enumerate(chain.grids):
+            matrix = grid.matrix() / (1 if number < 2 else _PAIRS)
+            self.register_buffer(f"matrix{number}", matrix)
+        self.size = len(chain.grids)
+
+    def forward(self, z: Tensor, energy: Tensor) -> Tensor:
+        """(N, F) and (N,) MeV -> values (N, F), hugely negative where missing."""
+        # what is never missing in training is never missing: no shower of a million is empty by chance
+        z = z.clamp(min=_LEAST)
+        log_energy = energy.log()
+        values = [self._value(0, z, self.energy.hats(log_energy))]
+        if self.size > 1:
+            coarse, first = self.coarse.hats(log_energy), self.normal.hats(z[:, 0])
+            with_first = _pairs(coarse, first)
+            values.append(self._value(1, z, with_first))
+        for number in range(2, self.size):
+            last = self.normal.hats(z[:, number - 1])
+            basis = torch.cat([with_first, _pairs(coarse, last), _pairs(first, last)], dim=1)
+            values.append(self._value(number, z, basis))
+        return torch.cat(values, dim=1)
+
+    def _value(self, number: int, z: Tensor, basis: Tensor) -> Tensor:
+        """Return one of the numbers, (N, 1)."""
+        table = basis @ self.get_buffer(f"matrix{number}")
+        above = z[:, number : number + 1] - table[:, :1]
+        risen = (above - self.get_buffer("starts")).clamp(min=0)
+        risen = torch.minimum(risen, self.get_buffer("widths")) / LEVELS[1]
+        value = table[:, 1:2] + (table[:, 2:] * risen).sum(dim=1, keepdim=True)
+        return value + above.clamp(max=0) * _CUTOFF
 
 
 def _pairs(first: Tensor, second: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ LEVELS = (0.0, 0.06, 0.2, 0.5, 1.1, 2.0, 3.2, 4.8, 7.0)
 """Distances from the threshold, in standard deviations, between which quantile functions are straight."""
 
 _BEYOND = 1.5  # outer segments by which functions go on in a straight line outside their knots
-_CUTOFF = 1e9  # slope of ln(energy) below the threshold: empty cells are empty for any float32 below it
+_CUTOFF = 1e9  # steepness of the threshold: a step for any float32 but 0
 _LEAST = 1e-4  # distance from the threshold of the smallest values
 _MOST = 5.0  # standard deviations beyond which an encoded number is not trusted
 _RARE, _EVEN = 2e-4, 20.0  # least probability of being missing, and most that a level's loss is weighted
@@ -137,18 +137,27 @@ class Quantiles(nn.Module):
             self.register_buffer(f"slope{number}", slope.clone())
         self.levels = [*levels[:-1], math.inf]
 
-    def forward(self, z: Tensor, basis: Tensor) -> Tensor:
-        """(N, C) and the basis of the conditions (N, ramps) -> (N, C), hugely negative where missing."""
+    def forward(self, z: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw values.
+
+        Parameters
+        ----------
+        z
+            (N, C) standard normal.
+        basis
+            (N, ramps) of the conditions.
+
+        Returns
+        -------
+        Values (N, C), and 0 where one is missing, 1 where not. In every row there is at least one: if none
+        is above its threshold the one that is nearest.
+        """
         above = z - basis @ self.threshold
-        value = emptied(basis @ self.lowest, above)
+        above = above - (above.amax(dim=1, keepdim=True) - _LEAST).clamp(max=0)
+        value = basis @ self.lowest
         for number, (low, high) in enumerate(pairwise(self.levels)):
             value = value + (basis @ self.get_buffer(f"slope{number}")) * above.clamp(low, high)
-        return value
-
-
-def emptied(value: Tensor, above: Tensor) -> Tensor:
-    """Make values hugely negative where a number is not above its threshold."""
-    return value + above.clamp(max=0) * _CUTOFF
+        return value, (above * _CUTOFF).clamp(0, 1)
 
 
 class ConditionalQuantiles(nn.Module):
@@ -187,10 +196,10 @@ class ConditionalQuantiles(nn.Module):
         threshold, lowest, rises = (part.detach() for part in self._weights())
         return Quantiles(threshold, lowest, rises / widths, self.levels.tolist())
 
-    def decode(self, z: Tensor, basis: Tensor) -> Tensor:
-        """(N, C) and the basis of the conditions (N, ramps) -> values (N, C), hugely negative if missing."""
-        value: Tensor = self.folded()(z, basis)
-        return value
+    def decode(self, z: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `Quantiles` makes of (N, C) and the basis of the conditions (N, ramps)."""
+        values: tuple[Tensor, Tensor] = self.folded()(z, basis)
+        return values
 
     @torch.no_grad()
     def encode(self, value: Tensor, filled: Tensor, basis: Tensor) -> Encoded:

@@ -24,7 +24,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.sizes = scaling.sizes
         self.incident, self.ramps, self.layers = scaling.incident, scaling.ramps, scaling.layers
-        self.heads = scaling.heads
+        self.heads = scaling.heads.folded()
         self.cells = Modules(each.folded() for each in scaling.cells)
 
     def forward(self, z: Tensor, energy: Tensor) -> Tensor:
@@ -35,13 +35,14 @@ class Decoder(nn.Module):
     def assemble(self, heads: Tensor, cells: Sequence[Tensor], energy: Tensor) -> Tensor:
         """Do the same for numbers that are apart: of the layers (N, L), and of each layer's cells."""
         incident = self.incident(energy.log())
-        layers: Tensor = self.layers.inverse(self.heads.decode(heads, energy), energy)
+        layers: Tensor = self.layers.inverse(self.heads(heads, energy), energy)
         conditions = layers.clamp(min=_LAYER_LEAST).log()
         images = []
         for number, part in enumerate(cells):
             basis = torch.cat([self.ramps[number](conditions[:, number]), incident], dim=1)
-            shares = torch.softmax(self.cells[number](part, basis), dim=1)
-            images.append(shares * layers[:, number : number + 1])
+            value, filled = self.cells[number](part, basis)
+            weight = value.exp() * filled
+            images.append(weight * (layers[:, number : number + 1] / weight.sum(dim=1, keepdim=True)))
         return torch.cat(images, dim=1)
 
 
