@@ -60,9 +60,12 @@ class Chain(nn.Module):
         super().__init__()
         self.energy, self.coarse = Ramps.of_energy(energy, knots), Ramps.of_energy(energy, _COARSE)
         self.normal = Ramps(torch.special.ndtri((torch.arange(_NORMAL) + 0.5) / _NORMAL))
-        pair = _COARSE * _NORMAL
-        sizes = [knots, pair, *[2 * pair + _NORMAL**2] * (size - 2)]
-        self.grids = Modules(Grid(each) for each in sizes[:size])
+        self.grids = Modules(Grid(sum(self.parts(number)) or knots) for number in range(size))
+
+    def parts(self, number: int) -> list[int]:
+        """Return the knots of each pair of conditions that a number has."""
+        with_energy = _COARSE * _NORMAL
+        return [with_energy, with_energy, _NORMAL**2] if number > 1 else [with_energy] * number
 
     @torch.no_grad()
     def start(self, value: Tensor, filled: Tensor, energy: Tensor) -> None:
@@ -120,41 +123,67 @@ class Chain(nn.Module):
         return torch.cat([_pairs(energy, first), _pairs(energy, last), _pairs(first, last)], dim=1) / _PAIRS
 
 
+class Product(nn.Module):
+    """Weights of the knots of a grid over two numbers, from their units."""
+
+    left: Tensor
+    right: Tensor
+
+    def __init__(self, first: Ramps, second: Ramps) -> None:
+        super().__init__()
+        sizes = len(first.knots), len(second.knots)
+        self.register_buffer("left", first.hat_mixing().repeat_interleave(sizes[1], dim=1))
+        self.register_buffer("right", second.hat_mixing().repeat(1, sizes[0]))
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Units (N, A + 2) and (N, B + 2) -> (N, A B)."""
+        return (first @ self.left) * (second @ self.right)
+
+
 class FoldedChain(nn.Module):
     """Normal numbers to those of a chain, with as few operations as generation can do with."""
 
+    starts: Tensor
+    widths: Tensor
+
     def __init__(self, chain: Chain) -> None:
         super().__init__()
-        self.energy, self.coarse, self.normal = chain.energy, chain.coarse, chain.normal
+        self.energy, self.coarse = chain.energy.units(), chain.coarse.units()
+        self.normal = chain.normal.units()
+        self.with_energy = Product(chain.coarse, chain.normal)
+        self.with_first = Product(chain.normal, chain.normal)
         self.register_buffer("starts", torch.tensor(LEVELS[:-1]))
         self.register_buffer("widths", torch.tensor([*[LEVELS[1]] * (len(LEVELS) - 2), math.inf]))
+        self.size = len(chain.grids)
+        mixing = chain.energy.hat_mixing()
         for number, grid in enumerate(chain.grids):
             matrix = grid.matrix() / (1 if number < 2 else _PAIRS)
-            self.register_buffer(f"matrix{number}", matrix)
-        self.size = len(chain.grids)
+            matrix[:, 2:] /= LEVELS[1]  # slopes
+            parts = [mixing @ matrix] if number == 0 else matrix.split(chain.parts(number))
+            for pair, part in enumerate(parts):
+                self.register_buffer(f"matrix{number}_{pair}", part.clone())
 
     def forward(self, z: Tensor, energy: Tensor) -> Tensor:
         """(N, F) and (N,) MeV -> values (N, F), hugely negative where missing."""
         # what is never missing in training is never missing: no shower of a million is empty by chance
-        z = z.clamp(min=_LEAST)
-        log_energy = energy.log()
-        values = [self._value(0, z, self.energy.hats(log_energy))]
-        if self.size > 1:
-            coarse, first = self.coarse.hats(log_energy), self.normal.hats(z[:, 0])
-            with_first = _pairs(coarse, first)
-            values.append(self._value(1, z, with_first))
-        for number in range(2, self.size):
-            last = self.normal.hats(z[:, number - 1])
-            basis = torch.cat([with_first, _pairs(coarse, last), _pairs(first, last)], dim=1)
-            values.append(self._value(number, z, basis))
+        columns = z.clamp(min=_LEAST).split(1, dim=1)
+        log_energy = energy.log().unsqueeze(1)
+        values = [self._value(columns[0], self.energy(log_energy) @ self.get_buffer("matrix0_0"))]
+        coarse, first = self.coarse(log_energy), self.normal(columns[0])
+        pair = self.with_energy(coarse, first)
+        for number in range(1, self.size):
+            table = pair @ self.get_buffer(f"matrix{number}_0")
+            if number > 1:
+                last = self.normal(columns[number - 1])
+                table = table + self.with_energy(coarse, last) @ self.get_buffer(f"matrix{number}_1")
+                table = table + self.with_first(first, last) @ self.get_buffer(f"matrix{number}_2")
+            values.append(self._value(columns[number], table))
         return torch.cat(values, dim=1)
 
-    def _value(self, number: int, z: Tensor, basis: Tensor) -> Tensor:
-        """Return one of the numbers, (N, 1)."""
-        table = basis @ self.get_buffer(f"matrix{number}")
-        above = z[:, number : number + 1] - table[:, :1]
-        risen = (above - self.get_buffer("starts")).clamp(min=0)
-        risen = torch.minimum(risen, self.get_buffer("widths")) / LEVELS[1]
+    def _value(self, z: Tensor, table: Tensor) -> Tensor:
+        """Turn z (N, 1) into a number, given threshold, lowest value and slopes (N, 2 + segments)."""
+        above = z - table[:, :1]
+        risen = torch.minimum((above - self.starts).clamp(min=0), self.widths)
         value = table[:, 1:2] + (table[:, 2:] * risen).sum(dim=1, keepdim=True)
         return value + above.clamp(max=0) * _CUTOFF
 

@@ -105,6 +105,44 @@ class Ramps(nn.Module):
         ramps = functional.pad(self(x)[:, 2:-1], (1, 1))
         return self.first + ramps[:, :-1] - ramps[:, 1:]
 
+    def units(self) -> "Units":
+        """Return numbers from 0 to 1 of which ramps and hats are linear functions."""
+        return Units(self)
+
+    def mixing(self) -> Tensor:
+        """Return what turns units into ramps, (knots + 2, knots + 2)."""
+        matrix = torch.eye(len(self.low)).roll(-1, dims=0)
+        matrix[0, 1] = matrix[-2, -1] = _BEYOND
+        matrix[-1, 1] = -_BEYOND
+        return matrix
+
+    def hat_mixing(self) -> Tensor:
+        """Return what turns units into hats, (knots + 2, knots)."""
+        steps = torch.eye(len(self.knots)).diff(dim=0)
+        return torch.cat([functional.pad(steps, (0, 0, 1, 1)), self.first.unsqueeze(0)])
+
+
+class Units(nn.Module):
+    """Ramps before the first knot, between any two and behind the last, each from 0 to 1, and a constant 1.
+
+    They cost two operations.
+    """
+
+    rise: Tensor
+    offset: Tensor
+
+    def __init__(self, ramps: Ramps) -> None:
+        super().__init__()
+        width = ramps.knots.diff()
+        rise = 1 / torch.cat([_BEYOND * width[:1], width, _BEYOND * width[-1:]])
+        begin = torch.cat([ramps.knots[:1] - _BEYOND * width[:1], ramps.knots])
+        self.register_buffer("rise", functional.pad(rise, (0, 1)).unsqueeze(0))
+        self.register_buffer("offset", functional.pad(-begin * rise, (0, 1), value=1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 1) -> (N, knots + 2)."""
+        return torch.addmm(self.offset, x, self.rise).clamp(0, 1)
+
 
 def _ramp_weights(table: Tensor, counts: Sequence[int], straight: bool) -> Tensor:
     """Turn values at knots (..., F, knots) into weights of ramps (..., ramps, F).
@@ -121,20 +159,23 @@ def _ramp_weights(table: Tensor, counts: Sequence[int], straight: bool) -> Tenso
 
 
 class Quantiles(nn.Module):
-    """Normal numbers to logarithms, with weights that are ready for use: what generation needs."""
+    """Normal numbers to logarithms, with weights that are ready for use: what generation needs.
 
-    threshold: Tensor
-    lowest: Tensor
-    slopes: Tensor
+    Parameters
+    ----------
+    weights
+        (2 + segments, B, C) of threshold, lowest value and slopes.
+    levels
+        As `LEVELS`.
+    """
 
-    def __init__(self, threshold: Tensor, lowest: Tensor, slopes: Tensor, levels: Sequence[float]) -> None:
+    def __init__(self, weights: Tensor, levels: Sequence[float]) -> None:
         super().__init__()
-        self.register_buffer("threshold", threshold)
         # where each segment begins is taken off here once, and not from every number
         begins = torch.tensor(levels[:-1]).view(-1, 1, 1)
-        self.register_buffer("lowest", lowest - (slopes * begins).sum(dim=0))
-        for number, slope in enumerate(slopes):
-            self.register_buffer(f"slope{number}", slope.clone())
+        lowest = weights[1] - (weights[2:] * begins).sum(dim=0)
+        for number, each in enumerate([weights[0], lowest, *weights[2:]]):
+            self.register_buffer(f"weight{number}", each.clone())
         self.levels = [*levels[:-1], math.inf]
 
     def forward(self, z: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,18 +186,18 @@ class Quantiles(nn.Module):
         z
             (N, C) standard normal.
         basis
-            (N, ramps) of the conditions.
+            (N, B) of the conditions.
 
         Returns
         -------
         Values (N, C), and 0 where one is missing, 1 where not. In every row there is at least one: if none
         is above its threshold the one that is nearest.
         """
-        above = z - basis @ self.threshold
+        above = z - basis @ self.get_buffer("weight0")
         above = above - (above.amax(dim=1, keepdim=True) - _LEAST).clamp(max=0)
-        value = basis @ self.lowest
-        for number, (low, high) in enumerate(pairwise(self.levels)):
-            value = value + (basis @ self.get_buffer(f"slope{number}")) * above.clamp(low, high)
+        value = basis @ self.get_buffer("weight1")
+        for number, (low, high) in enumerate(pairwise(self.levels), start=2):
+            value = value + (basis @ self.get_buffer(f"weight{number}")) * above.clamp(low, high)
         return value, (above * _CUTOFF).clamp(0, 1)
 
 
@@ -190,15 +231,22 @@ class ConditionalQuantiles(nn.Module):
         self.lowest = nn.Parameter(torch.full(shape, -4.0))
         self.increments = nn.Parameter(torch.full((len(levels) - 1, *shape), -0.5))  # before the softplus
 
-    def folded(self) -> Quantiles:
-        """Return the map from normal numbers to values, without what only training needs."""
+    def folded(self, mixing: Tensor) -> Quantiles:
+        """Return the map from normal numbers to values, without what only training needs.
+
+        Parameters
+        ----------
+        mixing
+            (B, ramps): what turns another basis into that of the conditions.
+        """
         widths = self.levels.diff().view(-1, 1, 1)
         threshold, lowest, rises = (part.detach() for part in self._weights())
-        return Quantiles(threshold, lowest, rises / widths, self.levels.tolist())
+        weights = torch.cat([threshold.unsqueeze(0), lowest.unsqueeze(0), rises / widths])
+        return Quantiles(mixing @ weights, self.levels.tolist())
 
     def decode(self, z: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
         """Return what `Quantiles` makes of (N, C) and the basis of the conditions (N, ramps)."""
-        values: tuple[Tensor, Tensor] = self.folded()(z, basis)
+        values: tuple[Tensor, Tensor] = self.folded(torch.eye(basis.shape[1]))(z, basis)
         return values
 
     @torch.no_grad()

@@ -23,9 +23,14 @@ class Decoder(nn.Module):
     def __init__(self, scaling: "ShowerScaling") -> None:
         super().__init__()
         self.sizes = scaling.sizes
-        self.incident, self.ramps, self.layers = scaling.incident, scaling.ramps, scaling.layers
+        self.incident, self.layers = scaling.incident.units(), scaling.layers
+        self.ramps = Modules(ramps.units() for ramps in scaling.ramps)
         self.heads = scaling.heads.folded()
-        self.cells = Modules(each.folded() for each in scaling.cells)
+        incident = scaling.incident.mixing()
+        mixings = [torch.block_diag(ramps.mixing(), incident) for ramps in scaling.ramps]
+        self.cells = Modules(
+            cells.folded(mixing) for cells, mixing in zip(scaling.cells, mixings, strict=True)
+        )
 
     def forward(self, z: Tensor, energy: Tensor) -> Tensor:
         """(N, L + n_cells) and (N,) MeV -> cells (N, n_cells) MeV."""
@@ -34,12 +39,12 @@ class Decoder(nn.Module):
 
     def assemble(self, heads: Tensor, cells: Sequence[Tensor], energy: Tensor) -> Tensor:
         """Do the same for numbers that are apart: of the layers (N, L), and of each layer's cells."""
-        incident = self.incident(energy.log())
+        incident = self.incident(energy.log().unsqueeze(1))
         layers: Tensor = self.layers.inverse(self.heads(heads, energy), energy)
-        conditions = layers.clamp(min=_LAYER_LEAST).log()
+        conditions = layers.clamp(min=_LAYER_LEAST).log().split(1, dim=1)
         images = []
         for number, part in enumerate(cells):
-            basis = torch.cat([self.ramps[number](conditions[:, number]), incident], dim=1)
+            basis = torch.cat([self.ramps[number](conditions[number]), incident], dim=1)
             value, filled = self.cells[number](part, basis)
             weight = value.exp() * filled
             images.append(weight * (layers[:, number : number + 1] / weight.sum(dim=1, keepdim=True)))
