@@ -18,6 +18,11 @@ from caloforge.showers import Showers
 from caloforge.trained import TrainedModel
 from caloforge.units import GeV
 
+_CHOSEN = {
+    "best": "The best validation by mean separation power within the steps of this command.",
+    "last": "The last step of this command.",
+}
+
 
 def write(
     path: Path, model: TrainedModel, generated: Showers, reference: Showers, fixed: Sequence[Showers]
@@ -63,19 +68,34 @@ def write(
         markdown(_responses(fixed)),
         f"Reference: {len(reference):,} showers; {_plain(reference.provenance)}.",
         "## Made by",
-        f"```\n{training_command(record)}\ncaloforge export FOLDER/best -o {record['graph']}\n```",
-        "The best validation by mean separation power within the steps of this command. Data:",
+        f"```\n{training_command(record)}\n{_export_command(record)}\n```",
+        f"{_CHOSEN[record.get('chosen', 'best')]} Data:",
         "\n".join(_data(item) for item in record["data"]),
         f"Surroundings: {_plain(record['surroundings'])}. Checkpoint sha256 `{record['checkpoint_sha256']}`, "
         f"graph sha256 `{record['sha256']}`, verified at load.",
         "## Limits",
         f"Trained only between {low:g} and {high:g} GeV, perpendicular to the front face, at its centre. "
-        "Outside of this range showers are made with a warning. Single showers can hold more energy than "
-        "came in; `--conserve-energy` draws those again, and gives up where the mean response is far "
-        "above 1.",
+        "Down to half the lowest and up to 1.5 times the highest of these energies showers are made with a "
+        f"warning; further out they are refused. {_surplus(generated, reference)}",
     ]
     with written_aside(path) as aside:
         aside.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+
+
+def _export_command(record: Mapping[str, Any]) -> str:
+    folder = "FOLDER/best" if record.get("chosen", "best") == "best" else "FOLDER"
+    quality = f" --quality {record['quality']}" if record.get("quality") else ""
+    return f"caloforge export {folder} -o {record['graph']}{quality}"
+
+
+def _surplus(generated: Showers, reference: Showers) -> str:
+    """Say how many showers hold more than the kinetic energy, here and in the simulation."""
+    shares = (float((Response()(sample) > 1).mean()) for sample in (generated, reference))
+    ours, theirs = (f"{share:.2%}" for share in shares)
+    return (
+        f"Of the showers compared above {ours} hold more energy than the kinetic one that came in, of "
+        f"Geant4's {theirs}; `--conserve-energy` draws those again."
+    )
 
 
 def training_command(record: Mapping[str, Any]) -> str:

@@ -68,7 +68,10 @@ def export(
     rotation = _take_bytes(graph.graph, model.noise_size) if precision == "int8" else None
     with written_aside(path) as aside:
         onnx.save(graph, aside)
-    record = _record(saved, model, path, rotation) | {"quality": quality}
+    record = _record(saved, model, path, rotation) | {
+        "chosen": "best" if folder.name == "best" else "last",
+        "quality": quality,
+    }
     record["deviation"] = _deviation(model, TrainedModel(path.stem, record, path), rotation)
     with written_aside(path.with_suffix(".json")) as aside:
         aside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
