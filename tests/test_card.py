@@ -24,10 +24,12 @@ def test_every_shipped_model_has_a_card(name: str) -> None:
 
 @pytest.mark.parametrize("name", catalog.names("weights"))
 def test_the_command_of_a_card_is_one(name: str) -> None:
-    words = shlex.split(card.training_command(TrainedModel.load(name).record))
+    record = TrainedModel.load(name).record
+    words = shlex.split(card.training_command(record))
     train = get_command(app).commands["train"]  # type: ignore[attr-defined]
     context = train.make_context("train", words[2:])
-    assert context.params["batch"] == 256
+    assert context.params["batch"] == record["plan"]["batch"]
+    assert context.params["model"] == record["model"]
     assert context.params["output"] == Path("FOLDER")
 
 

@@ -9,10 +9,10 @@ import torch
 
 from caloforge import checkpoint, config
 from caloforge.errors import CheckpointError, InputError
-from caloforge.export import export
+from caloforge.export import _rotation, export
 from caloforge.geometry import Calorimeter
 from caloforge.models.calogan import CaloGAN, Config
-from caloforge.trained import TrainedModel
+from caloforge.trained import LEVELS, TrainedModel
 
 N = 50
 
@@ -50,28 +50,53 @@ def own_copy(exported: TrainedModel, tmp_path: Path) -> Path:
 
 
 def draw(model: CaloGAN, graph: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
+    """Return what model and graph draw from the same noise; bytes are rotated to normal numbers."""
     random = np.random.default_rng(2)
-    noise = random.standard_normal((N, model.noise_size), dtype=np.float32)
+    noise = graph.noise(random, N)
+    rotate = graph.record["noise"] == "bytes"
+    normal = noise.astype(np.float32) @ _rotation(model.noise_size) if rotate else noise
     energy, label = random.uniform(1e3, 1e5, N), np.zeros(N, np.int64)
     with torch.no_grad():
-        cells = model(torch.tensor(noise), torch.tensor(energy, dtype=torch.float32), torch.tensor(label))
+        cells = model(torch.tensor(normal), torch.tensor(energy, dtype=torch.float32), torch.tensor(label))
     return cells.numpy(), graph(noise, energy, label)
 
 
 def test_in_single_precision_the_graph_is_the_model(trained: tuple[CaloGAN, Path], tmp_path: Path) -> None:
     model, folder = trained
-    expected, found = draw(model, export(folder, tmp_path / "a.onnx", precision="float32"))
+    graph = export(folder, tmp_path / "a.onnx", precision="float32", quality="fast")
+    expected, found = draw(model, graph)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.max())
+    assert [graph.record[key] for key in ("precision", "noise", "quality")] == ["float32", "normal", "fast"]
+    assert graph.noise_size == model.noise_size
+    assert graph.record["deviation"]["shower_energy_rms_percent"] < 1e-3
 
 
 def test_whole_numbers_move_cells_by_a_few_percent_at_most(
     trained: tuple[CaloGAN, Path], exported: TrainedModel
 ) -> None:
     expected, found = draw(trained[0], exported)
+    assert (exported.record["precision"], exported.record["noise"]) == ("int8", "bytes")
     assert not np.array_equal(found, expected)
     assert np.abs(found - expected).max() < 0.05 * expected.max()
     np.testing.assert_allclose(found.sum(), expected.sum(), rtol=0.01)
     assert 0 < exported.record["deviation"]["shower_energy_rms_percent"] < 1
+
+
+@pytest.mark.parametrize("size", [5, 63, 256])
+def test_rotated_bytes_are_independent_normal_numbers(size: int) -> None:
+    rotation, random = _rotation(size), np.random.default_rng(1)
+    assert len(rotation) % 64 == 0
+    assert len(rotation) > size
+    noise = random.integers(LEVELS, size=(20_000, len(rotation)), dtype=np.uint8).astype(np.float32)
+    normal = noise @ rotation
+    covariance = np.cov(normal.T)
+    np.testing.assert_allclose(covariance, np.eye(size), atol=0.06)
+    np.testing.assert_allclose(normal.mean(axis=0), 0, atol=0.04)
+    excess = float((normal**4).mean()) - 3
+    assert excess == pytest.approx(-3.6 / len(rotation), abs=0.03)  # of uniform numbers it is -1.2
+    np.testing.assert_allclose(np.mean(np.abs(normal) > 3), 0.0027, rtol=0.25)
+    # what all bytes have in common does not count, so that no mean is subtracted
+    np.testing.assert_allclose(rotation.sum(axis=0), 0, atol=1e-4)
 
 
 def test_whole_numbers_take_less_room(trained: tuple[CaloGAN, Path], exported: TrainedModel) -> None:
@@ -79,7 +104,7 @@ def test_whole_numbers_take_less_room(trained: tuple[CaloGAN, Path], exported: T
 
 
 def test_a_shower_is_the_same_in_any_company(exported: TrainedModel) -> None:
-    noise = np.random.default_rng(3).standard_normal((64, exported.noise_size), dtype=np.float32)
+    noise = exported.noise(np.random.default_rng(3), 64)
     energy, label = np.full(64, 5e4), np.zeros(64, np.int64)
     half = exported(noise[:32], energy[:32], label[:32])
     np.testing.assert_allclose(exported(noise, energy, label)[:32], half, rtol=1e-5)
@@ -90,7 +115,8 @@ def test_a_model_of_several_particles_keeps_them_apart(small: Calorimeter, tmp_p
     model = CaloGAN(Config(latent=8, particles=("e+", "gamma"), conditioning="acgan"), small)
     graph = export(saved(model, tmp_path), tmp_path / "a.onnx")
     assert [graph.label(pdg) for pdg in (-11, 22)] == [0, 1]
-    assert graph.record["precision"] == "float32"  # no product is one of the noise alone
+    # no product is one of the noise alone
+    assert (graph.record["precision"], graph.record["noise"], graph.noise_size) == ("float32", "normal", 8)
     noise, energy = np.ones((4, 8), np.float32), np.full(4, 5e4)
     cells = [graph(noise, energy, np.full(4, label)) for label in (0, 1)]
     assert not np.allclose(cells[0], cells[1])

@@ -10,7 +10,7 @@ import torch
 from caloforge import checkpoint
 from caloforge.errors import CheckpointError, InputError
 from caloforge.geometry import Calorimeter
-from caloforge.models.base import GenerativeModel
+from caloforge.models.base import Batch, GenerativeModel
 from caloforge.models.calogan import CaloGAN, Config
 from caloforge.train.data import TrainingData, load
 from caloforge.train.fit import Plan, fit
@@ -61,6 +61,52 @@ def test_a_killed_training_ends_with_the_same_numbers(
         assert torch.equal(value, resumed.tensors[name]), name
     best = [checkpoint.load(tmp_path / run / "best") for run in ("whole", "killed")]
     assert best[0].record["sha256"] == best[1].record["sha256"]
+
+
+class Looking(CaloGAN):
+    """A model that counts how often it is shown all showers, and lets a random number say what it learns."""
+
+    looks = 0
+
+    def prepare(self, showers: Batch) -> None:
+        type(self).looks += 1
+        self.seen = showers
+        with torch.no_grad():
+            for parameter in self.generator.parameters():
+                parameter.add_(0.01 * torch.randn_like(parameter))
+
+
+def test_a_model_looks_at_all_showers_once_and_not_when_it_goes_on(
+    tmp_path: Path, data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Looking, "looks", 0)
+    numbers, seen = {}, {}
+
+    def train(folder: Path, kill_at: int = 0, seed: int = 0) -> None:
+        def log(step: int, figures: dict[str, float]) -> None:
+            if step == kill_at:
+                raise Killed
+
+        torch.manual_seed(0)
+        model = Looking(CONFIG, data.geometry)
+        torch.manual_seed(seed)  # whatever happened before, the look follows from the plan's seed
+        try:
+            fit(model, data, PLAN, folder, validate=validate, log=log, minutes=0)
+        finally:
+            seen[folder] = getattr(model, "seen", None)
+        numbers[folder] = checkpoint.load(folder).tensors
+
+    train(tmp_path / "whole")
+    assert Looking.looks == 1
+    assert all(map(torch.equal, seen[tmp_path / "whole"], data.whole))
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", kill_at=4, seed=8)
+    assert Looking.looks == 2
+    train(tmp_path / "killed", seed=9)
+    assert Looking.looks == 2
+    assert seen[tmp_path / "killed"] is None
+    whole, resumed = numbers[tmp_path / "whole"], numbers[tmp_path / "killed"]
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 
 def test_a_training_goes_on_when_epochs_are_added(tmp_path: Path, data: TrainingData) -> None:
