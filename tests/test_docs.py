@@ -13,7 +13,7 @@ from caloforge.geometry import Calorimeter
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "simulation.md"
-PAGES = (PAGE, ROOT / "docs" / "evaluation.md", ROOT / "README.md")
+PAGES = (PAGE, ROOT / "docs" / "evaluation.md", ROOT / "docs" / "generators.md", ROOT / "README.md")
 
 
 def blocks(language: str) -> list[str]:
