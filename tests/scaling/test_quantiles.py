@@ -5,6 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch import Tensor  # noqa: E402
+
 from caloforge.scaling import ConditionalQuantiles, Ramps  # noqa: E402
 
 
@@ -27,9 +29,15 @@ def quantiles(columns: int = 6, seed: int = 1) -> ConditionalQuantiles:
     return distributions
 
 
+def thresholds(distributions: ConditionalQuantiles) -> Tensor:
+    """Return weights of the ramps, (ramps, columns)."""
+    ramps = distributions.counts[0] + 2
+    return distributions.folded(torch.eye(ramps)).get_buffer("weight0")
+
+
 def test_outside_the_knots_a_threshold_goes_on_straight_and_then_stays() -> None:
     distributions, ramps = quantiles(), Ramps(torch.arange(5.0))
-    threshold = ramps(torch.tensor([4.0, 4.5, 5.0, 9.0, 90.0])) @ distributions.folded().threshold
+    threshold = ramps(torch.tensor([4.0, 4.5, 5.0, 9.0, 90.0])) @ thresholds(distributions)
     torch.testing.assert_close(threshold[2] - threshold[1], threshold[1] - threshold[0])
     assert torch.equal(threshold[3], threshold[4])
 
@@ -38,19 +46,22 @@ def test_outside_the_knots_a_threshold_goes_on_straight_and_then_stays() -> None
 def test_quantile_functions_ascend(condition: float) -> None:
     z = torch.linspace(-6, 6, 400).unsqueeze(1).expand(-1, 6)
     basis = Ramps(torch.arange(5.0))(torch.full((400,), condition))
-    value = quantiles().decode(z, basis)
-    assert (value.diff(dim=0) > 0).all()
+    value, there = quantiles().decode(z, basis)
+    both = there[1:] * there[:-1] > 0
+    assert (value.diff(dim=0)[both] > -1e-4).all()  # straight on where none is above its threshold
+    assert (there.diff(dim=0) >= 0)[there[:-1].sum(dim=1) > 1].all()
+    assert (there.sum(dim=1) >= 1).all()
 
 
 def test_normal_numbers_come_back() -> None:
     distributions, basis = quantiles(), Ramps(torch.arange(5.0))(5 * torch.rand(300) - 0.5)
     z = torch.randn(300, 6, generator=torch.Generator().manual_seed(2))
-    value = distributions.decode(z, basis)
-    found = distributions.encode(value, value > -100, basis)
-    filled = ~found.censored
+    value, there = distributions.decode(z, basis)
+    found = distributions.encode(value, there > 0, basis)
+    filled = ~found.censored & (z > found.bound)  # one of those that are all below was raised
     assert 0.2 < filled.float().mean() < 0.95
     torch.testing.assert_close(found.z[filled], z[filled], rtol=0, atol=2e-3)
-    assert (z[~filled] <= found.bound[~filled]).all()
+    assert (z[~filled] <= found.bound[~filled] + 1e-4).all()
 
 
 def test_training_finds_the_distribution() -> None:
@@ -71,8 +82,6 @@ def test_training_finds_the_distribution() -> None:
         optimizer.step()
         optimizer.zero_grad()
     c, z = torch.tensor([-0.8, 0.1, 0.9]), torch.tensor([0.5, 1.0, 1.8])
-    torch.testing.assert_close(
-        (ramps(c) @ distributions.folded().threshold).squeeze(1), 0.3 * c, rtol=0, atol=0.06
-    )
-    found = distributions.decode(z.unsqueeze(1), ramps(c)).squeeze(1)
+    torch.testing.assert_close((ramps(c) @ thresholds(distributions)).squeeze(1), 0.3 * c, rtol=0, atol=0.06)
+    found = distributions.decode(z.unsqueeze(1), ramps(c))[0].squeeze(1)
     torch.testing.assert_close(found, 2 * z - c, rtol=0, atol=0.15)
