@@ -136,7 +136,7 @@ OBSERVABLES: list[Observable] = [Response(), ShowerDepth()]
 def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, ...]:
     """Training, generated and truth, all of one model, which stands for the simulation here."""
     path = tmp_path_factory.mktemp("amplification") / "all.h5"
-    generate("e+", (10 * GeV, 20 * GeV), 1000, threads=1).save(path)
+    generate("e+", (10 * GeV, 20 * GeV), 1000, model="calogan_eplus", threads=1).save(path)
     with open_any(path) as file:
         numbers = np.arange(len(file))
         masks = (numbers < 200, (numbers >= 200) & (numbers < 500), numbers >= 500)
