@@ -55,6 +55,20 @@ def test_the_refusal_names_the_nearest_and_the_energies_it_knows() -> None:
     assert "simulate calogan --particle neutron --energy 1:100 -n 2400" in text
 
 
+@pytest.mark.parametrize(
+    ("more", "options", "folder"),
+    [({"plan": {"epochs": 104}, "chosen": "last"}, ["--epochs", "104"], "mine"), ({}, [], "mine/best")],
+)
+def test_a_training_is_as_long_as_that_of_the_model_it_follows(
+    more: dict[str, Any], options: list[str], folder: str
+) -> None:
+    lines = recipe(record(22) | more, 22, "calogan", (1, 160)).splitlines()
+    _, train, export, _ = (shlex.split(line) for line in lines)
+    after = train.index("--geometry") + 2
+    assert train[after : train.index("--set")] == options
+    assert export[2] == folder
+
+
 @pytest.mark.parametrize("pdg", [22, -11, 130, 1000060120])
 def test_the_commands_exist_and_follow_each_other(pdg: int) -> None:
     lines = recipe(SHIPPED["fast_gamma"], pdg, "my read-out.toml", (0.3, 500.0)).splitlines()

@@ -67,12 +67,14 @@ def recipe(like: Record, pdg: int, geometry: str, energies: tuple[float, float])
     """
     particle, showers = particle_name(pdg), sum(item["showers"] for item in like["data"])
     low, high = (f"{energy:g}" for energy in energies)
-    learned = f"energy_range=[{float(low)}, {float(high)}]"
+    learned = ["--set", f"energy_range=[{float(low)}, {float(high)}]"]
+    passes = ["--epochs", str(like["plan"]["epochs"])] if "plan" in like else []
+    trained = "mine" if like.get("chosen") == "last" else "mine/best"
     asked = ["--particle", particle, "--energy", f"{low}:{high}"]
     commands = [
         ["simulate", geometry, *asked, "-n", str(showers), "-o", "geant4.h5"],
-        ["train", like["model"], "-d", "geant4.h5", "--geometry", geometry, "--set", learned, "-o", "mine"],
-        ["export", "mine/best", "-o", "mine.onnx"],
+        ["train", like["model"], "-d", "geant4.h5", "--geometry", geometry, *passes, *learned, "-o", "mine"],
+        ["export", trained, "-o", "mine.onnx"],
         ["generate", "--model", "mine.json", *asked, "-o", "showers.h5"],
     ]
     return "\n".join(f"  caloforge {shlex.join(words)}" for words in commands)

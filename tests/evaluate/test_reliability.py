@@ -13,6 +13,7 @@ from caloforge.evaluate import reliability_page
 from caloforge.evaluate.reliability import Reference, Reliability, reliability
 from caloforge.geometry import Calorimeter
 from caloforge.particles import brought, parse_particle
+from caloforge.showers import Showers
 from caloforge.spectrum import Spectrum
 from caloforge.trained import TrainedModel
 from caloforge.units import GeV
@@ -140,8 +141,6 @@ def test_a_positron_may_annihilate_and_no_more(make: Callable[..., Model]) -> No
 
 
 def save(model: Model, path: Path, n: int = 4000, pdg: int = -11) -> None:
-    from caloforge.showers import Showers
-
     energy = Spectrum.uniform(1 * GeV, 100 * GeV).sample(99, 0, n)
     noise = np.random.default_rng(99).standard_normal((n, model.noise_size))
     cells = np.concatenate(
@@ -172,6 +171,19 @@ def test_outliers_stand_beside_those_of_the_reference(make: Callable[..., Model]
     assert second.outliers.sigma > 5
     hits = next(shape for shape in other.outliers.shapes if shape.name == "hits")
     assert hits.far.generated == pytest.approx(0.05, abs=0.005)
+
+
+def test_no_shower_of_the_references_energies_is_no_outlier(
+    make: Callable[..., Model], tmp_path: Path
+) -> None:
+    save(make(), tmp_path / "reference.h5")
+    reference = Reference.read(tmp_path / "reference.h5")
+    result = reliability(make(), -11, 20, spectrum=Spectrum.parse("0.5,200"), reference=reference)
+    assert result.outliers is None
+    page, numbers = reliability_page.write(tmp_path / "numbers.json", [result])
+    assert "no shower of its energies" in page.read_text(encoding="utf-8")
+    assert json.loads(numbers.read_text(encoding="utf-8"))["models"][0]["outliers"] is None
+    assert (page.name, numbers.name) == ("numbers.html", "numbers.json")
 
 
 def test_page_and_numbers(make: Callable[..., Model], tmp_path: Path) -> None:
@@ -214,6 +226,9 @@ def test_mistakes_end_in_sentences(make: Callable[..., Model], calogan: Calorime
     assert reference.fits(make().geometry, 22)
     assert not reference.fits(calogan, 22)
     assert not reference.fits(make().geometry, -11)
+    Showers(calogan, np.zeros((0, calogan.n_cells)), [], 22).save(tmp_path / "none.h5")
+    with pytest.raises(InputError, match="holds no showers"):
+        Reference.read(tmp_path / "none.h5")
     save(make(), tmp_path / "few.h5", n=700)
     with pytest.raises(InputError, match="too few"):
         Reference.read(tmp_path / "few.h5")

@@ -139,7 +139,7 @@ class Reliability:
     checks
         All that can fail.
     outliers
-        None without a reference.
+        None without a reference, or where no shower was of its energies.
     seconds, generating
         Time for everything, and for the model alone.
     """
@@ -238,7 +238,7 @@ class Reference:
 def shapes(source: Source) -> tuple[Observable, ...]:
     """Return the shapes that outliers are looked for in: response, layers' shares and widths, hits."""
     geometry = source.geometry
-    energies = source.read(0, _BLOCK).layer_energies().mean(axis=0)
+    energies = source.read(0, _BLOCK).layer_energies().sum(axis=0)
     layers = np.sort(np.argsort(-energies, kind="stable")[:_LAYERS]).tolist()
     widths = [one for one in LateralWidth.every(geometry) if one.layer in layers]
     return (Response(), *map(LayerFraction, layers), *widths, Hits())
@@ -389,8 +389,8 @@ class _Watch:
 
     @property
     def outliers(self) -> Outliers | None:
-        """The outliers beside those of the reference."""
-        if self.reference is None or self.outside is None:
+        """The outliers beside those of the reference, if there was a shower to compare with it."""
+        if self.reference is None or self.outside is None or not self.outside.showers.any():
             return None
         ranges, samples = self.reference.ranges, (self.reference.own, self.outside)
         near, far = (

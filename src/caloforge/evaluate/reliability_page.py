@@ -34,16 +34,19 @@ def verdict(one: Reliability) -> str:
 def write(path: Path, results: Sequence[Reliability]) -> list[Path]:
     """Write a page, and all numbers as JSON beside it; return both.
 
+    A page that is named ``.json`` becomes ``.html``, since that name is the numbers'.
+
     Raises
     ------
     OSError
         The folder does not exist, or the disk is full.
     """
     numbers = path.with_suffix(".json")
-    report.write_page(path, "Reliability of generators", list(_sections(results)), contents=True)
+    page = path.with_suffix(".html") if path == numbers else path
+    report.write_page(page, "Reliability of generators", list(_sections(results)), contents=True)
     with written_aside(numbers) as aside:
         aside.write_text(json.dumps(to_dict(results), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return [path, numbers]
+    return [page, numbers]
 
 
 def to_dict(results: Sequence[Reliability]) -> dict[str, Any]:
@@ -64,7 +67,8 @@ def _sections(results: Sequence[Reliability]) -> Iterator[Section]:
     for one in results:
         heading = f"{one.model}, {one.particle}"
         if one.outliers is None:
-            yield Section(heading, "Outliers were not looked for: there is no reference of this particle.")
+            text = "there is no reference of this particle, or no shower of its energies."
+            yield Section(heading, f"Outliers were not counted: {text}")
         else:
             yield _outliers(heading, one.outliers)
 
