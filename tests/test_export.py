@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import caloforge
 from caloforge import checkpoint, config
 from caloforge.errors import CheckpointError, InputError
 from caloforge.export import _rotation, export
@@ -69,6 +70,13 @@ def test_in_single_precision_the_graph_is_the_model(trained: tuple[CaloGAN, Path
     assert [graph.record[key] for key in ("precision", "noise", "quality")] == ["float32", "normal", "fast"]
     assert graph.noise_size == model.noise_size
     assert graph.record["deviation"]["shower_energy_rms_percent"] < 1e-3
+
+
+def test_the_graph_does_not_tell_where_it_was_made(exported: TrainedModel) -> None:
+    content = exported.graph.read_bytes()
+    for module in (torch, caloforge):
+        assert str(Path(module.__path__[0]).parent).encode() not in content
+    assert b"stack_trace" not in content
 
 
 def test_whole_numbers_move_cells_by_a_few_percent_at_most(

@@ -7,6 +7,7 @@ and the product is done in whole numbers, weights in 8 bits with a scale for eac
 same for any batch size and on any machine. Bytes have 7 bits, so that no processor's instructions saturate.
 """
 
+import itertools
 import json
 import logging
 import math
@@ -95,8 +96,19 @@ def _trace(model: GenerativeModel) -> onnx.ModelProto:
             verbose=False,
         )
     assert program is not None
-    graph: onnx.ModelProto = program.model_proto
-    return graph
+    traced: onnx.ModelProto = program.model_proto
+    _drop_notes(traced.graph)
+    return traced
+
+
+def _drop_notes(graph: onnx.GraphProto) -> None:
+    """Remove what the tracing noted: lines of code with the folders of whoever exports, a fifth of the file.
+
+    Without them a graph does not depend on where caloforge is installed.
+    """
+    noted = (graph.node, graph.input, graph.output, graph.value_info, graph.initializer)
+    for item in itertools.chain([graph], *noted):
+        del item.metadata_props[:]
 
 
 def _record(
