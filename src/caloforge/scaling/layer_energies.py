@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_LAYER_LEAST = 1e-3  # MeV, below which layers are not told apart
+LAYER_LEAST = 1e-3
+"""MeV, below which energies of layers are not told apart."""
+
 _FLOOR, _PEAK = 1e-4, 3e-4  # of the response: what is resolved near 0 and near 1
 _ROOM = 0.1  # MeV above the most that a shower may hold, so that the most has a finite coordinate
 _ROUNDING = 1e-6  # of sums in single precision
@@ -14,7 +16,7 @@ _TINY = 1e-12
 
 
 class LayerEnergies(nn.Module):
-    """Energies of L layers as L unbounded coordinates, exactly and both ways.
+    """Energies of L layers as L unbounded coordinates, both ways: exactly above `LAYER_LEAST`.
 
     The first is the logit of the visible share of the incident energy, widened at both ends: it resolves the
     narrow peak of a shower that is contained as well as a response of a few percent. Above 1 there is room
@@ -57,7 +59,7 @@ class LayerEnergies(nn.Module):
         logit = (response + _FLOOR).log() - (1 - response + room).clamp(min=1e-6).log()
         ordered = layers.index_select(1, self.order)
         ordered = ordered.clamp(min=_TINY).log()
-        ratios = ordered[:, 1:] - ordered[:, :1].clamp(min=math.log(_LAYER_LEAST))
+        ratios = ordered[:, 1:] - ordered[:, :1].clamp(min=math.log(LAYER_LEAST))
         there = torch.cat([total, layers.index_select(1, self.order[1:])], dim=1) > 0
         return torch.cat([logit, ratios], dim=1), there
 

@@ -9,11 +9,10 @@ from torch import Tensor, nn
 
 from caloforge.geometry import Calorimeter
 from caloforge.scaling.chain import Chain
-from caloforge.scaling.layer_energies import LayerEnergies
+from caloforge.scaling.layer_energies import LAYER_LEAST, LayerEnergies
 from caloforge.scaling.quantiles import LEVELS, ConditionalQuantiles, Encoded, Modules, Ramps
 
 _FREE = 9.0  # bound of a number of which nothing is known
-_LAYER_LEAST = 1e-3  # MeV, below which layers are not told apart
 _TINY = 1e-12
 
 
@@ -41,7 +40,7 @@ class Decoder(nn.Module):
         """Do the same for numbers that are apart: of the layers (N, L), and of each layer's cells."""
         incident = self.incident(energy.log().unsqueeze(1))
         layers: Tensor = self.layers.inverse(self.heads(heads, energy), energy)
-        conditions = layers.clamp(min=_LAYER_LEAST).log().split(1, dim=1)
+        conditions = layers.clamp(min=LAYER_LEAST).log().split(1, dim=1)
         images = []
         for number, part in enumerate(cells):
             basis = torch.cat([self.ramps[number](conditions[number]), incident], dim=1)
@@ -118,7 +117,7 @@ class ShowerScaling(nn.Module):
             layer = layers[:, number]
             there = layer > 0
             if there.sum() > 1:
-                condition = layer[there].clamp(min=_LAYER_LEAST).log()
+                condition = layer[there].clamp(min=LAYER_LEAST).log()
                 _spread(self.ramps[number].knots, condition)
                 weights = torch.cat([self.ramps[number].hats(condition), hats[there]], dim=1)
                 pooled = torch.cat([image[there] for image in images])
@@ -175,7 +174,7 @@ class ShowerScaling(nn.Module):
         self, cells: Tensor, layers: Tensor, incident: Tensor
     ) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Return for each layer the logarithms of its shares, which are there, and the conditions' basis."""
-        conditions = layers.clamp(min=_LAYER_LEAST).log()
+        conditions = layers.clamp(min=LAYER_LEAST).log()
         return [
             (*_log_shares(part, layers[:, i]), torch.cat([self.ramps[i](conditions[:, i]), incident], dim=1))
             for i, part in enumerate(cells.split(self.sizes, dim=1))
