@@ -64,10 +64,11 @@ def draw(model: CaloGAN, graph: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
 
 def test_in_single_precision_the_graph_is_the_model(trained: tuple[CaloGAN, Path], tmp_path: Path) -> None:
     model, folder = trained
-    graph = export(folder, tmp_path / "a.onnx", precision="float32", quality="fast")
+    graph = export(folder, tmp_path / "a.onnx", precision="float32", quality="fast", preferred=True)
     expected, found = draw(model, graph)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.max())
     assert [graph.record[key] for key in ("precision", "noise", "quality")] == ["float32", "normal", "fast"]
+    assert graph.record["preferred"]
     assert graph.noise_size == model.noise_size
     assert graph.record["deviation"]["shower_energy_rms_percent"] < 1e-3
 

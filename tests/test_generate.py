@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from caloforge import catalog
 from caloforge.errors import CatalogError, InputError
 from caloforge.generate import BLOCK, Conservation, Generator, OutsideTrainedRange, generate, generate_file
 from caloforge.geometry import Calorimeter
@@ -185,8 +186,9 @@ def test_generation_runs_without_torch(tmp_path: Path) -> None:
 
 
 def test_every_shipped_model_makes_possible_showers() -> None:
-    for particle in ("e+", "gamma", "pi+"):
-        showers = generate(particle, (1 * GeV, 100 * GeV), n=1000)
+    for name in catalog.names("weights"):
+        (pdg,) = TrainedModel.load(name).record["pdg"]
+        showers = generate(str(pdg), (1 * GeV, 100 * GeV), n=1000, model=name)
         response = showers.cells.sum(axis=1, dtype=float) / showers.energy
         assert np.isfinite(showers.cells).all()
         assert (response > 0).all()

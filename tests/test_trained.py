@@ -9,6 +9,7 @@ import pytest
 from caloforge import catalog
 from caloforge.errors import CatalogError, CheckpointError
 from caloforge.geometry import Calorimeter
+from caloforge.particles import parse_particle
 from caloforge.trained import LEVELS, TrainedModel
 from tests import small_weights
 
@@ -30,6 +31,20 @@ def test_the_fast_model_is_taken_unless_another_is_asked_for(shipped: Path, smal
     assert TrainedModel.find(22, "small").name == "fast_gamma"
     assert TrainedModel.find(22, "small", "precise").name == "precise_gamma"
     assert TrainedModel.find(22, "small", quality="fast", threads=1).threads == 1
+
+
+def test_a_preferred_model_comes_before_a_fast_one(shipped: Path, small: Calorimeter) -> None:
+    small_weights.write(shipped / "fast_gamma.json", small, quality="fast")
+    preferred = shipped / "precise_gamma.json"
+    small_weights.write(preferred, small, quality="precise")
+    preferred.write_text(json.dumps(json.loads(preferred.read_text()) | {"preferred": True}))
+    assert TrainedModel.find(22, "small").name == "precise_gamma"
+    assert TrainedModel.find(22, "small", "fast").name == "fast_gamma"
+
+
+def test_what_ships_by_default_is_what_one_should_have() -> None:
+    found = {name: TrainedModel.find(parse_particle(name), "calogan").name for name in ("e+", "gamma", "pi+")}
+    assert found == {"e+": "fast_eplus", "gamma": "fast_gamma", "pi+": "precise_piplus"}
 
 
 def test_records_without_a_quality_are_found(shipped: Path) -> None:

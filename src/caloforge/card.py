@@ -85,7 +85,8 @@ def write(
 def _export_command(record: Mapping[str, Any]) -> str:
     folder = "FOLDER/best" if record.get("chosen", "best") == "best" else "FOLDER"
     quality = f" --quality {record['quality']}" if record.get("quality") else ""
-    return f"caloforge export {folder} -o {record['graph']}{quality}"
+    preferred = " --preferred" if record.get("preferred") else ""
+    return f"caloforge export {folder} -o {record['graph']}{quality}{preferred}"
 
 
 def _surplus(generated: Showers, reference: Showers) -> str:

@@ -37,7 +37,12 @@ _COMPARED = 1024  # showers by which the graph is compared with the model
 
 
 def export(
-    folder: Path, path: Path, *, precision: Precision = "int8", quality: str | None = None
+    folder: Path,
+    path: Path,
+    *,
+    precision: Precision = "int8",
+    quality: str | None = None,
+    preferred: bool = False,
 ) -> TrainedModel:
     """Write the ONNX graph of a checkpoint, and beside it the JSON record that describes it.
 
@@ -53,6 +58,8 @@ def export(
         numbers for noise, and the record says so.
     quality
         What users choose the model by: "fast" or "precise"; None for neither.
+    preferred
+        Whether it is the one to take, before all others, by who asks for no quality.
 
     Raises
     ------
@@ -72,6 +79,7 @@ def export(
     record = _record(saved, model, path, rotation) | {
         "chosen": "best" if folder.name == "best" else "last",
         "quality": quality,
+        "preferred": preferred,
     }
     record["deviation"] = _deviation(model, TrainedModel(path.stem, record, path), rotation)
     with written_aside(path.with_suffix(".json")) as aside:

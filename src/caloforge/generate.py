@@ -227,7 +227,7 @@ def generate(
     model
         Name of shipped weights or path of a record; by default those for the particle and geometry.
     quality
-        Which of these, "fast" or "precise"; by default the fast ones, where there are any.
+        Which of these, "fast" or "precise"; by default what one should have (`TrainedModel.find`).
     geometry
         Name of the calorimeter.
     conserve_energy

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,7 +95,8 @@ class TrainedModel:
         geometry
             Name of the calorimeter.
         quality
-            "fast" or "precise"; None takes the first of these that there is, else what there is.
+            "fast" or "precise"; None takes the model whose record is preferred, else the first of these that
+            there is, else what there is.
         threads
             As the attribute.
 
@@ -115,10 +116,12 @@ class TrainedModel:
         }
         if not fitting:
             raise CatalogError(refusal(pdg, geometry, shipped, QUALITIES))
-        for wanted in (*QUALITIES, None) if quality is None else (quality,):
-            for name, record in fitting.items():
-                if record.get("quality") == wanted:
-                    return cls.load(name, threads)
+        if quality is None:
+            order = (*QUALITIES, None)
+            return cls.load(min(fitting, key=lambda name: _rank(fitting[name], order)), threads)
+        for name, record in fitting.items():
+            if record.get("quality") == quality:
+                return cls.load(name, threads)
         raise CatalogError(
             f"No shipped model for {particle_name(pdg)} in {geometry} is '{quality}'. There are: "
             f"{', '.join(fitting)}. Ask for one of these as the model, or for no quality."
@@ -193,6 +196,11 @@ def _read_record(path: Path) -> dict[str, Any]:
             "install a newer caloforge."
         )
     return record
+
+
+def _rank(record: Mapping[str, Any], order: Sequence[str | None]) -> tuple[bool, int]:
+    """Return what is least for the model to take before others, by preference and then by quality."""
+    return not record.get("preferred", False), order.index(record.get("quality"))
 
 
 def _normals(stream: np.random.Generator, n: int, size: int) -> Noise:

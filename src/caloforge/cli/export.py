@@ -37,6 +37,12 @@ def command(
     quality: Annotated[
         Quality | None, typer.Option(help="What 'generate --quality' calls the model, once it is shipped.")
     ] = None,
+    preferred: Annotated[
+        bool,
+        typer.Option(
+            "--preferred", help="Once it is shipped, 'generate' takes it if no quality is asked for."
+        ),
+    ] = False,
     seed: Seed = 1,
 ) -> None:
     """Make a trained model ready to generate without torch: an ONNX file, its record and its card.
@@ -49,7 +55,13 @@ def command(
 
     record = checkpoint.load(folder).record
     geant4 = _sample(reference, record) if reference else None
-    trained = export(folder, output, precision=precision.value, quality=quality and quality.value)
+    trained = export(
+        folder,
+        output,
+        precision=precision.value,
+        quality=quality and quality.value,
+        preferred=preferred,
+    )
     written = [output, output.with_suffix(".json")]
     if geant4 is not None:
         written.append(output.with_suffix(".md"))
