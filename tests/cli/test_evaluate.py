@@ -104,6 +104,17 @@ def test_reliability_of_a_shipped_model(run, tmp_path: Path) -> None:
     assert [one["showers"] for one in content["models"]] == [300]
 
 
+def test_a_second_reference_of_a_particle_is_refused(run, tmp_path: Path) -> None:
+    file = tmp_path / "a.h5"
+    assert run("generate", "-p", "e+", "-n", 1200, "-o", file)[0] == 0
+    page = tmp_path / "page.html"
+    arguments = ("-m", "fast_eplus", "-n", 10, "--reference", file, "--reference", file, "-o", page)
+    code, _, err = run("evaluate", "reliability", *arguments)
+    assert code == 2
+    assert "is a second reference of the same particle" in " ".join(err.split())
+    assert not page.exists()
+
+
 def test_a_generator_that_fails_ends_in_exit_code_1(run, tmp_path: Path) -> None:
     arguments = (
         "-p",

@@ -261,12 +261,16 @@ def _references(
     from caloforge.errors import InputError
     from caloforge.evaluate.reliability import Reference
 
-    beside = {}
+    beside: dict[tuple[str, int], Reference] = {}
     for file in files:
         with progress_bar(f"Reading {file.name}", "showers") as progress:
             reference = Reference.read(file, seed, progress)
         fitting = [(model.name, pdg) for model, pdg in pairs if reference.fits(model.geometry, pdg)]
         if not fitting:
             raise InputError(f"{file} holds showers of a particle or of cells that none of the models makes.")
+        if beside.keys() & set(fitting):
+            raise InputError(
+                f"{file} is a second reference of the same particle in the same cells: give one of both."
+            )
         beside.update(dict.fromkeys(fitting, reference))
     return beside
