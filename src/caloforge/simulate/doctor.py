@@ -191,7 +191,7 @@ def _work(
     """Run a worker for a few showers; return its exit code and everything it reported."""
     with log.open("wb") as output:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "caloforge.simulate.worker", path],
+            [sys.executable, "-P", "-u", "-m", "caloforge.simulate.worker", path],
             input=f"0 {_SHOWERS}\n".encode(),
             stdout=subprocess.PIPE,
             stderr=output,

@@ -23,7 +23,8 @@ _READ = 1 << 16
 
 def geant4(folder: Path) -> list[str]:
     """Return the command that starts a worker for the shards of a folder."""
-    return [sys.executable, "-P", "-m", "caloforge.simulate.worker", str(folder)]
+    # -u: what Geant4 said last must be in the log when a worker is killed, not in a buffer of Python's.
+    return [sys.executable, "-P", "-u", "-m", "caloforge.simulate.worker", str(folder)]
 
 
 class Worker:
