@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack
+from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
 
 MakeShowers = Callable[..., Showers]
@@ -33,7 +34,7 @@ def make_showers(calogan: Calorimeter) -> MakeShowers:
         cells = np.where(hit, random.lognormal(0, 3, hit.shape), 0).astype(np.float32)
         energy = random.uniform(1e3, 1e5, n).astype(np.float32).astype(np.float64)
         columns = {"leaked": random.exponential(10, n), "tries": random.integers(1, 5, n)}
-        return Showers(geometry, cells, energy, -11, columns=columns, provenance={"seed": seed})
+        return Showers(geometry, cells, Incident(-11, energy), columns=columns, provenance={"seed": seed})
 
     return make
 

@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from caloforge.geometry import Calorimeter
-from caloforge.trained import LEVELS
+from caloforge.inference.noise import LEVELS
 
 NOISE = 61  # no multiple of the eight bytes of a random word
 _KINDS = {"bytes": TensorProto.UINT8, "normal": TensorProto.FLOAT}

@@ -7,8 +7,11 @@ import h5py
 import numpy as np
 import pytest
 
-from caloforge import catalog, materials
-from caloforge.geometry import Calorimeter, rebin_cells
+from caloforge import catalog
+from caloforge.geometry import Calorimeter
+from caloforge.geometry.rebinning import rebin_cells
+from caloforge.incident.incident import Incident
+from caloforge.physics import materials
 from caloforge.showers import Showers
 from tests.conftest import MakeShowers
 
@@ -27,7 +30,7 @@ def geant4_on_the_fine_grid(geant4_showers: Path) -> list[Showers]:
             index, value = file["index"][: rows[-1]], file["value"][: rows[-1]]
             cells = np.zeros((20, fine.n_cells), np.float32)
             cells[np.repeat(np.arange(20), np.diff(rows)), index] = value
-            return Showers(fine, cells, file["energy"][:20], pdg)
+            return Showers(fine, cells, Incident(pdg, file["energy"][:20]))
 
     return [read(name, pdg) for name, pdg in (("eplus", -11), ("gamma", 22), ("piplus", 211))]
 

@@ -1,13 +1,24 @@
 """caloforge: machine-learned fast simulation of calorimeter showers.
 
->>> from caloforge.generate import generate
+>>> import caloforge
 >>> from caloforge.units import GeV
->>> showers = generate("gamma", energy=50 * GeV, n=1000, seed=1)
+>>> caloforge.generate("gamma", energy=50 * GeV, n=1000, seed=1)
+<1000 showers in calogan>
 """
 
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from caloforge.formats.native import read
+    from caloforge.geometry import Calorimeter
+    from caloforge.showers import Showers
+    from caloforge.stages.evaluate.run import evaluate
+    from caloforge.stages.export.onnx import export
+    from caloforge.stages.generate import generate
+    from caloforge.stages.simulate.run import simulate
+    from caloforge.stages.train.run import train
 
 __version__ = version("caloforge")
 
@@ -15,10 +26,25 @@ __version__ = version("caloforge")
 _HOMES = {
     "Calorimeter": "caloforge.geometry",
     "Showers": "caloforge.showers",
-    "read": "caloforge.showers",
+    "evaluate": "caloforge.stages.evaluate.run",
+    "export": "caloforge.stages.export.onnx",
+    "generate": "caloforge.stages.generate",
+    "read": "caloforge.formats.native",
+    "simulate": "caloforge.stages.simulate.run",
+    "train": "caloforge.stages.train.run",
 }
 
-__all__ = ["Calorimeter", "Showers", "__version__", "read"]
+__all__ = [
+    "Calorimeter",
+    "Showers",
+    "__version__",
+    "evaluate",
+    "export",
+    "generate",
+    "read",
+    "simulate",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ import pytest
 
 from caloforge.errors import SimulationError
 from caloforge.geometry import Calorimeter
-from caloforge.simulate import data
+from caloforge.stages.simulate.geant4 import data
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -102,7 +102,9 @@ def test_a_shot_that_is_none(run: Run, tmp_path: Path, shots: str) -> None:
 def test_energies_are_looked_at_before_anything_is_measured(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("caloforge.simulate.run", lambda *_, **__: pytest.fail("it was measured"))
+    monkeypatch.setattr(
+        "caloforge.stages.simulate.run.simulate", lambda *_, **__: pytest.fail("it was measured")
+    )
     code, output, errors = run("benchmark", "simulate", "--energies", "1,-1", "-o", tmp_path / "new")
     assert code == 2
     assert errors.startswith("Error: The energy -1 GeV is not possible")
@@ -114,7 +116,9 @@ def test_energies_are_looked_at_before_anything_is_measured(
 def test_a_file_in_place_of_the_folder_is_refused_before_anything_is_measured(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, measure: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr("caloforge.simulate.run", lambda *_, **__: pytest.fail("it was measured"))
+    monkeypatch.setattr(
+        "caloforge.stages.simulate.run.simulate", lambda *_, **__: pytest.fail("it was measured")
+    )
     (tmp_path / "results").write_text("mine")
     code, _, errors = run("benchmark", *measure, "-o", tmp_path / "results")
     assert code == 2

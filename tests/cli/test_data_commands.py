@@ -4,11 +4,14 @@ import h5py
 import numpy as np
 import pytest
 
+from caloforge.formats.base import recognise
 from caloforge.formats.calogan import ENTRY
-from caloforge.showers import Showers, read, recognise
+from caloforge.formats.native import read, write
+from caloforge.incident.incident import Incident
+from caloforge.showers import Showers
 
 
-def write(path, **datasets):
+def write_datasets(path, **datasets):
     with h5py.File(path, "w") as file:
         for name, values in datasets.items():
             file[name] = values
@@ -23,9 +26,15 @@ def forget(path):
 def test_info_says_what_is_in_a_file(run, make_showers, tmp_path):
     showers = make_showers(30)
     file = tmp_path / "mine[1].h5"
-    Showers(
-        showers.geometry, showers.cells, showers.energy, [22] * 10 + [211] * 20, provenance={"seeds": [1, 2]}
-    ).save(file)
+    write(
+        Showers(
+            showers.geometry,
+            showers.cells,
+            Incident([22] * 10 + [211] * 20, showers.energy),
+            provenance={"seeds": [1, 2]},
+        ),
+        file,
+    )
     code, out, _ = run("info", file)
     assert code == 0
     for part in ("mine[1].h5", "30 showers", "gamma", "pi+", "calogan", "3 x 96", "504", "[1, 2]", "MB"):
@@ -45,7 +54,7 @@ def test_info_on_a_published_file(run, make_showers, tmp_path):
 
 
 def test_info_on_no_showers(run, make_showers, tmp_path):
-    make_showers(0).save(tmp_path / "empty.h5")
+    write(make_showers(0), tmp_path / "empty.h5")
     code, out, _ = run("info", tmp_path / "empty.h5")
     assert code == 0
     assert "0 showers" in out
@@ -53,7 +62,7 @@ def test_info_on_no_showers(run, make_showers, tmp_path):
 
 def test_rebin(run, make_showers, calogan_fine, calogan, tmp_path):
     fine = make_showers(5, calogan_fine)
-    fine.save(tmp_path / "fine.h5")
+    write(fine, tmp_path / "fine.h5")
     code, out, _ = run("rebin", tmp_path / "fine.h5", "calogan", "-o", tmp_path / "coarse.h5")
     assert code == 0
     assert "5 showers on calogan" in out
@@ -64,7 +73,7 @@ def test_rebin(run, make_showers, calogan_fine, calogan, tmp_path):
 @pytest.mark.parametrize("layout", ["calogan", "calochallenge", "showerdata"])
 def test_convert_there_and_back(run, make_showers, tmp_path, layout):
     showers = make_showers(5)
-    showers.save(tmp_path / "a.h5")
+    write(showers, tmp_path / "a.h5")
     code, out, _ = run("convert", tmp_path / "a.h5", tmp_path / "b.h5", "--format", layout)
     assert code == 0
     assert "b.h5: 5 showers in calogan" in out
@@ -78,7 +87,7 @@ def test_convert_there_and_back(run, make_showers, tmp_path, layout):
 
 
 def test_convert_from_one_foreign_layout_to_another(run, make_showers, tmp_path):
-    make_showers(5).save(tmp_path / "a.h5")
+    write(make_showers(5), tmp_path / "a.h5")
     for source, target, layout in [("a", "b", "calogan"), ("b", "c", "showerdata"), ("c", "d", "calogan")]:
         files = (tmp_path / f"{source}.h5", tmp_path / f"{target}.h5")
         assert run("convert", *files, "--format", layout)[0] == 0
@@ -93,25 +102,25 @@ def test_convert_is_told_what_a_file_does_not_say(run, make_showers, tmp_path):
     (tmp_path / "binning.xml").write_text(
         '<Bins><Bin pid="22" name="photon"><Layer id="0" r_edges="0,5,10" n_bin_alpha="4"/></Bin></Bins>'
     )
-    write(tmp_path / "voxels.h5", incident_energies=np.ones((2, 1)), showers=np.ones((2, 8)))
+    write_datasets(tmp_path / "voxels.h5", incident_energies=np.ones((2, 1)), showers=np.ones((2, 8)))
     arguments = ("--particle", "gamma", "--geometry", tmp_path / "binning.xml")
     assert run("convert", tmp_path / "voxels.h5", tmp_path / "b.h5", *arguments)[0] == 0
     assert read(tmp_path / "b.h5").geometry.shapes == ((4, 2),)
 
 
 def test_convert_no_showers(run, make_showers, tmp_path):
-    make_showers(0).save(tmp_path / "a.h5")
+    write(make_showers(0), tmp_path / "a.h5")
     assert run("convert", tmp_path / "a.h5", tmp_path / "b.h5", "--format", "calochallenge")[0] == 0
     assert run("convert", tmp_path / "b.h5", tmp_path / "c.h5")[0] == 0
     assert len(read(tmp_path / "c.h5")) == 0
 
 
 def test_mistakes_end_in_a_sentence(run, make_showers, calogan_fine, tmp_path):
-    make_showers(2).save(tmp_path / "ours.h5")
+    write(make_showers(2), tmp_path / "ours.h5")
     ENTRY.write(make_showers(2), tmp_path / "published.h5")
     forget(tmp_path / "published.h5")
-    make_showers(2, calogan_fine).save(tmp_path / "fine.h5")
-    write(tmp_path / "voxels.h5", incident_energies=np.ones((2, 1)), showers=np.ones((2, 368)))
+    write(make_showers(2, calogan_fine), tmp_path / "fine.h5")
+    write_datasets(tmp_path / "voxels.h5", incident_energies=np.ones((2, 1)), showers=np.ones((2, 368)))
     (tmp_path / "text.h5").write_text("energy")
     before, out = sorted(tmp_path.iterdir()), tmp_path / "out.h5"
     for arguments, sentence in [
@@ -143,7 +152,7 @@ def test_mistakes_end_in_a_sentence(run, make_showers, calogan_fine, tmp_path):
 
 def test_rebin_does_not_replace_what_it_reads(run, make_showers, calogan_fine, tmp_path):
     file = tmp_path / "fine.h5"
-    make_showers(2, calogan_fine, occupancy=0.01).save(file)
+    write(make_showers(2, calogan_fine, occupancy=0.01), file)
     before = file.read_bytes()
     code, _, err = run("rebin", file, "calogan", "-o", file)
     assert code == 2

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from caloforge.simulate import data, doctor
-from caloforge.simulate.doctor import Diagnosis, Package, Verdict
+from caloforge.stages.simulate.geant4 import data, doctor
+from caloforge.stages.simulate.geant4.doctor import Diagnosis, Package, Verdict
 
 Run = Callable[..., tuple[int, str, str]]
 

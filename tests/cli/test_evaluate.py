@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from caloforge import observables
+from caloforge.formats.native import write
 from caloforge.geometry import Calorimeter
 from caloforge.observables.base import Observable
 
@@ -19,8 +20,8 @@ def showers(make_showers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pa
         return tuple(one for one in every(geometry) if one.name in ("response", "shower_depth"))
 
     monkeypatch.setattr(observables, "every", few)
-    make_showers(400, seed=1).save(tmp_path / "geant4.h5")
-    make_showers(400, seed=2).save(tmp_path / "generated.h5")
+    write(make_showers(400, seed=1), tmp_path / "geant4.h5")
+    write(make_showers(400, seed=2), tmp_path / "generated.h5")
     return tmp_path
 
 
@@ -76,7 +77,7 @@ def test_help_says_what_there_is(run, arguments: list[str], said: str) -> None:
 def test_mistakes_end_in_a_sentence(run, showers: Path, make_showers, calogan_fine) -> None:
     code, _, err = run("evaluate", showers / "geant4.h5", showers / "none.h5")
     assert (code, "does not exist" in err) == (2, True)
-    make_showers(3, calogan_fine).save(showers / "fine.h5")
+    write(make_showers(3, calogan_fine), showers / "fine.h5")
     code, _, err = run("evaluate", showers / "geant4.h5", showers / "fine.h5")
     assert (code, "caloforge rebin" in err) == (2, True)
     code, _, err = run("compare", showers)
@@ -145,7 +146,7 @@ def test_models_that_there_are_none_of(run, showers: Path) -> None:
 
 
 def test_a_reference_of_another_particle(run, showers: Path, make_showers) -> None:
-    make_showers(1200).save(showers / "many.h5")
+    write(make_showers(1200), showers / "many.h5")
     arguments = (
         "-m",
         "calogan_gamma",

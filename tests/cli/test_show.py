@@ -7,12 +7,14 @@ from typer.testing import CliRunner
 
 from caloforge.cli import app, show
 from caloforge.errors import CaloforgeError, InputError, ShowerFileError
+from caloforge.formats.native import write
+from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
 
 
 @pytest.fixture
 def file(make_showers, tmp_path: Path) -> Path:
-    make_showers(5).save(tmp_path / "some.h5")
+    write(make_showers(5), tmp_path / "some.h5")
     return tmp_path / "some.h5"
 
 
@@ -34,7 +36,7 @@ def test_pictures_are_written_beside_the_file(file: Path) -> None:
 
 
 def test_another_file_adds_shapes(file: Path, make_showers) -> None:
-    make_showers(4, seed=2).save(file.with_name("other.h5"))
+    write(make_showers(4, seed=2), file.with_name("other.h5"))
     run(file, "--beside", file.with_name("other.h5"))
     assert "some_shapes.png" in names(file.parent)
 
@@ -48,7 +50,7 @@ def test_all_pictures_go_into_the_named_file(file: Path, ending: str) -> None:
 
 def test_what_has_no_profile_is_told(make_showers, capsys) -> None:
     showers = make_showers(2)
-    pions = Showers(showers.geometry, showers.cells, showers.energy, 211)
+    pions = Showers(showers.geometry, showers.cells, Incident(211, showers.energy))
     assert set(show._figures(pions[:1], pions, None)) == {"layers", "3d", "average"}
     said = " ".join(capsys.readouterr().err.split())
     assert said.startswith("There is no picture of the profile: There are no showers of e-")
@@ -69,8 +71,8 @@ def test_large_files_are_read_in_part_and_this_is_said(file: Path, monkeypatch, 
 
 
 def test_mistakes_end_in_one_sentence_and_leave_nothing(file: Path, make_showers, calogan_fine) -> None:
-    make_showers(1, calogan_fine).save(file.with_name("fine.h5"))
-    make_showers(1)[:0].save(file.with_name("none.h5"))
+    write(make_showers(1, calogan_fine), file.with_name("fine.h5"))
+    write(make_showers(1)[:0], file.with_name("none.h5"))
     before = names(file.parent)
     mistakes: list[tuple[list[object], type[CaloforgeError], str]] = [
         ([file, "-o", file.with_name("x.jpg")], InputError, "ends in '.jpg'"),

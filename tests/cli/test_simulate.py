@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caloforge import simulate
+from caloforge.stages.simulate.run import simulate
 
 Run = Callable[..., tuple[int, str, str]]
 

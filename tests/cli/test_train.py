@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from caloforge import checkpoint
+from caloforge.formats.native import write
 from caloforge.geometry import Calorimeter
+from caloforge.models import checkpoint
 from tests.conftest import MakeShowers
 
 TOML = """
@@ -38,7 +39,7 @@ phi = { bins = 4, range = [-20.0, 20.0] }
 @pytest.fixture
 def command(tmp_path: Path, small: Calorimeter, make_showers: MakeShowers) -> list[str]:
     (tmp_path / "small.toml").write_text(TOML)
-    make_showers(80, small).save(tmp_path / "small.h5")
+    write(make_showers(80, small), tmp_path / "small.h5")
     words = (
         f"train calogan --data {tmp_path}/small.h5 --geometry {tmp_path}/small.toml --batch 16 --threads 1"
     )

@@ -7,8 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from caloforge.geometry import Calorimeter
-from caloforge.segmentation import Axis, Layer, RingLayer
+from caloforge.geometry import Axis, Calorimeter, Layer, RingLayer
 from caloforge.showers import Showers
 
 R = Axis(edges=[0.0, 1.0, 4.65, 30.0])

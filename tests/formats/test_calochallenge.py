@@ -7,6 +7,7 @@ import pytest
 from caloforge.errors import InputError, ShowerFileError
 from caloforge.formats.calochallenge import ENTRY
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
 
 from .conftest import contents, same_contents, write
@@ -121,6 +122,6 @@ def test_energies_in_one_row(tmp_path):
 
 
 def test_box_cells_are_voxels_too(tmp_path, boxes):
-    showers = Showers(boxes, np.arange(48, dtype=np.float32).reshape(2, 24), 1.0, 11)
+    showers = Showers(boxes, np.arange(48, dtype=np.float32).reshape(2, 24), Incident(11, 1.0))
     ENTRY.write(showers, tmp_path / "a.h5")
     assert np.array_equal(contents(tmp_path / "a.h5")["showers"], showers.cells)

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from caloforge.errors import InputError, ShowerFileError
-from caloforge.formats import open_any
 from caloforge.formats.calogan import ENTRY
-from caloforge.showers import read
+from caloforge.formats.native import read, write
+from caloforge.formats.open import open_any
 
 from .conftest import contents
 
@@ -56,7 +56,7 @@ def test_energies_in_double_precision_come_back(tmp_path):
 
 
 def test_open_any_reads_our_own_files_too(tmp_path, make_showers):
-    make_showers(2).save(tmp_path / "a.h5")
+    write(make_showers(2), tmp_path / "a.h5")
     with open_any(tmp_path / "a.h5") as file:
         assert np.array_equal(file.read().cells, make_showers(2).cells)
 
@@ -118,7 +118,7 @@ def test_other_calorimeters_are_refused(tmp_path, make_showers, calogan_fine):
 @pytest.mark.parametrize("name", ["eplus", "gamma", "piplus"])
 def test_real_files_come_back_bit_for_bit(geant4_showers, tmp_path, name):
     source = geant4_showers / f"calogan_{name}.h5"
-    ENTRY.read(source).save(tmp_path / "ours.h5")
+    write(ENTRY.read(source), tmp_path / "ours.h5")
     ENTRY.write(read(tmp_path / "ours.h5"), tmp_path / "again.h5")
     found, expected = contents(tmp_path / "again.h5"), contents(source)
     assert found.keys() == expected.keys()

@@ -9,8 +9,11 @@ from hypothesis.extra import numpy as arrays
 
 from caloforge import catalog
 from caloforge.errors import InputError, ShowerFileError
-from caloforge.formats import open_any
-from caloforge.showers import Showers, recognise
+from caloforge.formats.base import recognise
+from caloforge.formats.native import write
+from caloforge.formats.open import open_any
+from caloforge.incident.incident import Incident
+from caloforge.showers import Showers
 
 from .conftest import same_showers
 
@@ -39,11 +42,13 @@ def sample(geometry, n=7, seed=1):
     return Showers(
         geometry,
         np.where(hit, random.lognormal(0, 3, hit.shape), 0),
-        random.integers(1, 4, n) * 1000.0,
-        random.choice([11, -11, 22, 211], n),
-        random.uniform(0, 1.5, (n, 2)),
-        {"leaked": random.exponential(1, n), "tries": np.arange(n), "overflow_1": random.random(n)},
-        {"seed": seed, "versions": {"caloforge": "1"}},
+        Incident(
+            random.choice([11, -11, 22, 211], n),
+            random.integers(1, 4, n) * 1000.0,
+            random.uniform(0, 1.5, (n, 2)),
+        ),
+        columns={"leaked": random.exponential(1, n), "tries": np.arange(n), "overflow_1": random.random(n)},
+        provenance={"seed": seed, "versions": {"caloforge": "1"}},
     )
 
 
@@ -72,17 +77,19 @@ def test_any_showers_come_back_bit_for_bit(request, tmp_path, name, geometry, da
     showers = Showers(
         geometry,
         cells,
-        data.draw(st.lists(energies, min_size=n, max_size=n)),
-        data.draw(arrays.arrays(np.int32, n, elements=st.integers(1, 2**31 - 1))),
-        data.draw(arrays.arrays(np.float32, (n, 2), elements=st.floats(-10, 10, width=32))),
-        {
+        Incident(
+            data.draw(arrays.arrays(np.int32, n, elements=st.integers(1, 2**31 - 1))),
+            data.draw(st.lists(energies, min_size=n, max_size=n)),
+            data.draw(arrays.arrays(np.float32, (n, 2), elements=st.floats(-10, 10, width=32))),
+        ),
+        columns={
             "some": data.draw(arrays.arrays(np.float64, n, elements=st.floats())),
             "incident_theta": data.draw(arrays.arrays(np.float64, n, elements=st.floats(-1e300, 1e300))),
             "overflow_0": data.draw(arrays.arrays(np.float64, n, elements=st.floats(-1e30, 1e30))),
             "shower_id": data.draw(arrays.arrays(np.int64, n)),
             "flag": data.draw(arrays.arrays(np.bool_, n)),
         },
-        {"text": data.draw(st.text())},
+        provenance={"text": data.draw(st.text())},
     )
     entry = catalog.load("formats", name)
     entry.write(showers, tmp_path / "a.h5")
@@ -127,7 +134,7 @@ def test_files_of_other_kinds(make_showers, tmp_path, name):
     text.write_text("energy")
     with h5py.File(other, "w") as file:
         file["something"] = 1.0
-    make_showers(1).save(tmp_path / "ours.h5")
+    write(make_showers(1), tmp_path / "ours.h5")
     for path, sentence in [
         (text, "not an HDF5 file"),
         (tmp_path, "folder"),
@@ -158,7 +165,9 @@ def test_damaged_files(geometry_of, tmp_path, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_showers_that_do_not_fit_each_other_leave_nothing(geometry_of, make_showers, small, tmp_path, name):
     entry, showers = catalog.load("formats", name), sample(geometry_of(name))
-    renamed = Showers(showers.geometry, showers.cells, showers.energy, 11, columns={"other": showers.energy})
+    renamed = Showers(
+        showers.geometry, showers.cells, Incident(11, showers.energy), columns={"other": showers.energy}
+    )
     with pytest.raises(InputError, match="columns"):
         entry.write([showers, renamed], tmp_path / "a.h5")
     with pytest.raises(InputError, match="two calorimeters"):

@@ -8,6 +8,7 @@ from caloforge.errors import InputError, ShowerFileError
 from caloforge.formats.par04 import ENTRY as PAR04
 from caloforge.formats.par04_vae import ENTRY as VAE
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
 
 from .conftest import contents, same_contents, write
@@ -108,7 +109,7 @@ def test_fixed_energies_come_back(tmp_path, calorimeter):
 
 def test_fixed_energies_keep_the_order_of_the_showers(tmp_path, rings):
     energy = np.array([5.0, 1.0, 5.0, 20.0, 1.0, 5.0]) * 1000
-    showers = Showers(rings, np.arange(6 * 36, dtype=np.float32).reshape(6, 36), energy, 11)
+    showers = Showers(rings, np.arange(6 * 36, dtype=np.float32).reshape(6, 36), Incident(11, energy))
     VAE.write((showers[i : i + 2] for i in (0, 2, 4)), tmp_path / "a.h5")
     assert {name: len(values) for name, values in contents(tmp_path / "a.h5").items()} == {
         "1": 2,
@@ -122,7 +123,7 @@ def test_fixed_energies_keep_the_order_of_the_showers(tmp_path, rings):
 
 
 def test_fixed_energies_that_were_changed(tmp_path, rings):
-    showers = Showers(rings, np.ones((3, 36)), [1e3, 1e3, 2e3], 11)
+    showers = Showers(rings, np.ones((3, 36)), Incident(11, [1e3, 1e3, 2e3]))
     VAE.write(showers, tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         file.move("2", "4")
@@ -139,7 +140,7 @@ def test_fixed_energies_that_were_changed(tmp_path, rings):
 )
 def test_what_fixed_energies_can_not_hold(tmp_path, rings, energies, sentence):
     with pytest.raises(InputError, match=sentence):
-        VAE.write(Showers(rings, np.ones((len(energies), 36)), energies, 11), tmp_path / "a.h5")
+        VAE.write(Showers(rings, np.ones((len(energies), 36)), Incident(11, energies)), tmp_path / "a.h5")
     assert not list(tmp_path.iterdir())
 
 

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from caloforge.errors import InputError, ShowerFileError
+from caloforge.formats.native import write
 from caloforge.formats.showerdata import ENTRY
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
 
 from .conftest import contents
@@ -27,9 +29,7 @@ def make_showers_in():
         return Showers(
             geometry,
             np.where(hit, random.lognormal(0, 3, hit.shape), 0),
-            random.uniform(1e3, 1e5, n),
-            random.choice([11, 22], n),
-            random.uniform(0, 1, (n, 2)),
+            Incident(random.choice([11, 22], n), random.uniform(1e3, 1e5, n), random.uniform(0, 1, (n, 2))),
         )
 
     return make
@@ -56,7 +56,7 @@ def test_the_package_opens_what_is_written(tmp_path, showers):
 def test_points_lie_at_the_centres_of_cells(tmp_path, make_showers_in, boxes, voxels):
     for geometry in (boxes, voxels):
         cells = np.eye(geometry.n_cells, dtype=np.float32)  # one shower a cell
-        ENTRY.write(Showers(geometry, cells, 1.0, 11), tmp_path / "a.h5")
+        ENTRY.write(Showers(geometry, cells, Incident(11, 1.0)), tmp_path / "a.h5")
         points = showerdata.load(tmp_path / "a.h5").points
         assert points.shape == (geometry.n_cells, 1, 4)
         x, y, number, energy = points[:, 0].T
@@ -74,7 +74,7 @@ def test_files_of_the_package_come_back(tmp_path, showers):
     ENTRY.write(showers, tmp_path / "ours.h5")
     first = showerdata.load(tmp_path / "ours.h5")
     first.shower_ids = np.array([7, 5, 3, 2, 11], np.int32)
-    first.save(tmp_path / "theirs.h5")
+    write(first, tmp_path / "theirs.h5")
     read = ENTRY.read(tmp_path / "theirs.h5", geometry=showers.geometry)
     assert read.provenance["format"] == "showerdata"
     assert not read.columns["outside"].any()
@@ -166,5 +166,5 @@ def test_the_calorimeter_must_be_named(tmp_path, showers):
 
 def test_numbers_that_float32_can_not_hold(tmp_path, boxes):
     with pytest.raises(InputError, match="no place for 1e\\+100 MeV"):
-        ENTRY.write(Showers(boxes, np.ones((1, 24)), 1e100, 11), tmp_path / "a.h5")
+        ENTRY.write(Showers(boxes, np.ones((1, 24)), Incident(11, 1e100)), tmp_path / "a.h5")
     assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.metrics.memorisation import MemorisationScore, copies, memorisation, repeated
 from caloforge.showers import Showers
 
@@ -20,11 +21,11 @@ def library(showers: Showers, n: int, seed: int = 5, blur: float = 0.0) -> Showe
     flips = showers.geometry.symmetries()[random.integers(0, 4, n)]
     cells = np.take_along_axis(showers.cells[rows], flips, axis=1).astype(float)
     cells *= random.uniform(0.5, 2.0, (n, 1)) * random.lognormal(0, blur, cells.shape)
-    return Showers(showers.geometry, cells, showers.energy[rows], showers.pdg[rows])
+    return Showers(showers.geometry, cells, Incident(showers.pdg[rows], showers.energy[rows]))
 
 
 def bare(showers: Showers) -> Showers:
-    return Showers(showers.geometry, showers.cells, showers.energy, showers.pdg)
+    return Showers(showers.geometry, showers.cells, Incident(showers.pdg, showers.energy))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_flips_and_scales_are_seen_through(
 ) -> None:
     showers = make_showers(30, geometry=small, occupancy=0.5)
     cells = showers.cells[[shower]][:, small.symmetries()[flip]] * scale
-    found = copies(showers, Showers(small, cells, [1e3], -11))
+    found = copies(showers, Showers(small, cells, Incident(-11, [1e3])))
     assert found.generated.tolist() == [0]
     assert found.original.tolist() == [shower]
 
@@ -107,13 +108,13 @@ def test_a_small_change_is_no_copy(make_showers: Make) -> None:
     showers = make_showers(20)
     cells = showers.cells.copy()
     cells[np.arange(20), cells.argmax(axis=1)] *= 1.1
-    assert copies(showers, Showers(showers.geometry, cells, showers.energy, -11)).share == 0
+    assert copies(showers, Showers(showers.geometry, cells, Incident(-11, showers.energy))).share == 0
 
 
 def test_showers_of_one_cell_and_empty_ones_are_no_copies(small: Calorimeter) -> None:
     cells = np.zeros((4, small.n_cells))
     cells[1:3, 7] = 3, 5
-    showers = Showers(small, cells, np.full(4, 1e3), -11)
+    showers = Showers(small, cells, Incident(-11, np.full(4, 1e3)))
     assert copies(showers, showers).share == 0
     assert repeated(showers).share == 0
 
@@ -130,7 +131,7 @@ def test_showers_that_occur_twice(make_showers: Make) -> None:
 def test_copies_in_half_precision(make_showers: Make) -> None:
     showers = make_showers(200)
     shares = (showers.cells / showers.cells.sum(axis=1, keepdims=True)).astype(np.float16)
-    assert copies(showers, Showers(showers.geometry, shares, showers.energy, -11)).share == 1
+    assert copies(showers, Showers(showers.geometry, shares, Incident(-11, showers.energy))).share == 1
 
 
 def test_a_training_set_that_was_not_held_out(three: tuple[Showers, Showers, Showers]) -> None:

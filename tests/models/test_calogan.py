@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from caloforge import config  # noqa: E402
 from caloforge.errors import ConfigError, GeometryError  # noqa: E402
-from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack  # noqa: E402
+from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack  # noqa: E402  # noqa: E402
 from caloforge.models.base import Batch  # noqa: E402
 from caloforge.models.calogan import CaloGAN, Config  # noqa: E402
 

@@ -8,14 +8,15 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor  # noqa: E402
 
-from caloforge import checkpoint, config  # noqa: E402
+from caloforge import config  # noqa: E402
 from caloforge.errors import ConfigError  # noqa: E402
 from caloforge.formats.calogan import ENTRY  # noqa: E402
 from caloforge.geometry import Calorimeter  # noqa: E402
+from caloforge.models import checkpoint  # noqa: E402
 from caloforge.models.base import Batch, GenerativeModel  # noqa: E402
 from caloforge.models.copula import Config, Copula  # noqa: E402
-from caloforge.train.data import TrainingData  # noqa: E402
-from caloforge.train.fit import Plan, fit  # noqa: E402
+from caloforge.stages.train.data import TrainingData  # noqa: E402
+from caloforge.stages.train.fit import Plan, fit  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,16 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor  # noqa: E402
 
-from caloforge import checkpoint, config  # noqa: E402
+from caloforge import config  # noqa: E402
 from caloforge.errors import ConfigError  # noqa: E402
 from caloforge.formats.calogan import ENTRY  # noqa: E402
 from caloforge.geometry import Calorimeter  # noqa: E402
-from caloforge.models import copula  # noqa: E402
+from caloforge.models import checkpoint, copula  # noqa: E402
 from caloforge.models.base import Batch, GenerativeModel  # noqa: E402
 from caloforge.models.flow_matching import Config, FlowMatching  # noqa: E402
-from caloforge.scaling import falling  # noqa: E402
-from caloforge.train.data import TrainingData  # noqa: E402
-from caloforge.train.fit import Plan, fit  # noqa: E402
+from caloforge.preprocessing import falling  # noqa: E402
+from caloforge.stages.train.data import TrainingData  # noqa: E402
+from caloforge.stages.train.fit import Plan, fit  # noqa: E402
 
 COPULA_STEPS, FLOW_STEPS = 30, 300
 
@@ -182,7 +182,7 @@ def test_finer_integration_converges(trained: FlowMatching) -> None:
 
 def test_the_graph_draws_what_the_model_draws(trained: FlowMatching, tmp_path: Path) -> None:
     pytest.importorskip("onnx")
-    from caloforge.export import export
+    from caloforge.stages.export.onnx import export
 
     record = {
         "model": trained.name,

@@ -13,17 +13,9 @@ from torch import Tensor  # noqa: E402
 
 from caloforge import config  # noqa: E402
 from caloforge.errors import ConfigError, InputError  # noqa: E402
-from caloforge.geometry import Axis, Calorimeter, Layer, RingLayer, Slab, Stack  # noqa: E402
+from caloforge.geometry import Axis, Calorimeter, Layer, RingLayer, Slab, Stack  # noqa: E402  # noqa: E402
 from caloforge.models.base import Batch  # noqa: E402
-from caloforge.models.parametrised import (  # noqa: E402
-    WHOLE,
-    Boxes,
-    Config,
-    Parametrised,
-    Rings,
-    gamma_share,
-    poisson,
-)
+from caloforge.models.parametrised import WHOLE, Boxes, Config, Parametrised, Rings, gamma_share, poisson  # noqa: E402
 
 LEAD = Slab("G4_Pb", 2.0, "absorber")
 ARGON = Slab("G4_lAr", 4.0, "active")

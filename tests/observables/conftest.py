@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
 
 OneShower = Callable[..., Showers]
@@ -19,7 +20,7 @@ def one_shower() -> OneShower:
         images = [np.zeros((1, *shape)) for shape in geometry.shapes]
         for layer, row, column, deposit in hits:
             images[layer][0, row, column] = deposit
-        return Showers(geometry, geometry.join(images), energy, 22)
+        return Showers(geometry, geometry.join(images), Incident(22, energy))
 
     return make
 

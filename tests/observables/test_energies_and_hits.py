@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from caloforge import observables
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.observables.deepest_layer import DeepestLayer
 from caloforge.observables.depth_weighted_energy import DepthWeightedEnergy
 from caloforge.observables.hits import Hits
@@ -74,7 +75,7 @@ def test_cells_of_every_energy_are_in_one_bin_of_the_spectrum(energies: list[flo
     geometry = Calorimeter.load("calogan")
     cells = np.zeros((2, geometry.n_cells))
     cells[0, 280 : 280 + len(energies)] = energies  # on both sides of the end of layer 0
-    showers = Showers(geometry, cells, 1e6, 22)
+    showers = Showers(geometry, cells, Incident(22, 1e6))
     counts = observables.cell_spectrum(showers)
     assert counts.shape == (3, len(observables.SPECTRUM_EDGES) - 1)
     np.testing.assert_array_equal(counts.sum(axis=1), [LayerHits(layer)(showers).sum() for layer in range(3)])

@@ -11,6 +11,7 @@ from matplotlib.mathtext import MathTextParser
 from caloforge import catalog
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.observables import GROUPS, every
 from caloforge.observables.base import Observable, spread
 from caloforge.observables.depth_width import DepthWidth
@@ -38,7 +39,7 @@ def shower(*hits: tuple[int, int, int, float], energy: float = 1000.0) -> Shower
     images = [np.zeros((1, *shape)) for shape in CALOGAN.shapes]
     for layer, phi, eta, deposit in hits:
         images[layer][0, phi, eta] = deposit
-    return Showers(CALOGAN, CALOGAN.join(images), energy, 22)
+    return Showers(CALOGAN, CALOGAN.join(images), Incident(22, energy))
 
 
 @st.composite
@@ -46,7 +47,9 @@ def samples(draw: st.DrawFn) -> Showers:
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shape = (draw(st.integers(1, 4)), CALOGAN.n_cells)
     hit = random.random(shape) < draw(st.sampled_from([0.0, 0.01, 0.3, 1.0]))
-    return Showers(CALOGAN, np.where(hit, random.lognormal(0, 3, shape), 0), random.uniform(1e3, 1e5), 22)
+    return Showers(
+        CALOGAN, np.where(hit, random.lognormal(0, 3, shape), 0), Incident(22, random.uniform(1e3, 1e5))
+    )
 
 
 def test_response_and_layers_by_hand() -> None:
@@ -81,7 +84,7 @@ def test_layer_of_a_single_cell_has_no_second_deposit() -> None:
     plain = CALOGAN.to_dict()
     plain["layers"] = [{**plain["layers"][0], "z": [0.0, 480.0]}]
     plain["layers"][0] |= {axis: {"bins": 1, "range": [-240.0, 240.0]} for axis in ("eta", "phi")}
-    lone = Showers(Calorimeter.from_dict(plain), [[5.0], [0.0]], 100.0, 22)
+    lone = Showers(Calorimeter.from_dict(plain), [[5.0], [0.0]], Incident(22, 100.0))
     np.testing.assert_array_equal(ERatio(0)(lone), [1.0, np.nan])
 
 
@@ -106,14 +109,14 @@ def test_widths_of_rings_are_in_mm_by_their_cells_centres() -> None:
     # A whole ring of radius R has the width R / sqrt(2) along any axis.
     image = np.zeros((45, 16, 9))
     image[7, :, 4] = 3.0
-    ring = Showers(rings, image.reshape(1, -1), 1000.0, 11)
+    ring = Showers(rings, image.reshape(1, -1), Incident(11, 1000.0))
     for axis in ("eta", "phi"):
         width = LateralWidth(7, axis, "mm")(ring)
         assert width == pytest.approx([4.65 * 4.5 / np.sqrt(2)], rel=1e-6)
     # alpha = -pi + pi/16 and its opposite lie almost along eta.
     image[:] = 0.0
     image[7, [0, 8], 8] = 1.0
-    pair = Showers(rings, image.reshape(1, -1), 1000.0, 11)
+    pair = Showers(rings, image.reshape(1, -1), Incident(11, 1000.0))
     assert LateralWidth(7, "eta", "mm")(pair) == pytest.approx([4.65 * 8.5 * np.cos(np.pi / 16)])
     assert LateralWidth(7, "phi", "mm")(pair) == pytest.approx([4.65 * 8.5 * np.sin(np.pi / 16)])
     with pytest.raises(InputError, match="Layer 7 consists of rings"):
@@ -158,7 +161,7 @@ class TestEveryKind:
             MathTextParser("path").parse(f"${observable.symbol}$")
 
     def test_of_no_showers_gives_no_number(self, kind: str) -> None:
-        none = Showers(CALOGAN, np.zeros((0, CALOGAN.n_cells)), [], [])
+        none = Showers(CALOGAN, np.zeros((0, CALOGAN.n_cells)), Incident([], []))
         assert all(observable(none).shape == (0,) for observable in of_kind(kind))
 
     @given(showers=samples())
@@ -184,7 +187,7 @@ class TestEveryKind:
     @settings(max_examples=15, deadline=None)
     def test_knows_the_unit_of_energy(self, kind: str, showers: Showers, exponent: int) -> None:
         factor = 2.0**exponent
-        scaled = Showers(CALOGAN, showers.cells * factor, showers.energy * factor, showers.pdg)
+        scaled = Showers(CALOGAN, showers.cells * factor, Incident(showers.pdg, showers.energy * factor))
         for observable in of_kind(kind):
             if "_above_" not in observable.name:
                 expected = observable(showers) * (factor if observable.unit == "MeV" else 1)
@@ -194,7 +197,7 @@ class TestEveryKind:
     @settings(max_examples=15, deadline=None)
     def test_is_the_same_for_a_flipped_shower(self, kind: str, showers: Showers) -> None:
         for permutation in CALOGAN.symmetries():
-            flipped = Showers(CALOGAN, showers.cells[:, permutation], showers.energy, showers.pdg)
+            flipped = Showers(CALOGAN, showers.cells[:, permutation], Incident(showers.pdg, showers.energy))
             for observable in of_kind(kind):
                 size = np.abs if SIGNED.match(observable.name) else np.array
                 np.testing.assert_allclose(

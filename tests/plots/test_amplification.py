@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from caloforge.evaluate.amplification import Space, compare
 from caloforge.plots.amplification import amplification, worth
+from caloforge.stages.evaluate.report.amplification import Space, compare
 
 
 def space(generated: int, seed: int = 1) -> Space:

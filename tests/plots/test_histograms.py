@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from caloforge import plots
 from caloforge.errors import InputError
+from caloforge.incident.incident import Incident
 from caloforge.observables.response import Response
 from caloforge.observables.sparsity import Sparsity
 from caloforge.plots.histograms import Histogram, common_edges
@@ -25,7 +26,7 @@ def test_page_has_a_panel_and_a_ratio_for_each_shape(make_showers) -> None:
 
 def test_legend_names_both_samples_outside_of_all_panels(make_showers, calogan) -> None:
     first, second = make_showers(20), make_showers(20, seed=2)
-    named = Showers(calogan, first.cells, first.energy, 22, provenance={"model": "a model"})
+    named = Showers(calogan, first.cells, Incident(22, first.energy), provenance={"model": "a model"})
     figure = plots.shapes(named, second)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a model", "unknown source"]
     plots.png([figure])
@@ -73,7 +74,7 @@ def test_values_on_a_lattice_lie_in_the_middle_of_bins(hits: list[int]) -> None:
 def test_lattice_of_the_sparsity_gives_no_empty_bins(calogan) -> None:
     random = np.random.default_rng(1)
     cells = (random.random((2000, calogan.n_cells)) < random.uniform(0, 1, (2000, 1))).astype(float)
-    fractions = Sparsity(2)(Showers(calogan, cells, 1e4, 22))
+    fractions = Sparsity(2)(Showers(calogan, cells, Incident(22, 1e4)))
     counts = np.histogram(fractions, common_edges(fractions))[0][:-1]
     assert counts.min() > 0.7 * counts.mean()
 
@@ -81,7 +82,7 @@ def test_lattice_of_the_sparsity_gives_no_empty_bins(calogan) -> None:
 def test_response_marks_the_incident_energies(make_showers, calogan) -> None:
     showers = make_showers(30)
     energies = np.tile([10 * GeV, 50 * GeV, 100 * GeV], 10)
-    figure = plots.response(Showers(calogan, showers.cells, energies, 11), [100 * GeV, 10 * GeV])
+    figure = plots.response(Showers(calogan, showers.cells, Incident(11, energies)), [100 * GeV, 10 * GeV])
     left, right = figure.axes
     assert left.get_xlabel() == r"$E_\mathrm{tot}$ [GeV]"
     assert right.get_xlabel() == r"response $E_\mathrm{tot}/E$"

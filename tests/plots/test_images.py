@@ -11,6 +11,7 @@ from matplotlib.collections import QuadMesh
 from caloforge import plots
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.plots import images
 from caloforge.showers import Showers
 
@@ -74,7 +75,7 @@ def test_average_is_the_mean_of_all_showers(make_showers, calogan) -> None:
 
 def test_ratio_of_averages(make_showers, calogan) -> None:
     showers = make_showers(60)
-    twice = Showers(calogan, showers.cells * 2, showers.energy, 22, provenance={"model": "twice"})
+    twice = Showers(calogan, showers.cells * 2, Incident(22, showers.energy), provenance={"model": "twice"})
     figure = plots.average(twice, showers)
     ratios = meshes(figure)[6:]
     assert len(ratios) == 3
@@ -89,16 +90,16 @@ def test_cells_without_statistics_are_grey_and_one_sided_ones_are_not(calogan) -
     cells = np.zeros((20, calogan.n_cells))
     cells[:, 0] = 1.0
     cells[:3, 1] = 1.0
-    first = Showers(calogan, cells, 1e4, 11)
+    first = Showers(calogan, cells, Incident(11, 1e4))
     cells[:, 2] = 1.0
-    second = Showers(calogan, cells, 1e4, 11)
+    second = Showers(calogan, cells, Incident(11, 1e4))
     ratio = np.ma.masked_array(meshes(plots.average(first, second))[6].get_array()).ravel()
     np.testing.assert_array_equal(np.ma.getmaskarray(ratio)[:4], [False, True, False, True])
     assert ratio[2] < meshes(plots.average(first, second))[6].norm.vmin
 
 
 def test_empty_and_single_showers_can_be_drawn(calogan) -> None:
-    empty = Showers(calogan, np.zeros((1, calogan.n_cells)), 1e4, 211)
+    empty = Showers(calogan, np.zeros((1, calogan.n_cells)), Incident(211, 1e4))
     for figure in (plots.layers(empty, 0), plots.average(empty), plots.average(empty, empty)):
         assert plots.png([figure])
     assert "nothing deposited" in plots.layers(empty, 0).get_suptitle()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from caloforge.errors import InputError
-from caloforge.evaluate.neighbours import neighbours as find
 from caloforge.geometry import Calorimeter
+from caloforge.metrics.nearest_neighbours import neighbours as find
 from caloforge.plots.neighbours import distances, neighbours
 from caloforge.showers import Showers
 

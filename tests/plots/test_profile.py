@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from caloforge import plots, profile
+from caloforge import plots
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
+from caloforge.physics import shower_profile as profile
 from caloforge.showers import Showers
 
 
@@ -45,9 +47,9 @@ def test_two_samples_stand_beside_each_other(make_showers) -> None:
 
 def test_hadrons_are_left_out_and_not_drawn_alone(make_showers, calogan) -> None:
     showers = make_showers(4)
-    mixed = Showers(calogan, showers.cells, showers.energy, [11, 211, 22, 2212])
+    mixed = Showers(calogan, showers.cells, Incident([11, 211, 22, 2212], showers.energy))
     assert "2 showers" in plots.profile(mixed).get_supxlabel()
-    pions = Showers(calogan, showers.cells, showers.energy, 211)
+    pions = Showers(calogan, showers.cells, Incident(211, showers.energy))
     for pair in ((pions,), (showers, pions)):
         with pytest.raises(InputError, match="no showers of e-, e"):
             plots.profile(*pair)

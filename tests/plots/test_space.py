@@ -7,6 +7,7 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from caloforge import plots
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
 
 
@@ -51,7 +52,7 @@ def test_many_layers_show_every_hit_cell_in_its_place(name: str, make_showers) -
 
 
 def test_empty_shower_shows_empty_planes(calogan) -> None:
-    empty = Showers(calogan, np.zeros((1, calogan.n_cells)), 1e4, 0)
+    empty = Showers(calogan, np.zeros((1, calogan.n_cells)), Incident(0, 1e4))
     figure = plots.shower_3d(empty, 0)
     assert "nothing deposited" in figure.get_suptitle()
     assert "unknown particle" in figure.get_suptitle()

@@ -8,9 +8,9 @@ import typer
 from caloforge.cli.common import console, progress_bar, say
 
 if TYPE_CHECKING:
-    from caloforge.benchmark import Report, Setting, Shot, Simulate
     from caloforge.geometry import Calorimeter
-    from caloforge.trained import TrainedModel
+    from caloforge.inference.model import TrainedModel
+    from caloforge.stages.benchmark import Report, Setting, Shot, Simulate
 
 app = typer.Typer(help="Measure how fast things are on this computer.", no_args_is_help=True)
 
@@ -43,8 +43,8 @@ def simulate_command(
 
     [bold]Example[/bold]: caloforge benchmark simulate calogan_fine
     """
-    from caloforge import benchmark
-    from caloforge.benchmark import Setting
+    from caloforge.stages import benchmark
+    from caloforge.stages.benchmark import Setting
     from caloforge.units import GeV
 
     make, shots = _simulate(geometry), _shots(particles, energies)
@@ -75,7 +75,7 @@ def settings_command(
 
     [bold]Example[/bold]: caloforge benchmark settings -c "/process/em/applyCuts true" -n 100
     """
-    from caloforge import benchmark
+    from caloforge.stages import benchmark
 
     beams = [_shot(*text.split(":", 1)) for text in shots.split(",")]
     make, ways = _simulate(geometry), _settings(commands)
@@ -122,14 +122,15 @@ def generate_command(
 
     [bold]Example[/bold]: caloforge benchmark generate --model calogan_eplus
     """
-    from caloforge import benchmark, catalog
-    from caloforge.benchmark import Effort, Setting
-    from caloforge.spectrum import Spectrum
-    from caloforge.trained import TrainedModel
+    from caloforge import catalog
+    from caloforge.formats.energies import parse_spectrum
+    from caloforge.inference.model import TrainedModel
+    from caloforge.stages import benchmark
+    from caloforge.stages.benchmark import Effort, Setting
     from caloforge.units import GeV
 
     trained = [TrainedModel.load(name, threads) for name in models or catalog.names("weights")]
-    spectrum = Spectrum.parse(energies)
+    spectrum = parse_spectrum(energies)
     points = sorted({*spectrum.values, spectrum.low, spectrum.high})
     sizes = _sizes(batches)
     benchmark.prepare(output)
@@ -162,13 +163,14 @@ def _simulate(geometry: str) -> "Simulate":
 
 def _simulation(calorimeter: "Calorimeter") -> "Simulate":
     """What is timed: the simulation in one process."""
-    from caloforge import simulate
-    from caloforge.benchmark.shots import Float64s
-    from caloforge.spectrum import Spectrum
+    from caloforge.incident.spectrum import Spectrum
+    from caloforge.stages.benchmark.workloads import Float64s
+    from caloforge.stages.simulate.campaign.job import DEFAULT_COMMANDS
+    from caloforge.stages.simulate.run import simulate
     from caloforge.units import GeV
 
     def make(shot: "Shot", setting: "Setting", n: int, out: Path) -> Float64s:
-        return simulate.run(
+        return simulate(
             calorimeter,
             shot.pdg,
             Spectrum.parse(f"{shot.energy / GeV:g}"),
@@ -176,7 +178,7 @@ def _simulation(calorimeter: "Calorimeter") -> "Simulate":
             out,
             physics=setting.physics,
             range_cut=setting.range_cut,
-            commands=(*simulate.DEFAULT_COMMANDS, *setting.commands),
+            commands=(*DEFAULT_COMMANDS, *setting.commands),
         ).seconds_per_shower
 
     return make
@@ -184,8 +186,9 @@ def _simulation(calorimeter: "Calorimeter") -> "Simulate":
 
 def _write(model: "TrainedModel", pdg: int, energies: tuple[float, float], n: int, path: Path) -> None:
     """What is timed: the generation of a file, with energies that are uniform between two."""
-    from caloforge.generate import Generator, generate_file
-    from caloforge.spectrum import Spectrum
+    from caloforge.incident.spectrum import Spectrum
+    from caloforge.inference.generator import Generator
+    from caloforge.stages.generate import generate_file
 
     low, high = energies
     spectrum = Spectrum.uniform(low, high) if low < high else Spectrum.listed(low)
@@ -193,8 +196,8 @@ def _write(model: "TrainedModel", pdg: int, energies: tuple[float, float], n: in
 
 
 def _settings(commands: list[str] | None) -> "list[Setting]":
-    from caloforge.benchmark import SETTINGS, Setting
-    from caloforge.simulate import data
+    from caloforge.stages.benchmark import SETTINGS, Setting
+    from caloforge.stages.simulate.geant4 import data
 
     usual = Setting("usual")
     if commands:
@@ -208,10 +211,10 @@ def _shots(particles: str, energies: str) -> "list[Shot]":
 
 
 def _shot(particle: str, energy: str = "") -> "Shot":
-    from caloforge.benchmark import Shot
     from caloforge.errors import InputError
-    from caloforge.particles import parse_particle
-    from caloforge.spectrum import check_energy
+    from caloforge.incident.particles import parse_particle
+    from caloforge.incident.spectrum import check_energy
+    from caloforge.stages.benchmark import Shot
     from caloforge.units import GeV
 
     try:
@@ -225,7 +228,7 @@ def _finish(report: "Report", folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from caloforge import benchmark
+    from caloforge.stages import benchmark
 
     for heading, content in report.tables.items():
         table = Table(*content.head, title=heading or None, title_justify="left")

@@ -26,7 +26,8 @@ def command(
 
     [bold]Example[/bold]: caloforge compare calogan/ library/ parametrised/ -o leaderboard.html
     """
-    from caloforge.evaluate import leaderboard, load
+    from caloforge.stages.evaluate import load
+    from caloforge.stages.evaluate.report import leaderboard
 
     every = [load(path) for path in reports]
     rows = [] if speed is None else leaderboard.read_speeds(speed)

@@ -10,7 +10,7 @@ from caloforge import catalog
 from caloforge.cli.common import progress_bar, say
 
 if TYPE_CHECKING:
-    from caloforge.formats import Source
+    from caloforge.formats.base import Source
     from caloforge.geometry import Calorimeter
     from caloforge.progress import Progress
     from caloforge.showers import Showers
@@ -44,10 +44,10 @@ def command(
 
     [bold]Example[/bold]: caloforge convert eplus.h5 points.h5 --format showerdata
     """
-    from caloforge.formats import open_any
+    from caloforge.formats.native import ShowerWriter
+    from caloforge.formats.open import open_any
     from caloforge.geometry import Calorimeter
-    from caloforge.particles import parse_particle
-    from caloforge.showers import ShowerWriter
+    from caloforge.incident.particles import parse_particle
 
     entry = None if layout is None else catalog.load("formats", layout)
     pdg = None if particle is None else parse_particle(particle)
@@ -88,7 +88,7 @@ def _batches(file: Path, source: "Source", pdg: int | None, progress: "Progress"
 
 def _check_particle(file: Path, batch: "Showers", given: int | None) -> None:
     from caloforge.errors import InputError
-    from caloforge.particles import particle_name
+    from caloforge.incident.particles import particle_name
 
     found = set(batch.pdg.tolist())
     if 0 in found:

@@ -11,8 +11,8 @@ from caloforge.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from caloforge.simulate.data import DataSet
-    from caloforge.simulate.doctor import Diagnosis
+    from caloforge.stages.simulate.geant4.data import DataSet
+    from caloforge.stages.simulate.geant4.doctor import Diagnosis
 
 
 def command(
@@ -38,7 +38,7 @@ def command(
     [bold]Example[/bold]: caloforge doctor calogan --physics QGSP_BERT
     """
     from caloforge.geometry import Calorimeter
-    from caloforge.simulate import doctor
+    from caloforge.stages.simulate.geant4 import doctor
 
     calorimeter = Calorimeter.load(geometry)
     if download:
@@ -54,7 +54,7 @@ def command(
 
 
 def _download(physics: str, *, agreed: bool) -> None:
-    from caloforge.simulate import data
+    from caloforge.stages.simulate.geant4 import data
 
     absent = data.missing(physics)
     if not absent:

@@ -10,8 +10,8 @@ from typer.core import TyperGroup
 from caloforge.cli.common import Quality, Seed, messages, progress_bar, say
 
 if TYPE_CHECKING:
-    from caloforge.evaluate.reliability import Reference
-    from caloforge.trained import TrainedModel
+    from caloforge.inference.model import TrainedModel
+    from caloforge.stages.evaluate.reliability import Reference
 
 _REPORT = "report"
 
@@ -68,7 +68,7 @@ def report_command(
     [bold]Example[/bold]: caloforge evaluate geant4.h5 generated.h5 --training learned.h5 --no-classifiers
     """
     from caloforge.errors import InputError
-    from caloforge.evaluate import evaluate
+    from caloforge.stages.evaluate import evaluate
 
     if output.is_file():
         raise InputError(f"{output} is a file, and a report is a folder: name another output.")
@@ -111,15 +111,15 @@ def classes_command(
     """
     import json
 
-    from caloforge import report
-    from caloforge.atomic import check_target, written_aside
-    from caloforge.evaluate.classes import classes, read
+    from caloforge.files import check_target, written_aside
+    from caloforge.reports.page import write_page
+    from caloforge.stages.evaluate.particle_id import classes, read
 
     check_target(output)
     with progress_bar("Training", "trainings") as progress:
         result = classes(read(reference), read(generated), trials=trials, seed=seed, progress=progress)
     title = f"{' and '.join(result.particles)} told apart, on either domain"
-    report.write_page(output, title, [result.section()])
+    write_page(output, title, [result.section()])
     with written_aside(output.with_suffix(".json")) as aside:
         aside.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
     for sentence in result.sentences:
@@ -142,10 +142,11 @@ def amplification_command(
 
     [bold]Example[/bold]: caloforge evaluate amplification learned.h5 generated.h5 held_out.h5
     """
-    from caloforge import observables, report
-    from caloforge.evaluate.amplification import amplification
-    from caloforge.evaluate.measured import measure
-    from caloforge.formats import open_any
+    from caloforge import observables
+    from caloforge.formats.open import open_any
+    from caloforge.reports.page import write_page
+    from caloforge.stages.evaluate.measure import measure
+    from caloforge.stages.evaluate.report.amplification import amplification
 
     measured = []
     for file in (training, generated, truth):
@@ -156,7 +157,7 @@ def amplification_command(
         result = amplification(
             measured[0], measured[1], measured[2], every, repeats=repeats, seed=seed, progress=progress
         )
-    report.write_page(output, f"How many showers is {generated.name} worth?", [result.section()])
+    write_page(output, f"How many showers is {generated.name} worth?", [result.section()])
     for sentence in result.sentences:
         say(sentence)
     say(str(output))
@@ -198,14 +199,14 @@ def reliability_command(
 
     [bold]Example[/bold]: caloforge evaluate reliability -p e+ --reference geant4.h5
     """
-    from caloforge.atomic import check_target
-    from caloforge.evaluate import reliability_page
-    from caloforge.evaluate.reliability import reliability
-    from caloforge.spectrum import Spectrum
+    from caloforge.files import check_target
+    from caloforge.formats.energies import parse_spectrum
+    from caloforge.stages.evaluate.reliability import reliability
+    from caloforge.stages.evaluate.report import reliability as reliability_page
 
     check_target(output)
     pairs = _generators(models or [], particles or [], quality, threads)
-    spectrum = Spectrum.parse(energy) if energy else None
+    spectrum = parse_spectrum(energy) if energy else None
     beside = _references(references or [], pairs, seed)
     results = []
     for model, pdg in pairs:
@@ -233,8 +234,8 @@ def _generators(
     """Return the models that are asked for, each with one of its particles."""
     from caloforge import catalog
     from caloforge.errors import CatalogError
-    from caloforge.particles import parse_particle, particle_name
-    from caloforge.trained import TrainedModel
+    from caloforge.incident.particles import parse_particle, particle_name
+    from caloforge.inference.model import TrainedModel
 
     wanted = {parse_particle(name) for name in particles}
     every = [TrainedModel.load(name, threads) for name in models or catalog.names("weights")]
@@ -259,7 +260,7 @@ def _references(
 ) -> "dict[tuple[str, int], Reference]":
     """Return the reference of each model and particle that has one."""
     from caloforge.errors import InputError
-    from caloforge.evaluate.reliability import Reference
+    from caloforge.stages.evaluate.reliability import Reference
 
     beside: dict[tuple[str, int], Reference] = {}
     for file in files:

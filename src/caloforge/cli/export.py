@@ -11,8 +11,8 @@ from caloforge.cli.common import Output, Quality, Seed, extra, say
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from caloforge.inference.model import TrainedModel
     from caloforge.showers import Showers
-    from caloforge.trained import TrainedModel
 
 
 _FIXED = 2048  # showers at each fixed energy of a card
@@ -50,8 +50,8 @@ def command(
     [bold]Example[/bold]: caloforge export runs/eplus/best -o eplus.onnx --reference held_out.h5
     """
     with extra("train"):
-        from caloforge import checkpoint
-        from caloforge.export import export
+        from caloforge.models import checkpoint
+        from caloforge.stages.export.onnx import export
 
     record = checkpoint.load(folder).record
     geant4 = _sample(reference, record) if reference else None
@@ -73,9 +73,9 @@ def command(
 
 def _sample(path: Path, record: "Mapping[str, Any]") -> "Showers":
     """Read showers to compare with: of one particle, of the model's calorimeter, and not learned from."""
-    from caloforge.checkpoint import sha256
     from caloforge.errors import InputError
-    from caloforge.showers import read
+    from caloforge.files import sha256
+    from caloforge.formats.native import read
 
     showers = read(path)
     if sha256(path) in [item["sha256"] for item in record["data"]]:
@@ -92,10 +92,10 @@ def _write_card(path: Path, model: "TrainedModel", geant4: "Showers", seed: int)
     """Generate showers at the energies of a sample and at some fixed ones, and write the card."""
     import numpy as np
 
-    from caloforge import card
-    from caloforge.generate import Generator
+    from caloforge.incident.spectrum import Spectrum
+    from caloforge.inference.generator import Generator
     from caloforge.showers import Showers
-    from caloforge.spectrum import Spectrum
+    from caloforge.stages.export import model_card as card
 
     def generate(energies: np.ndarray, n: int) -> Showers:
         stream = Generator(model, int(geant4.pdg[0]), Spectrum.listed(energies), seed)

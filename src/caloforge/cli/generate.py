@@ -51,12 +51,13 @@ def command(
     [bold]Example[/bold]: caloforge generate --particle gamma --energy 1:100 -n 10000 -o showers.h5
     [bold]Example[/bold]: caloforge generate -p e+ --quality precise --energy 50 -o showers.h5
     """
-    from caloforge.generate import Conservation, Generator, OutsideTrainedRange, choose, generate_file
-    from caloforge.particles import parse_particle, particle_name
-    from caloforge.spectrum import Spectrum, names_file
+    from caloforge.formats.energies import names_file, parse_spectrum
+    from caloforge.incident.particles import parse_particle, particle_name
+    from caloforge.inference.generator import Conservation, Generator, OutsideTrainedRange
+    from caloforge.stages.generate import choose, generate_file
 
     pdg = parse_particle(particle)
-    spectrum = Spectrum.parse(energy)
+    spectrum = parse_spectrum(energy)
     if number is None:
         number = len(spectrum.values) if names_file(energy) else 1000
     trained = choose(pdg, geometry, model, quality, threads)

@@ -12,7 +12,7 @@ from caloforge.cli.common import console, progress_bar, say
 
 if TYPE_CHECKING:
     from caloforge.geometry import Calorimeter
-    from caloforge.summary import Sample
+    from caloforge.showers.summary import Sample
 
 
 def command(
@@ -36,7 +36,7 @@ def command(
     [bold]Example[/bold]: caloforge info calogan --toml mine.toml
     """
     from caloforge import catalog
-    from caloforge.atomic import written_aside
+    from caloforge.files import written_aside
     from caloforge.geometry import Calorimeter
 
     if what in catalog.names("geometries") or what.endswith((".toml", ".xml")):
@@ -52,9 +52,9 @@ def command(
 
 def _look_into(file: Path) -> "Calorimeter":
     """Describe a file of showers; return its calorimeter."""
-    from caloforge import summary
-    from caloforge.formats import open_any
-    from caloforge.showers import recognise
+    from caloforge.formats.base import recognise
+    from caloforge.formats.open import open_any
+    from caloforge.showers import summary
 
     samples: dict[int, summary.Sample] = {}
     with open_any(file) as showers, progress_bar("Reading", unit="showers") as progress:
@@ -124,7 +124,7 @@ def _layer_table(geometry: "Calorimeter", samples: "dict[int, Sample]") -> Table
 
 
 def _name(pdg: int) -> str:
-    from caloforge.particles import particle_name
+    from caloforge.incident.particles import particle_name
 
     return particle_name(pdg) if pdg else "not stated"
 

@@ -20,9 +20,9 @@ def command(
     [bold]Example[/bold]: caloforge rebin eplus_fine.h5 calogan -o eplus.h5
     """
     from caloforge.errors import InputError
-    from caloforge.formats import open_any
+    from caloforge.formats.native import ShowerWriter
+    from caloforge.formats.open import open_any
     from caloforge.geometry import Calorimeter
-    from caloforge.showers import ShowerWriter
 
     if output.exists() and output.samefile(file):
         raise InputError(

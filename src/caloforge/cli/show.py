@@ -69,7 +69,7 @@ def _figures(alone: "Showers", sample: "Showers", other: "Showers | None") -> "d
 def _read(path: Path, shower: int | None) -> "tuple[Showers, Showers]":
     """Return one shower (or none), and as many as fit in the memory, both named after their file."""
     from caloforge.errors import InputError
-    from caloforge.formats import open_any
+    from caloforge.formats.open import open_any
 
     with open_any(path) as source:
         count = len(source)
@@ -93,6 +93,4 @@ def _named(showers: "Showers", path: Path, start: int) -> "Showers":
 
     columns = {**showers.columns, "number": np.arange(start, start + len(showers))}
     provenance = {**showers.provenance, "file": path.name}
-    return Showers(
-        showers.geometry, showers.cells, showers.energy, showers.pdg, showers.direction, columns, provenance
-    )
+    return Showers(showers.geometry, showers.cells, showers.incident, columns=columns, provenance=provenance)

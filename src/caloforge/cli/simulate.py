@@ -8,7 +8,7 @@ import typer
 from caloforge.cli.common import Energy, Output, Seed, progress_bar, say
 
 if TYPE_CHECKING:
-    from caloforge.simulate import Summary
+    from caloforge.stages.simulate.run import Summary
 
 _NAMED = 10  # skipped showers whose numbers are said
 
@@ -58,15 +58,15 @@ def command(
 
     [bold]Example[/bold]: caloforge simulate calogan_fine --particle e+ --energy 1:100 -n 1000 -o eplus.h5
     """
-    from caloforge import simulate
-    from caloforge.beam import parse_direction, parse_position
+    from caloforge.formats.energies import parse_spectrum
     from caloforge.geometry import Calorimeter
-    from caloforge.particles import parse_particle
-    from caloforge.spectrum import Spectrum
+    from caloforge.incident.beam import parse_direction, parse_position
+    from caloforge.incident.particles import parse_particle
+    from caloforge.stages.simulate.run import simulate
 
-    calorimeter, pdg, spectrum = Calorimeter.load(geometry), parse_particle(particle), Spectrum.parse(energy)
+    calorimeter, pdg, spectrum = Calorimeter.load(geometry), parse_particle(particle), parse_spectrum(energy)
     with progress_bar(f"Simulating {particle}", unit="showers") as progress:
-        done = simulate.run(
+        done = simulate(
             calorimeter,
             pdg,
             spectrum,

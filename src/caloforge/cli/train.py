@@ -43,13 +43,13 @@ def command(
     [bold]Example[/bold]: caloforge train calogan -d eplus.h5 -o runs/eplus --epochs 50
     """
     with extra("train"):
-        from caloforge.train.fit import Plan
-        from caloforge.train.run import run
+        from caloforge.stages.train.fit import Plan
+        from caloforge.stages.train.run import train
     from caloforge.geometry import Calorimeter
 
     plan = Plan(epochs, batch, seed, held_out, flips, average, validate_every)
     with progress_bar("Reading", "showers") as reading, progress_bar("Training", "steps") as progress:
-        run(
+        train(
             model,
             data,
             output,

@@ -13,12 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from caloforge import catalog
-from caloforge.atomic import HDF5Output
 from caloforge.errors import InputError, ShowerFileError
-from caloforge.formats._kept import GROUP, Kept, Numbers, Rows, append_to_group, create_group
+from caloforge.formats._output import HDF5Output
+from caloforge.formats._sidecar import GROUP, Kept, Numbers, Rows, append_to_group, create_group
+from caloforge.formats.base import batch_size, in_batches
+from caloforge.formats.native import open_hdf5
 from caloforge.geometry import Calorimeter
-from caloforge.particles import parse_particle
-from caloforge.showers import Showers, batch_size, check_same_geometry, in_batches, open_hdf5
+from caloforge.incident.incident import Incident
+from caloforge.incident.particles import parse_particle
+from caloforge.showers import Showers
+from caloforge.showers.showers import check_same_geometry
 from caloforge.units import GeV
 
 Shape = tuple[int | str, ...]
@@ -184,9 +188,9 @@ class HDF5Source:
             found = self._kept.refined(found, rows) if self._kept else found
             pdg = self._pdg if found.pdg is None else np.where(found.pdg == 0, self._pdg, found.pdg)
             direction = (0.0, 0.0) if found.direction is None else found.direction
-            return Showers(
-                self.geometry, found.cells, found.energy, pdg, direction, found.columns, self.provenance
-            )
+            position = (0.0, 0.0) if found.position is None else found.position
+            incident = Incident(pdg, found.energy, direction, position)
+            return Showers(self.geometry, found.cells, incident, found.columns, self.provenance)
         except InputError as error:
             raise ShowerFileError(f"{self.path}, showers from {start} on: {error}") from None
         except (OSError, RuntimeError) as error:

@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from caloforge.errors import InputError
-from caloforge.formats._kept import Numbers
-from caloforge.geometry import Calorimeter
-from caloforge.segmentation import RingLayer
+from caloforge.formats._sidecar import Numbers
+from caloforge.geometry import Calorimeter, RingLayer
 
 Mesh = tuple[int, int, int]
 """Number of rings, sectors and layers."""

@@ -12,9 +12,10 @@ import h5py
 import numpy as np
 
 from caloforge.formats._hdf5 import HDF5Format, grow, shape_fault
-from caloforge.formats._kept import Rows
+from caloforge.formats._sidecar import Rows
+from caloforge.formats.native import extend
 from caloforge.geometry import Calorimeter
-from caloforge.showers import Showers, extend
+from caloforge.showers import Showers
 
 _KNOWN = {6480: "calochallenge_2", 40500: "calochallenge_3"}  # voxels of data sets 2 and 3
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from caloforge.errors import InputError
 from caloforge.formats._hdf5 import HDF5Format, grow, shape_fault, to_gev, to_mev
-from caloforge.formats._kept import Numbers, Rows
+from caloforge.formats._sidecar import Numbers, Rows
+from caloforge.formats.native import extend
 from caloforge.geometry import Calorimeter
-from caloforge.showers import Showers, extend
+from caloforge.showers import Showers
 
 
 @cache

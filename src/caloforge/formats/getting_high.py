@@ -15,10 +15,10 @@ import numpy as np
 
 from caloforge.errors import InputError
 from caloforge.formats._hdf5 import HDF5Format, Shape, grow, shape_fault, to_gev, to_mev
-from caloforge.formats._kept import Rows
-from caloforge.geometry import Calorimeter
-from caloforge.segmentation import Layer
-from caloforge.showers import Showers, extend
+from caloforge.formats._sidecar import Rows
+from caloforge.formats.native import extend
+from caloforge.geometry import Calorimeter, Layer
+from caloforge.showers import Showers
 
 _KNOWN = {(30, 30, 30): "ild_ecal"}
 

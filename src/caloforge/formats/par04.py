@@ -14,10 +14,11 @@ import h5py
 import numpy as np
 
 from caloforge.formats._hdf5 import HDF5Format, Shape, grow, shape_fault
-from caloforge.formats._kept import Numbers, Rows
 from caloforge.formats._mesh import from_mesh, in_words, mesh_of, misfit, to_mesh
+from caloforge.formats._sidecar import Numbers, Rows
+from caloforge.formats.native import extend
 from caloforge.geometry import Calorimeter
-from caloforge.showers import Showers, extend
+from caloforge.showers import Showers
 
 _ANGLES = ("incident_theta", "incident_phi")
 

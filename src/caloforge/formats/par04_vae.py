@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from caloforge.errors import InputError
 from caloforge.formats._hdf5 import HDF5Format, grow, shape_fault
-from caloforge.formats._kept import GROUP, Numbers, Rows
 from caloforge.formats._mesh import from_mesh, in_words, mesh_of, misfit, to_mesh
+from caloforge.formats._sidecar import GROUP, Numbers, Rows
+from caloforge.formats.native import extend
 from caloforge.geometry import Calorimeter
-from caloforge.showers import Showers, extend
+from caloforge.showers import Showers
 from caloforge.units import GeV
 
 

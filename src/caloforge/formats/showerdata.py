@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from caloforge.errors import InputError
 from caloforge.formats._hdf5 import HDF5Format, grow, shape_fault, to_gev
-from caloforge.formats._kept import GROUP, Numbers, Rows, unit_vectors
-from caloforge.geometry import Calorimeter
-from caloforge.segmentation import Axis, Layer, RingLayer
-from caloforge.showers import Showers, extend
+from caloforge.formats._sidecar import GROUP, Numbers, Rows, unit_vectors
+from caloforge.formats.native import extend
+from caloforge.geometry import Axis, Calorimeter, Layer, RingLayer
+from caloforge.showers import Showers
 from caloforge.units import GeV
 
 _NUMBERS = {"energies": (1,), "directions": (3,), "pdg": (), "shower_ids": (), "num_points": ()}
@@ -83,7 +83,7 @@ class ShowerData(HDF5Format):
         outside = np.bincount(shower[~inside], energy[~inside], len(cells))
         columns = {} if GROUP in file else {"outside": outside, "shower_id": file["shower_ids"][rows]}
         incident = file["energies"][rows, 0].astype(np.float64) * GeV
-        return Rows(cells, incident, file["pdg"][rows], _direction(file["directions"][rows]), columns)
+        return Rows(cells, incident, file["pdg"][rows], _direction(file["directions"][rows]), columns=columns)
 
     def _create(self, file: h5py.File, first: Showers) -> None:
         _check_centres(first.geometry)
@@ -210,7 +210,7 @@ def _incident(showers: Showers, start: int) -> dict[str, Numbers]:
     own = showers.columns.get("shower_id", ids)
     return {
         "energies": energy[:, None],
-        "directions": unit_vectors(showers.direction),
+        "directions": unit_vectors(showers.incident.direction),
         "pdg": showers.pdg,
         "shower_ids": own if np.can_cast(own.dtype, np.int32) else ids,
     }

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from caloforge.config import strict_dataclass
 from caloforge.geometry import Calorimeter
 from caloforge.models.base import Batch, GenerativeModel
-from caloforge.scaling import CopulaConfig, Decoder, NormalShowers
+from caloforge.preprocessing import CopulaConfig, Decoder, NormalShowers
 
 
 @strict_dataclass

@@ -21,7 +21,7 @@ from torch.nn import functional
 from caloforge.config import strict_dataclass
 from caloforge.geometry import Calorimeter
 from caloforge.models.base import Batch, GenerativeModel
-from caloforge.scaling import CopulaConfig, Decoder, NormalShowers, Ramps, falling
+from caloforge.preprocessing import CopulaConfig, Decoder, NormalShowers, Ramps, falling
 from caloforge.units import GeV
 
 _FREQUENCIES = 8  # of the time, as the network sees it

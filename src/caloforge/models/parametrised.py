@@ -30,10 +30,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from caloforge import profile
 from caloforge.config import strict_dataclass
 from caloforge.geometry import Calorimeter, Layer, RingLayer
 from caloforge.models.base import Batch, GenerativeModel
+from caloforge.physics import shower_profile as profile
 from caloforge.units import GeV
 
 Floats = npt.NDArray[np.float64]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from caloforge.geometry import Layer, RingLayer
 from caloforge.observables.base import (
     Direction,
     Floats,
@@ -23,7 +24,6 @@ from caloforge.observables.base import (
     spread,
     weighted_mean,
 )
-from caloforge.segmentation import Layer, RingLayer
 from caloforge.showers import Showers
 
 Unit = Literal["cells", "mm"]

@@ -1,5 +1,7 @@
 """Energies below which a read-out gives nothing, and what is left above them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from caloforge.observables._shared import once
@@ -27,14 +29,10 @@ def count(showers: Showers, layer: int, threshold: float) -> Floats:
 
 def above(showers: Showers, threshold: float) -> Showers:
     """Return the showers that a read-out with a threshold (MeV) sees: cells below it are 0."""
-    return Showers(
-        showers.geometry,
-        np.where(showers.cells < threshold, np.float32(0), showers.cells),
-        showers.energy,
-        showers.pdg,
-        showers.direction,
-        showers.columns,
-        {**showers.provenance, "threshold_MeV": threshold},
+    return replace(
+        showers,
+        cells=np.where(showers.cells < threshold, np.float32(0), showers.cells),
+        provenance={**showers.provenance, "threshold_MeV": threshold},
     )
 
 

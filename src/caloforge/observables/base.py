@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import InputError
-from caloforge.geometry import Calorimeter
-from caloforge.segmentation import Layer, RingLayer
+from caloforge.geometry import Calorimeter, Layer, RingLayer
 from caloforge.showers import Showers
 
 Floats = NDArray[np.float64]

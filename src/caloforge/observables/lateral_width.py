@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from caloforge.errors import InputError
-from caloforge.geometry import Calorimeter
+from caloforge.geometry import Calorimeter, Layer, RingLayer
 from caloforge.observables._shared import Unit, moments
 from caloforge.observables.base import CALOGAN, Floats, Observable, check_layer
-from caloforge.segmentation import Layer, RingLayer
 from caloforge.showers import Showers
 
 _Direction = Literal["eta", "phi"]

@@ -9,7 +9,6 @@ that pictures can be made without a display and from several threads. `save` wri
 
 from matplotlib.figure import Figure
 
-from caloforge.plots._style import check_pair
 from caloforge.plots.evaluation import (
     against_energy,
     cell_spectra,
@@ -25,6 +24,7 @@ from caloforge.plots.images import Average, average, averages, layers
 from caloforge.plots.pareto import Fidelity, Rated, pareto
 from caloforge.plots.profile import profile
 from caloforge.plots.space import shower_3d
+from caloforge.showers.checks import check_pair
 
 __all__ = [
     "FORMATS",

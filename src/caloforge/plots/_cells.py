@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.segmentation import Layer, RingLayer
+from caloforge.geometry import Layer, RingLayer
 
 Floats = NDArray[np.float64]
 AnyLayer = Layer | RingLayer

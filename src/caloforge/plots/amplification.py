@@ -1,13 +1,13 @@
 """How many showers of the simulation is a generated sample worth? Its distance to the truth, as it grows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from caloforge.metrics.amplification import Amplified, Effective, Points
 from caloforge.plots import _style
 
 _WIDE = 3
@@ -16,50 +16,6 @@ _FACTOR = 2.0
 """How far a picture reaches beyond its points."""
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Points:
-    """Distances of samples of several sizes: their mean and its error, (k,) each."""
-
-    sizes: Floats
-    distance: Floats
-    error: Floats
-
-
-@dataclass(frozen=True)
-class Effective:
-    """Number of showers, and the bounds of one standard deviation; None where there is none."""
-
-    value: float | None
-    low: float
-    high: float | None
-
-
-@dataclass(frozen=True)
-class Amplified:
-    """What is drawn of one observable, or of all together.
-
-    Attributes
-    ----------
-    label
-        Its name in words.
-    expected
-        Distances of independent samples: sizes, and the mean with the bounds of one standard deviation.
-    simulated, generated
-        Measured distances of samples of growing size.
-    training
-        Number of training showers, and their distance.
-    effective
-        What the generated sample is worth.
-    """
-
-    label: str
-    expected: tuple[Floats, Floats, Floats, Floats]
-    simulated: Points
-    generated: Points
-    training: tuple[int, float]
-    effective: Effective
 
 
 def amplification(spaces: Sequence[Amplified]) -> Figure:

@@ -14,8 +14,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from caloforge.atomic import written_aside
 from caloforge.errors import InputError
+from caloforge.files import written_aside
 from caloforge.plots._style import DPI, style
 
 Pixels = NDArray[np.uint8]

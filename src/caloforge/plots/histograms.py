@@ -21,8 +21,8 @@ from caloforge.observables.layer_fraction import LayerFraction
 from caloforge.observables.response import Response
 from caloforge.observables.shower_depth import ShowerDepth
 from caloforge.observables.sparsity import Sparsity
-from caloforge.plots import _style, words
-from caloforge.showers import Showers
+from caloforge.plots import _style
+from caloforge.showers import Showers, checks, labels
 from caloforge.units import GeV
 
 _COLUMNS = 4
@@ -53,11 +53,11 @@ def shapes(showers: Showers, beside: Showers, observables: Sequence[Observable] 
     InputError
         A sample is empty, or the two have different cells.
     """
-    _style.check_pair(showers, beside)
+    checks.check_pair(showers, beside)
     chosen = _style.main_layers(beside, at_most=_COLUMNS - 1)
     page = [list(observables)] if observables is not None else _default_page(chosen, beside.geometry)
-    lines = [words.describe(sample) for sample in (showers, beside)]
-    lines += words.choice_text(chosen, beside.geometry) if observables is None else []
+    lines = [labels.describe(sample) for sample in (showers, beside)]
+    lines += labels.choice_text(chosen, beside.geometry) if observables is None else []
     with _style.style():
         wanted, columns = list(chain.from_iterable(page)), min(_COLUMNS, len(page[0]))
         rows = math.ceil(len(wanted) / columns)
@@ -66,7 +66,7 @@ def shapes(showers: Showers, beside: Showers, observables: Sequence[Observable] 
         panels = figure.subfigures(rows, columns, squeeze=False)
         for observable, panel in zip(wanted, panels.flat, strict=False):
             compare(panel, observable, observable(showers), observable(beside))
-        name_samples(figure, *words.sample_names(showers, beside))
+        name_samples(figure, *labels.sample_names(showers, beside))
         _style.footer(
             figure, *lines, "outermost bins hold what lies beyond; bars and bands: statistical errors"
         )
@@ -113,7 +113,7 @@ def response(showers: Showers, energies: ArrayLike) -> Figure:
             axes.set(xlabel=label, ylabel=f"fraction of showers / {width}", ylim=(0, None))
         left.set_xlim(0, 1.08 * max(edges[-1], 1) * ordered[-1] / GeV)
         figure.legend(loc="outside upper center", ncols=2, handlelength=1.5)
-        _style.footer(figure, f"{words.describe(showers)}  ·  dashed: incident energies")
+        _style.footer(figure, f"{labels.describe(showers)}  ·  dashed: incident energies")
         return _style.settle(figure)
 
 
@@ -231,7 +231,7 @@ def _responses_at(showers: Showers, energy: float) -> Floats:
     if not near.any():
         raise InputError(
             f"No shower has an incident energy within 5 % of {energy / GeV:g} GeV: "
-            f"the showers have {words.energies_text(showers)}."
+            f"the showers have {labels.energies_text(showers)}."
         )
     return Response()(showers[near])
 
@@ -240,5 +240,5 @@ def _response_text(energy: float, responses: Floats) -> str:
     mean, spread = float(responses.mean()), float(responses.std())
     width = f", resolution {100 * spread / mean:.3g} %" if mean > 0 else ""
     return (
-        f"{energy / GeV:g} GeV: response {words.with_error(mean, spread / math.sqrt(len(responses)))}{width}"
+        f"{energy / GeV:g} GeV: response {labels.with_error(mean, spread / math.sqrt(len(responses)))}{width}"
     )

@@ -16,11 +16,10 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
-from caloforge.geometry import Calorimeter
-from caloforge.plots import _cells, _style, words
+from caloforge.geometry import Calorimeter, RingLayer
+from caloforge.plots import _cells, _style
 from caloforge.plots._cells import AnyLayer
-from caloforge.segmentation import RingLayer
-from caloforge.showers import Showers
+from caloforge.showers import Showers, checks, labels
 
 _FINE = 2000
 """Cells from which on a mesh is an image in a vector file and its cells have no outline."""
@@ -57,8 +56,8 @@ def layers(showers: Showers, i: int) -> Figure:
     InputError
         There is no shower i.
     """
-    shower = _style.check_one(showers, i)
-    number = words.shower_number(shower, i)
+    shower = checks.check_one(showers, i)
+    number = labels.shower_number(shower, i)
     images = [image[0].astype(float) for image in shower.geometry.split(shower.cells)]
     total = sum(float(image.sum()) for image in images)
     with _style.style():
@@ -66,8 +65,8 @@ def layers(showers: Showers, i: int) -> Figure:
         figure.set_label(f"shower {number}, layer by layer")
         for axes, image in zip(figure.axes, images, strict=False):
             axes.title.set_text(f"{axes.get_title()}\n{_share_text(float(image.sum()), total)}")
-        figure.suptitle(words.headline(shower))
-        _style.footer(figure, words.describe(shower, number=number))
+        figure.suptitle(labels.headline(shower))
+        _style.footer(figure, labels.describe(shower, number=number))
         return _style.settle(figure)
 
 
@@ -84,16 +83,16 @@ def average(showers: Showers, beside: Showers | None = None) -> Figure:
         A sample is empty, or the two have different cells.
     """
     if beside is not None:
-        _style.check_pair(showers, beside)
-        lines = [words.describe(sample) for sample in (showers, beside)]
-        names = words.sample_names(showers, beside)
+        checks.check_pair(showers, beside)
+        lines = [labels.describe(sample) for sample in (showers, beside)]
+        names = labels.sample_names(showers, beside)
         return averages(Average.of(showers), Average.of(beside), names, lines)
-    _style.check_some(showers)
+    checks.check_some(showers)
     with _style.style():
         label = "mean energy per cell [MeV]"
         figure = _layer_page(showers.geometry.layers, Average.of(showers).images, label, titles=1)
         figure.set_label("average shower")
-        _style.footer(figure, words.describe(showers))
+        _style.footer(figure, labels.describe(showers))
         return _style.settle(figure)
 
 
@@ -156,7 +155,7 @@ def averages(showers: Average, beside: Average, names: tuple[str, str], lines: S
         for n, axes in zip(chosen, grid[0], strict=True):
             axes.set_title(_layer_title(n, geometry.layers[n]))
         _outer_labels(grid)
-        _style.footer(figure, *lines, *words.choice_text(chosen, geometry))
+        _style.footer(figure, *lines, *labels.choice_text(chosen, geometry))
         return _style.settle(figure)
 
 
@@ -327,4 +326,4 @@ def _layer_title(n: int, layer: AnyLayer, crowded: bool = False) -> str:
 
 def _share_text(energy: float, total: float) -> str:
     share = f" ({100 * energy / total:.3g} %)" if total > 0 else ""
-    return f"{words.energy_text(energy)}{share}" if energy > 0 else "no energy"
+    return f"{labels.energy_text(energy)}{share}" if energy > 0 else "no energy"

@@ -1,16 +1,16 @@
 """Showers and those that are most like them: image beside image, and how far apart they are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from caloforge.plots import _cells, _style, words
+from caloforge.metrics.nearest_neighbours import Neighbours
+from caloforge.plots import _cells, _style
 from caloforge.plots._cells import AnyLayer
-from caloforge.showers import Showers
+from caloforge.showers import Showers, checks, labels
 
 _MOST_LAYERS = 3
 _BINS = 40
@@ -19,29 +19,6 @@ _BULK = 0.99
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """Some showers of a reference and their nearest neighbours in one layer.
-
-    Attributes
-    ----------
-    layer
-        Number of the layer.
-    reference, generated
-        (n,) numbers of the showers and of their nearest neighbours.
-    distance
-        (n,) Euclidean distance of their images in MeV.
-    own
-        (n,) distance to the nearest of as many other showers of the reference, in MeV; nan if there are none.
-    """
-
-    layer: int
-    reference: Rows
-    generated: Rows
-    distance: Floats
-    own: Floats
 
 
 def neighbours(reference: Showers, generated: Showers, found: Sequence[Neighbours]) -> Figure:
@@ -61,7 +38,7 @@ def neighbours(reference: Showers, generated: Showers, found: Sequence[Neighbour
     InputError
         A sample is empty, or the two have different cells.
     """
-    _style.check_pair(reference, generated)
+    checks.check_pair(reference, generated)
     chosen = _style.main_layers(reference, at_most=_MOST_LAYERS)
     shown = [one for one in found if one.layer in chosen]
     columns = max(len(one.reference) for one in shown)
@@ -69,15 +46,15 @@ def neighbours(reference: Showers, generated: Showers, found: Sequence[Neighbour
         figure = _style.new_figure(1.75 * columns + 1.3, 4.3 * len(shown) + 0.8)
         figure.set_label("showers and their nearest neighbours, layer by layer")
         panels = figure.subfigures(len(shown), 1, squeeze=False)[:, 0]
-        names = words.sample_names(reference, generated)
+        names = labels.sample_names(reference, generated)
         for one, panel in zip(shown, panels, strict=True):
             _draw_layer(panel, one, (reference, generated), names)
         _style.footer(
             figure,
-            *(words.describe(sample) for sample in (reference, generated)),
+            *(labels.describe(sample) for sample in (reference, generated)),
             "below an image: its distance to the one above (in brackets: that of the nearest other shower of "
             "the reference, among as many)",
-            *words.choice_text(chosen, reference.geometry),
+            *labels.choice_text(chosen, reference.geometry),
         )
         return _style.settle(figure)
 
@@ -98,7 +75,7 @@ def _draw_layer(
             mesh = _draw(axes, layer, picture, scale)
         row[0].set_ylabel(name, fontsize="small")
     for axes, shower in zip(grid[0], found.reference, strict=True):
-        axes.set_title(words.energy_text(float(samples[0].energy[shower])), fontsize="small", pad=3)
+        axes.set_title(labels.energy_text(float(samples[0].energy[shower])), fontsize="small", pad=3)
     for axes, distance, own in zip(grid[1], found.distance, found.own, strict=True):
         axes.set_xlabel(_apart(distance, own), fontsize="x-small")
     low, high = layer.z
@@ -108,8 +85,8 @@ def _draw_layer(
 
 
 def _apart(distance: float, own: float) -> str:
-    reference = f" ({words.energy_text(own)})" if np.isfinite(own) else ""
-    return words.energy_text(distance) + reference
+    reference = f" ({labels.energy_text(own)})" if np.isfinite(own) else ""
+    return labels.energy_text(distance) + reference
 
 
 def _images(sample: Showers, layer: int, rows: Rows) -> NDArray[np.float32]:

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from caloforge import profile as physics
-from caloforge.plots import _style, words
-from caloforge.showers import Showers
+from caloforge.physics import shower_profile as physics
+from caloforge.plots import _style
+from caloforge.showers import Showers, checks, labels
 
 Floats = NDArray[np.float64]
 
@@ -38,13 +38,13 @@ def profile(showers: Showers, beside: Showers | None = None) -> Figure:
         the calorimeter's material are not known.
     """
     if beside is not None:
-        _style.check_pair(showers, beside)
+        checks.check_pair(showers, beside)
         beside = physics.electromagnetic(beside)
-    _style.check_some(showers)
+    checks.check_some(showers)
     showers = physics.electromagnetic(showers)
     material = physics.matter(showers.geometry)
     samples = [showers] if beside is None else [showers, beside]
-    names = [words.source_text(showers)] if beside is None else list(words.sample_names(showers, beside))
+    names = [labels.source_text(showers)] if beside is None else list(labels.sample_names(showers, beside))
     with _style.style():
         figure = _style.new_figure(10.0, 4.4)
         figure.set_label("longitudinal profile and lateral containment")
@@ -63,14 +63,14 @@ def profile(showers: Showers, beside: Showers | None = None) -> Figure:
         left.set_ylim(0, 1.3 * left.dataLim.y1)
         left.legend(fontsize="small", loc="upper right")
         right.legend(fontsize="small", loc="lower right")
-        _style.footer(figure, *(words.describe(sample) for sample in samples), *_notes(showers))
+        _style.footer(figure, *(labels.describe(sample) for sample in samples), *_notes(showers))
         return _style.settle(figure)
 
 
 def _draw_longitudinal(axes: Axes, showers: Showers, name: str, colour: str) -> None:
     found = physics.longitudinal(showers)
     depth, error = physics.found_maximum(showers)
-    says = f": maximum at {words.with_error(depth, error)} $X_0$" if math.isfinite(depth) else ""
+    says = f": maximum at {labels.with_error(depth, error)} $X_0$" if math.isfinite(depth) else ""
     axes.stairs(found.share, found.edges, color=colour, linewidth=1.5, label=f"{name}{says}", baseline=None)
     middles = (found.edges[:-1] + found.edges[1:]) / 2
     axes.errorbar(middles, found.share, found.error, fmt="none", ecolor=colour, elinewidth=0.8)

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from caloforge.plots import _cells, _style, words
+from caloforge.plots import _cells, _style
 from caloforge.plots._cells import AnyLayer
-from caloforge.showers import Showers
+from caloforge.showers import Showers, checks, labels
 
 Floats = NDArray[np.float64]
 
@@ -36,8 +36,8 @@ def shower_3d(showers: Showers, i: int) -> Figure:
     InputError
         There is no shower i.
     """
-    shower = _style.check_one(showers, i)
-    number = words.shower_number(shower, i)
+    shower = checks.check_one(showers, i)
+    number = labels.shower_number(shower, i)
     images = [image[0].astype(float) for image in shower.geometry.split(shower.cells)]
     with _style.style():
         figure = _style.new_figure(9.0, 5.2, layout=None)
@@ -55,9 +55,9 @@ def shower_3d(showers: Showers, i: int) -> Figure:
             label="energy per cell [MeV]",
             extend=extend,
         ).outline.set_linewidth(0.5)
-        figure.suptitle(words.headline(shower))
+        figure.suptitle(labels.headline(shower))
         note = "layers at equal distances, not to scale"
-        _style.footer(figure, f"{words.describe(shower, number=number)}  ·  {note}")
+        _style.footer(figure, f"{labels.describe(shower, number=number)}  ·  {note}")
         return _style.settle(figure)
 
 
@@ -103,7 +103,7 @@ def _draw_particle(axes: Any, shower: Showers) -> None:
     colour = _style.ORANGE
     axes.add_collection3d(Line3DCollection(shaft, colors=colour, linewidths=2.2, zorder=10))
     axes.add_collection3d(Poly3DCollection(head, facecolors=colour, edgecolors="none", zorder=10))
-    name = words.particle_text(shower)
+    name = labels.particle_text(shower)
     axes.text(-1.07 * step, 0, 0, name, color=colour, fontsize=14, ha="right", va="center", zorder=10)
 
 

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from caloforge.errors import CatalogError, InputError
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.metrics import classifiers
 from caloforge.metrics.classifiers import base
 from caloforge.metrics.classifiers.base import Classifier, Floats, Rows, Trained
@@ -35,7 +36,7 @@ def gaussian(geometry: Calorimeter, n: int, shift: float, seed: int) -> Showers:
     """Showers whose first two cells have normal logarithms, one of them shifted."""
     cells = np.zeros((n, geometry.n_cells))
     cells[:, :2] = np.exp(np.random.default_rng(seed).normal([shift, 0], 1, (n, 2)))
-    return Showers(geometry, cells, 1e4, -11)
+    return Showers(geometry, cells, Incident(-11, 1e4))
 
 
 def jensen_shannon(shift: float) -> float:

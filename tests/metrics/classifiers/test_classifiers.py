@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from caloforge.geometry import Axis, Calorimeter, Layer, RingLayer
+from caloforge.incident.incident import Incident
 from caloforge.metrics import classifiers
 from caloforge.metrics.classifiers.grid import common_grid
 from caloforge.showers import Showers
@@ -22,7 +23,7 @@ def blobs(geometry: Calorimeter, n: int, shift: float, seed: int) -> Showers:
         profile = np.exp(-((eta - middle) ** 2 + phi**2) / 200) * random.lognormal(0, 0.3, (n, *layer.shape))
         images.append(profile / profile.sum(axis=(1, 2), keepdims=True) / len(geometry.layers))
     cells = geometry.join(images) * energy[:, None]
-    return Showers(geometry, cells, energy, -11)
+    return Showers(geometry, cells, Incident(-11, energy))
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +67,7 @@ def test_empty_layers_and_showers_are_no_obstacle(name: str, small: Calorimeter)
     cells = showers.cells.copy()
     cells[::3] = 0
     cells[1::3, small.offsets[1] :] = 0
-    empty = Showers(small, cells, showers.energy, -11)
+    empty = Showers(small, cells, Incident(-11, showers.energy))
     test = classifiers.load(name)
     assert test.compare(test.features(showers), test.features(empty), small).auc > 0.6
 

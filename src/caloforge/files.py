@@ -1,0 +1,88 @@
+"""Files that appear whole under their final name, or not at all."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_LOOK_EVERY = 0.05  # seconds
+
+
+@contextmanager
+def written_aside(path: str | Path) -> Iterator[Path]:
+    """Yield a hidden name beside a file to write to; the file takes its final name at the end.
+
+    The content is on the disk before the name changes, so a crash at any time leaves the old file or the new
+    one, and at worst a hidden ``.NAME.partial-PID`` beside it. An exception removes the partial file.
+
+    Raises
+    ------
+    OSError
+        The folder does not exist, the name belongs to something that is no file, or the disk is full. It
+        names the file.
+    """
+    final = Path(os.path.realpath(path))
+    check_target(final)
+    partial = final.with_name(f".{final.name}.partial-{os.getpid()}")
+    try:
+        yield partial
+        _sync(partial)
+        partial.replace(final)
+    except BaseException as error:
+        partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and not error.filename:  # a write knows no names
+            error.filename = str(path)
+        raise
+    _sync(final.parent)
+
+
+@contextmanager
+def locked(path: Path, busy: Exception, patience: float = 0.0) -> Iterator[int]:
+    """Keep other processes out of what a lock file stands for; raises ``busy`` where one is in already.
+
+    Yields the lock's descriptor. The operating system frees the lock with the process, however it ends, and
+    with the last of those that inherited the descriptor. A process that is just ending is waited for, up to
+    ``patience`` seconds.
+    """
+    with path.open("w") as lock:
+        deadline = time.monotonic() + patience
+        while not _lock(lock.fileno()):
+            if time.monotonic() >= deadline:
+                raise busy
+            time.sleep(_LOOK_EVERY)
+        yield lock.fileno()
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def check_target(final: Path) -> None:
+    """Refuse a name that can't be written to (`OSError`): long work can ask before it begins."""
+    if not final.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder to write into", str(final.parent))
+    if final.exists() and not final.is_file():
+        raise FileExistsError(errno.EEXIST, "This is no ordinary file, so it is not replaced", str(final))
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk has a file, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,131 @@
+"""Room in a foreign file for what its layout has no place for.
+
+A file written here has a group ``caloforge`` beside the datasets of its layout: ``geometry`` and
+``provenance`` (JSON), the incident particle as caloforge's own file has it, and ``columns/<name>``, so that
+showers come back bit for bit. Other programs do not look at it. Where the layout has the same number, the
+group's is taken as long as the two agree but for rounding: a file that was changed means what its layout
+says.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from caloforge.errors import ShowerFileError
+from caloforge.formats.native import append_numbers, create_numbers, prepare_columns, to_json
+from caloforge.geometry import Calorimeter
+from caloforge.showers import Showers
+
+GROUP = "caloforge"
+
+Numbers = npt.NDArray[Any]
+
+_ROUNDING = 1e-6  # relative; float32 has 6e-8, a direction made of three of them somewhat more
+_TINY = np.finfo(np.float32).tiny  # below it float32 loses digits
+_DAMAGE = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
+
+
+class Rows(NamedTuple):
+    """Some showers as a layout has them; None for what it does not say.
+
+    Attributes
+    ----------
+    cells
+        (n, n_cells) in MeV.
+    energy
+        (n,) in MeV.
+    pdg, direction, position
+        As `Incident` has them.
+    columns
+        As `Showers` has them.
+    """
+
+    cells: Numbers
+    energy: Numbers
+    pdg: Numbers | None = None
+    direction: Numbers | None = None
+    position: Numbers | None = None
+    columns: Mapping[str, Numbers] | None = None
+
+
+def create_group(file: h5py.File, first: Showers) -> None:
+    """Make the group for showers of which these are the first; raises `InputError` if it can't hold them."""
+    group = file.create_group(GROUP)
+    group["geometry"] = json.dumps(first.geometry.to_dict())
+    group["provenance"] = to_json(first.provenance)
+    create_numbers(group)
+    prepare_columns(group, 0, first)
+
+
+def append_to_group(file: h5py.File, showers: Showers) -> None:
+    """Keep more showers; raises `InputError` where their columns are not those of the first."""
+    prepare_columns(file[GROUP], len(file[GROUP]["energy"]), showers)
+    append_numbers(file[GROUP], showers)
+
+
+class Kept:
+    """The group of a file that was written here.
+
+    Raises
+    ------
+    ShowerFileError
+        The group can't be read, or does not belong to the showers that the file has.
+    """
+
+    def __init__(self, file: h5py.File, path: Path, count: int) -> None:
+        try:
+            self._group = file[GROUP]
+            self.geometry = Calorimeter.from_dict(json.loads(self._text("geometry")))
+            self.provenance: dict[str, Any] = json.loads(self._text("provenance"))
+            columns = {name: dataset.shape for name, dataset in self._group["columns"].items()}
+            shapes = columns | {name: self._group[name].shape[:1] for name in ("energy", "pdg", "direction")}
+        except _DAMAGE as error:
+            raise ShowerFileError(
+                f"{path} is damaged: its group '{GROUP}' can't be read ({error})."
+            ) from None
+        if set(shapes.values()) != {(count,)}:
+            raise ShowerFileError(
+                f"{path} has {count} showers, but its group '{GROUP}' tells of {shapes['energy'][0]}: "
+                "another program changed it. Delete the group to read what the layout itself says."
+            )
+        self._columns = list(columns)
+
+    def refined(self, found: Rows, rows: slice) -> Rows:
+        """Return showers with what the layout rounded or left out."""
+        own = found.columns or {}
+        return Rows(
+            found.cells,
+            _agreed(self._group["energy"][rows], found.energy),
+            _agreed(self._group["pdg"][rows], found.pdg),
+            _agreed_direction(self._group["direction"][rows], found.direction),
+            self._group["position"][rows] if "position" in self._group else found.position,
+            {name: _agreed(self._group["columns"][name][rows], own.get(name)) for name in self._columns},
+        )
+
+    def _text(self, name: str) -> str:
+        return str(self._group[name].asstr()[()])
+
+
+def unit_vectors(direction: Numbers) -> npt.NDArray[np.float64]:
+    """Return directions (n, 2), theta and phi in rad, as unit vectors (n, 3) along phi, eta and z."""
+    theta, phi = direction.astype(np.float64).T
+    return np.stack([np.sin(theta) * np.sin(phi), np.sin(theta) * np.cos(phi), np.cos(theta)], axis=1)
+
+
+def _agreed(kept: Numbers, own: Numbers | None) -> Numbers:
+    if own is None:
+        return kept
+    same = np.isclose(kept, own, rtol=_ROUNDING, atol=_TINY, equal_nan=True)
+    return kept if same.all() else np.where(same, kept, own)
+
+
+def _agreed_direction(kept: Numbers, own: Numbers | None) -> Numbers:
+    if own is None:
+        return kept
+    same = np.abs(unit_vectors(kept) - unit_vectors(own)).max(axis=1) < _ROUNDING
+    return np.where(same[:, None], kept, own)

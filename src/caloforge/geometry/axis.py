@@ -1,0 +1,135 @@
+"""The cell edges along one direction of a layer."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import PlainSerializer, PlainValidator, model_validator
+
+from caloforge.config import strict_dataclass
+from caloforge.errors import GeometryError
+
+Float64s = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+def exact(value: float) -> Fraction:
+    """Return the decimal number that was meant: 0.1 is one tenth, not its nearest double."""
+    return Fraction(repr(float(value)))
+
+
+def _ascending(values: object) -> npt.NDArray[np.float64]:
+    edges = np.array(values, np.float64)
+    if edges.ndim != 1 or len(edges) < 2:
+        raise ValueError("an axis needs a list of at least two edges in mm.")
+    if not np.isfinite(edges).all():
+        raise ValueError("edges must be finite numbers of mm.")
+    if not (np.diff(edges) > 0).all():
+        at = int(np.argmin(np.diff(edges) > 0))
+        raise ValueError(f"edges must ascend, but {edges[at]:g} mm is followed by {edges[at + 1]:g} mm.")
+    edges.flags.writeable = False
+    return edges
+
+
+def _uniform_edges(bins: int, low: float, high: float) -> npt.NDArray[np.float64]:
+    """Return the doubles nearest to the true edges.
+
+    Rational numbers make the edges of two grids equal bit for bit wherever they are equal on paper.
+    """
+    start, width = exact(low), exact(high) - exact(low)
+    return _ascending([float(start + width * i / bins) for i in range(bins + 1)])
+
+
+def check_subset(
+    fine: npt.NDArray[np.float64], coarse: npt.NDArray[np.float64], where: str, grid: str
+) -> None:
+    """Refuse coarse edges that are not all among the fine ones, or that end elsewhere (`GeometryError`)."""
+    strangers = coarse[~np.isin(coarse, fine)]
+    if len(strangers):
+        raise GeometryError(
+            f"{where}: the edge at {strangers[0]:g} mm is not an edge of {grid}, so cells would have to be "
+            "divided; rebinning needs edges that are a subset."
+        )
+    if fine[0] != coarse[0] or fine[-1] != coarse[-1]:
+        raise GeometryError(
+            f"{where}: the edges span {coarse[0]:g} to {coarse[-1]:g} mm, those of {grid} {fine[0]:g} to "
+            f"{fine[-1]:g} mm, so energy would be lost; the outer edges must agree."
+        )
+
+
+@strict_dataclass
+class Axis:
+    """The cell edges along one direction of a layer.
+
+    In TOML either uniform, ``{ bins = 96, range = [-240.0, 240.0] }``, or explicit, ``{ edges = [...] }``.
+
+    Attributes
+    ----------
+    edges
+        (n + 1,) ascending, in mm.
+    """
+
+    edges: Annotated[
+        npt.NDArray[np.float64],
+        PlainValidator(_ascending),
+        PlainSerializer(lambda edges: edges.tolist(), return_type=list[float]),
+    ]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_bins(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or set(given) == {"edges"}:
+            return given
+        if set(given) != {"bins", "range"}:
+            found = ", ".join(sorted(map(str, given))) or "nothing"
+            raise ValueError(f"an axis has either bins and range = [low, high], or edges; found: {found}.")
+        bins, limits = given["bins"], _ascending(given["range"])
+        if type(bins) is not int or bins < 1 or len(limits) != 2:
+            raise ValueError("an axis needs bins of at least 1 and range = [low, high] in mm.")
+        return {"edges": _uniform_edges(bins, limits[0], limits[1])}
+
+    @classmethod
+    def uniform(cls, bins: int, low: float, high: float) -> "Axis":
+        """Divide the range from low to high (mm) into equal bins."""
+        return cls(edges=_uniform_edges(bins, low, high))
+
+    @property
+    def n(self) -> int:
+        """Number of cells."""
+        return len(self.edges) - 1
+
+    @property
+    def middles(self) -> Float64s:
+        """Middle of each cell in mm, (n,)."""
+        return (self.edges[:-1] + self.edges[1:]) / 2
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether the edges stay what they are when the sign of the coordinate flips."""
+        return np.array_equal(self.edges, -self.edges[::-1])
+
+    def containing(self, fine: "Axis", where: str, grid: str) -> Integers:
+        """Return for each bin of a finer axis the number of this axis's bin around it.
+
+        Raises
+        ------
+        GeometryError
+            An edge is not on the finer axis, or the outer edges differ.
+        """
+        check_subset(fine.edges, self.edges, where, grid)
+        return np.searchsorted(self.edges, fine.edges[:-1], side="right") - 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the shorter of the two ways to write these edges."""
+        low, high = float(self.edges[0]), float(self.edges[-1])
+        if np.array_equal(_uniform_edges(self.n, low, high), self.edges):
+            return {"bins": self.n, "range": [low, high]}
+        return {"edges": self.edges.tolist()}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Axis) and np.array_equal(self.edges, other.edges)
+
+    def __hash__(self) -> int:
+        return hash(self.edges.tobytes())

@@ -1,0 +1,67 @@
+"""Sum the cells of a fine read-out to those of a coarser one."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+from caloforge.errors import GeometryError
+from caloforge.geometry.axis import check_subset
+from caloforge.geometry.calorimeter import Calorimeter, Floats
+
+_REBIN_ROWS = 1024  # showers that are held in double precision at once
+
+
+def rebin_matrix(fine: Calorimeter, coarse: Calorimeter) -> csr_array:
+    """Return the map of fine cells on the coarse cells that contain them, (n_fine, n_coarse) of 0 and 1.
+
+    Every coarse edge in z, eta and phi must be an edge of the fine grid, so that no cell is ever divided.
+
+    Raises
+    ------
+    GeometryError
+        An edge is not on the fine grid, the outer edges differ, or the two calorimeters are made differently.
+    """
+    _check_same_matter(fine, coarse)
+    z_fine = _z_edges(fine)
+    check_subset(z_fine, _z_edges(coarse), f"{coarse.name}, z", fine.name)
+    columns = []
+    for layer in fine.layers:
+        number = int(np.searchsorted(_z_edges(coarse), layer.z[0], side="right")) - 1
+        cells = coarse.layers[number].containing(layer, f"{coarse.name}, layer {number}", fine.name)
+        columns.append(coarse.offsets[number] + cells.ravel())
+    ones, rows = np.ones(fine.n_cells), np.arange(fine.n_cells + 1)
+    return csr_array((ones, np.concatenate(columns), rows), shape=(fine.n_cells, coarse.n_cells))
+
+
+def rebin_cells(cells: Floats, fine: Calorimeter, coarse: Calorimeter) -> npt.NDArray[np.float32]:
+    """Sum fine cells (N, n_fine) to coarse cells (N, n_coarse), in double precision until the last rounding.
+
+    Raises
+    ------
+    GeometryError
+        The coarse grid is not a subset of the fine one (see `rebin_matrix`), or the cells are of another one.
+    """
+    matrix = rebin_matrix(fine, coarse)
+    fine._check_width(cells)
+    summed = np.empty((len(cells), coarse.n_cells), np.float32)
+    for start in range(0, len(cells), _REBIN_ROWS):
+        rows = slice(start, start + _REBIN_ROWS)
+        summed[rows] = cells[rows].astype(np.float64) @ matrix
+    return summed
+
+
+def _z_edges(calorimeter: Calorimeter) -> npt.NDArray[np.float64]:
+    return np.array([0.0] + [layer.z[1] for layer in calorimeter.layers])
+
+
+def _check_same_matter(fine: Calorimeter, coarse: Calorimeter) -> None:
+    if fine.slabs != coarse.slabs:
+        raise GeometryError(
+            f"{fine.name} and {coarse.name} are not made of the same slabs; "
+            "rebinning changes the read-out and not the calorimeter."
+        )
+    if set(fine.visible) != set(coarse.visible):
+        raise GeometryError(
+            f"The cells of {fine.name} hold the deposits in {' + '.join(fine.visible)}, those of "
+            f"{coarse.name} in {' + '.join(coarse.visible)}; rebinning can't turn one into the other."
+        )

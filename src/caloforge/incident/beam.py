@@ -1,0 +1,229 @@
+"""The beam: which particles meet the calorimeter, with what energy, from what direction, at what place.
+
+Shower number i depends on the seed and on i alone, as its energy does (`caloforge.spectrum`). Directions and
+positions have random numbers of their own, so a tilted beam has the energies of the perpendicular one.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from caloforge.errors import InputError
+from caloforge.geometry import Calorimeter, Layer
+from caloforge.incident.incident import Incident
+from caloforge.incident.particles import particle_name
+from caloforge.incident.spectrum import Spectrum
+
+_STREAM = 1 << 64  # added to the seed: the upper word of Philox's key, which is 0 for energies
+_COORDINATES = 4  # theta, phi, eta, phi: one counter step of Philox a shower
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers that are uniform between two bounds, or one number where the bounds are equal."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def parse(cls, text: str, what: str) -> "Range":
+        """Read ``20`` or ``0:60``.
+
+        Parameters
+        ----------
+        text
+            What was written.
+        what
+            Name and unit of the quantity, for messages.
+
+        Raises
+        ------
+        InputError
+            A bound is no finite number, or they do not ascend.
+        """
+        low, colon, high = text.partition(":")
+        try:
+            bounds = cls(float(low), float(high if colon else low))
+        except ValueError:
+            bounds = cls(math.nan, math.nan)
+        finite = math.isfinite(bounds.low) and math.isfinite(bounds.high)
+        if not finite or (colon and bounds.low >= bounds.high):
+            raise InputError(
+                f"'{text}' is not possible for {what}: give a number, or LOW:HIGH with LOW < HIGH."
+            )
+        return bounds
+
+    def scaled(self, factor: float) -> "Range":
+        """Return the same range in another unit."""
+        return Range(self.low * factor, self.high * factor)
+
+    def at(self, uniforms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the numbers that stand for uniform ones between 0 and 1."""
+        return self.low + (self.high - self.low) * uniforms
+
+    @property
+    def extreme(self) -> float:
+        """Largest absolute value."""
+        return max(abs(self.low), abs(self.high))
+
+    def __str__(self) -> str:
+        return f"{self.low:.10g}" if self.low == self.high else f"{self.low:.10g}:{self.high:.10g}"
+
+
+Ranges = tuple[Range, Range]
+
+PERPENDICULAR: Ranges = (Range(0.0, 0.0), Range(0.0, 0.0))
+"""The direction at a right angle to the front face."""
+_CENTRE: Ranges = (Range(0.0, 0.0), Range(0.0, 0.0))
+
+
+@dataclass(frozen=True)
+class Beam:
+    """Particles of one kind.
+
+    Attributes
+    ----------
+    pdg
+        PDG id of the particle.
+    spectrum
+        Its kinetic energies.
+    direction
+        Ranges in rad of theta, the angle to the z axis, and phi, the azimuth from the eta axis towards the
+        phi axis: the particle flies along (eta, phi, z) = (sin theta cos phi, sin theta sin phi, cos theta).
+    position
+        Ranges in mm of eta and phi, where it meets the front face; None for the centre.
+
+    Raises
+    ------
+    InputError
+        Theta is not from 0 to below 90 degrees, or phi is more than a full turn.
+    """
+
+    pdg: int
+    spectrum: Spectrum
+    direction: Ranges = PERPENDICULAR
+    position: Ranges | None = None
+
+    def __post_init__(self) -> None:
+        theta, phi = self.direction
+        # As the files' single precision has it: rounded up to 90 degrees, the particle would fly past.
+        if theta.low < 0 or not float(np.float32(theta.high)) < math.pi / 2:
+            raise InputError(
+                f"The angle theta = {theta.scaled(180 / math.pi)} degrees is not possible: particles come "
+                "from in front, so give 0 (perpendicular) to less than 90."
+            )
+        if not phi.extreme <= 2 * math.pi:
+            raise InputError(
+                f"The azimuth phi = {phi.scaled(180 / math.pi)} degrees is more than a turn: give -360 to "
+                "360."
+            )
+
+    def sample(self, seed: int, start: int, stop: int) -> Incident:
+        """Return the particles of showers start to stop (exclusive).
+
+        Directions and positions are float32 numbers, as the files of showers hold them.
+        """
+        random = np.random.Philox(key=seed + _STREAM)
+        random.advance(start)
+        uniforms = np.random.Generator(random).random((stop - start, _COORDINATES))
+        ranges = (*self.direction, *(self.position or _CENTRE))
+        values = np.stack([bounds.at(column) for bounds, column in zip(ranges, uniforms.T, strict=True)], 1)
+        placed = values.astype(np.float32)
+        return Incident(self.pdg, self.spectrum.sample(seed, start, stop), placed[:, :2], placed[:, 2:])
+
+    def check(self, calorimeter: Calorimeter) -> None:
+        """Refuse a beam that misses the front face of a calorimeter.
+
+        Raises
+        ------
+        InputError
+            The message says how far the front face reaches.
+        """
+        eta, phi = self.position or _CENTRE
+        first = calorimeter.layers[0]
+        if isinstance(first, Layer):
+            inside = _within(eta, first.eta.edges) and _within(phi, first.phi.edges)
+            face = f"eta {_span(first.eta.edges)} mm, phi {_span(first.phi.edges)} mm"
+        else:
+            inside = math.hypot(eta.extreme, phi.extreme) <= first.reach
+            face = f"a disc with a radius of {first.reach:g} mm"
+        if not inside:
+            raise InputError(
+                f"The position eta = {eta}, phi = {phi} mm is not on the front face of {calorimeter.name} "
+                f"({face})."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a dictionary of JSON's types that holds everything: MeV, rad and mm."""
+        energy = {**asdict(self.spectrum), "values": list(self.spectrum.values)}
+        return {
+            "particle": self.pdg,
+            "energy": energy,
+            "direction": _bounds(self.direction),
+            "position": self.position and _bounds(self.position),
+        }
+
+    def provenance(self) -> dict[str, str]:
+        """Return what a file of showers says about these particles, in the units of the command line."""
+        theta, phi = (bounds.scaled(180 / math.pi) for bounds in self.direction)
+        words = {
+            "particle": particle_name(self.pdg),
+            "energy_GeV": self.spectrum.text,
+            "direction_deg": f"{theta} {phi}",
+        }
+        return words | ({"position_mm": "{} {}".format(*self.position)} if self.position else {})
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Beam":
+        """Build a beam from what `to_dict` returned; other keys are left alone."""
+        energy = {**content["energy"], "values": tuple(content["energy"]["values"])}
+        position = content["position"]
+        return cls(
+            content["particle"],
+            Spectrum(**energy),
+            _ranges(content["direction"]),
+            position and _ranges(position),
+        )
+
+
+def parse_direction(theta: str, phi: str) -> Ranges:
+    """Read a direction in degrees, each angle a number or ``LOW:HIGH``; returns ranges in rad.
+
+    Raises
+    ------
+    InputError
+        An angle is no number and no range.
+    """
+    degrees = Range.parse(theta, "theta (degrees)"), Range.parse(phi, "phi (degrees)")
+    return degrees[0].scaled(math.pi / 180), degrees[1].scaled(math.pi / 180)
+
+
+def parse_position(eta: str, phi: str) -> Ranges:
+    """Read a position in mm, each coordinate a number or ``LOW:HIGH``.
+
+    Raises
+    ------
+    InputError
+        A coordinate is no number and no range.
+    """
+    return Range.parse(eta, "eta (mm)"), Range.parse(phi, "phi (mm)")
+
+
+def _bounds(ranges: Ranges) -> list[list[float]]:
+    return [[bounds.low, bounds.high] for bounds in ranges]
+
+
+def _ranges(bounds: list[list[float]]) -> Ranges:
+    (first_low, first_high), (second_low, second_high) = bounds
+    return Range(first_low, first_high), Range(second_low, second_high)
+
+
+def _within(bounds: Range, edges: npt.NDArray[np.float64]) -> bool:
+    return bool(edges[0] <= bounds.low and bounds.high <= edges[-1])
+
+
+def _span(edges: npt.NDArray[np.float64]) -> str:
+    return f"{edges[0]:g} to {edges[-1]:g}"

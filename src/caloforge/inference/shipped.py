@@ -1,0 +1,107 @@
+"""Which trained model to take, and what to say where there is none."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from particle import Particle
+
+from caloforge import catalog
+from caloforge.errors import CatalogError
+from caloforge.incident.particles import particle_name
+from caloforge.inference.commands import Record, recipe
+from caloforge.inference.model import TrainedModel, read_record
+
+QUALITIES = ("fast", "precise")
+"""What a shipped model is best at, the one to take unless another is asked for first."""
+
+
+def _rank(record: Mapping[str, Any], order: Sequence[str | None]) -> tuple[bool, int]:
+    """Return what is least for the model to take before others, by preference and then by quality."""
+    return not record.get("preferred", False), order.index(record.get("quality"))
+
+
+def refusal(pdg: int, geometry: str, shipped: Mapping[str, Record], preference: Sequence[str]) -> str:
+    """Say that no model was trained for a particle in a calorimeter, which is nearest, and how to make one.
+
+    Parameters
+    ----------
+    pdg
+        The particle.
+    geometry
+        Name of the calorimeter.
+    shipped
+        The records of all models, by name.
+    preference
+        Qualities, the one to name before others first.
+    """
+    name = nearest(pdg, geometry, shipped, preference)
+    low, high = shipped[name]["energy_range_GeV"]
+    trained = ", ".join(map(particle_name, shipped[name]["pdg"]))
+    return (
+        f"No shipped model was trained for {particle_name(pdg)} in {geometry}. The nearest is {name}: "
+        f"{trained} in {shipped[name]['geometry']['name']}, {low:g} to {high:g} GeV. To make one:\n"
+        f"{recipe(shipped[name], pdg, geometry, (low, high))}"
+    )
+
+
+def nearest(pdg: int, geometry: str, shipped: Mapping[str, Record], preference: Sequence[str]) -> str:
+    """Return the name of a model of the particle in another calorimeter, else of another one in the same.
+
+    Of several the one whose particle has the nearest mass is taken, and then the quality decides.
+    """
+
+    def distance(name: str) -> tuple[bool, bool, float, int]:
+        record = shipped[name]
+        elsewhere, quality = record["geometry"]["name"] != geometry, record.get("quality")
+        of_masses = min(abs(_mass(other) - _mass(pdg)) for other in record["pdg"])
+        order = preference.index(quality) if quality in preference else len(preference)
+        return pdg not in record["pdg"], elsewhere, of_masses, order
+
+    return min(shipped, key=distance)
+
+
+def _mass(pdg: int) -> float:
+    return float(Particle.from_pdgid(pdg).mass or 0.0)
+
+
+def find(pdg: int, geometry: str, quality: str | None = None, threads: int | None = None) -> TrainedModel:
+    """Load the shipped weights for a particle in a calorimeter.
+
+    Parameters
+    ----------
+    pdg
+        The particle.
+    geometry
+        Name of the calorimeter.
+    quality
+        "fast" or "precise"; None takes the model whose record is preferred, else the first of these that
+        there is, else what there is.
+    threads
+        Of the generation; None leaves the choice to onnxruntime.
+
+    Raises
+    ------
+    CatalogError
+        None were trained for these, and the message names the nearest model and the commands that make
+        one; or there are none of this quality.
+    """
+    if quality not in (*QUALITIES, None):
+        raise CatalogError(catalog.unknown(str(quality), list(QUALITIES), what="qualities"))
+    shipped = {name: read_record(catalog.load("weights", name)) for name in catalog.names("weights")}
+    fitting = {
+        name: record
+        for name, record in shipped.items()
+        if record["geometry"]["name"] == geometry and pdg in record["pdg"]
+    }
+    if not fitting:
+        raise CatalogError(refusal(pdg, geometry, shipped, QUALITIES))
+    if quality is None:
+        order = (*QUALITIES, None)
+        return TrainedModel.load(min(fitting, key=lambda name: _rank(fitting[name], order)), threads)
+    for name, record in fitting.items():
+        if record.get("quality") == quality:
+            return TrainedModel.load(name, threads)
+    raise CatalogError(
+        f"No shipped model for {particle_name(pdg)} in {geometry} is '{quality}'. There are: "
+        f"{', '.join(fitting)}. Ask for one of these as the model, or for no quality."
+    )

@@ -1,0 +1,1 @@
+"""Materials and what textbooks say of showers in them."""

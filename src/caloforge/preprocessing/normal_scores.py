@@ -1,0 +1,193 @@
+"""Showers on a calorimeter as normal numbers."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from caloforge.geometry import Calorimeter
+from caloforge.preprocessing.chain import Chain
+from caloforge.preprocessing.layer_energies import LAYER_LEAST, LayerEnergies
+from caloforge.preprocessing.quantiles import LEVELS, ConditionalQuantiles, Encoded, Modules, Ramps
+
+_FREE = 9.0  # bound of a number of which nothing is known
+_TINY = 1e-12
+
+
+class Decoder(nn.Module):
+    """Normal numbers to showers: what of a `ShowerScaling` generation needs."""
+
+    def __init__(self, scaling: "ShowerScaling") -> None:
+        super().__init__()
+        self.sizes = scaling.sizes
+        self.incident, self.layers = scaling.incident.units(), scaling.layers
+        self.ramps = Modules(ramps.units() for ramps in scaling.ramps)
+        self.heads = scaling.heads.folded()
+        incident = scaling.incident.mixing()
+        mixings = [torch.block_diag(ramps.mixing(), incident) for ramps in scaling.ramps]
+        self.cells = Modules(
+            cells.folded(mixing) for cells, mixing in zip(scaling.cells, mixings, strict=True)
+        )
+
+    def forward(self, z: Tensor, energy: Tensor) -> Tensor:
+        """(N, L + n_cells) and (N,) MeV -> cells (N, n_cells) MeV."""
+        heads, *cells = z.split([len(self.sizes), *self.sizes], dim=1)
+        return self.assemble(heads, cells, energy)
+
+    def assemble(self, heads: Tensor, cells: Sequence[Tensor], energy: Tensor) -> Tensor:
+        """Do the same for numbers that are apart: of the layers (N, L), and of each layer's cells."""
+        incident = self.incident(energy.log().unsqueeze(1))
+        layers: Tensor = self.layers.inverse(self.heads(heads, energy), energy)
+        conditions = layers.clamp(min=LAYER_LEAST).log().split(1, dim=1)
+        images = []
+        for number, part in enumerate(cells):
+            basis = torch.cat([self.ramps[number](conditions[number]), incident], dim=1)
+            value, filled = self.cells[number](part, basis)
+            weight = value.exp() * filled
+            images.append(weight * (layers[:, number : number + 1] / weight.sum(dim=1, keepdim=True)))
+        return torch.cat(images, dim=1)
+
+
+class ShowerScaling(nn.Module):
+    """Showers on a calorimeter as normal numbers, and back.
+
+    The first numbers are those of the layers (`LayerEnergies` through a `Chain`), then come the
+    cells'. Layer energies are exact both ways. Cells are where they were if their share is within what was
+    seen in training; a share below is encoded as the lowest.
+
+    Parameters
+    ----------
+    geometry
+        The calorimeter.
+    energy_range
+        Incident energies in MeV.
+    energy_knots, layer_knots
+        How many knots there are in the logarithms of the incident and of a layer's energy.
+    levels
+        As `LEVELS`.
+    brought
+        MeV beside the kinetic energy that may become visible.
+    """
+
+    symmetries: Tensor
+    representatives: Tensor
+
+    def __init__(
+        self,
+        geometry: Calorimeter,
+        energy_range: tuple[float, float],
+        energy_knots: int = 10,
+        layer_knots: int = 9,
+        levels: Sequence[float] = LEVELS,
+        brought: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.sizes = [layer.n_cells for layer in geometry.layers]
+        n = len(self.sizes)
+        low, high = energy_range
+        self.incident = Ramps.of_energy(energy_range, energy_knots)
+        widest = torch.linspace(math.log(low) - 5, math.log(high), layer_knots)
+        self.ramps = Modules(Ramps(widest) for _ in range(n))
+        self.layers = LayerEnergies(n, brought)
+        self.heads = Chain(n, energy_range, energy_knots)
+        flips = torch.from_numpy(geometry.symmetries())
+        heads = torch.arange(n).expand(len(flips), n)
+        self.register_buffer("symmetries", torch.cat([heads, flips + n], dim=1), persistent=False)
+        self.register_buffer("representatives", torch.unique(flips.amin(dim=0)), persistent=False)
+        pools = [torch.unique(part, return_inverse=True)[1] for part in flips.amin(dim=0).split(self.sizes)]
+        knots = layer_knots, energy_knots
+        self.cells = Modules(ConditionalQuantiles(pool, knots, levels) for pool in pools)
+
+    @property
+    def size(self) -> int:
+        """How many numbers a shower is."""
+        return self.symmetries.shape[1]
+
+    @torch.no_grad()
+    def prepare(self, cells: Tensor, energy: Tensor) -> None:
+        """Set knots and starting values by showers to train on, (N, n_cells) and (N,) MeV."""
+        layers = self._layer_energies(cells)
+        self.layers.prepare(layers, energy)
+        value, filled = self.layers(layers, energy)
+        hats = self.incident.hats(energy.log())
+        self.heads.start(value, filled, energy)
+        for number, images in enumerate(self._images(cells)):
+            layer = layers[:, number]
+            there = layer > 0
+            if there.sum() > 1:
+                condition = layer[there].clamp(min=LAYER_LEAST).log()
+                _spread(self.ramps[number].knots, condition)
+                weights = torch.cat([self.ramps[number].hats(condition), hats[there]], dim=1)
+                pooled = torch.cat([image[there] for image in images])
+                shares = _log_shares(pooled, layer[there].repeat(len(images)))
+                self.cells[number].start(*shares, weights.repeat(len(images), 1))
+
+    def forward(self, z: Tensor, energy: Tensor) -> Tensor:
+        """(N, size) and (N,) MeV -> cells (N, n_cells) MeV."""
+        cells: Tensor = self.decoder()(z, energy)
+        return cells
+
+    def decoder(self) -> Decoder:
+        """Return the map to showers as it stands now."""
+        return Decoder(self)
+
+    @torch.no_grad()
+    def encode(self, cells: Tensor, energy: Tensor) -> Encoded:
+        """(N, n_cells) and (N,) MeV -> (N, size); nothing is known of the cells of an empty layer."""
+        layers = self._layer_energies(cells)
+        incident = self.incident(energy.log())
+        value, filled = self.layers(layers, energy)
+        parts = [self.heads.encode(value, filled, energy)]
+        for number, (value, filled, basis) in enumerate(self._conditioned(cells, layers, incident)):
+            found = self.cells[number].encode(value, filled, basis)
+            bound = torch.where(layers[:, number : number + 1] > 0, found.bound, _FREE)
+            parts.append(found._replace(bound=bound))
+        return Encoded(*(torch.cat(columns, dim=1) for columns in zip(*parts, strict=True)))
+
+    def losses(self, cells: Tensor, energy: Tensor) -> dict[str, Tensor]:
+        """Return what training lowers, for showers (N, n_cells) and (N,) MeV: two sums over the layers."""
+        layers = self._layer_energies(cells)
+        incident = self.incident(energy.log())
+        value, filled = self.layers(layers, energy)
+        found = [self.heads.losses(value, filled, energy)]
+        for number, (value, filled, basis) in enumerate(self._conditioned(cells, layers, incident)):
+            there = layers[:, number] > 0
+            if there.any():
+                found.append(self.cells[number].losses(value[there], filled[there], basis[there]))
+        likelihood, quantiles = (torch.stack(parts).sum() for parts in zip(*found, strict=True))
+        return {"thresholds": likelihood, "quantiles": quantiles}
+
+    def _images(self, cells: Tensor) -> Iterator[list[Tensor]]:
+        """Return for each layer the mirror images of showers, of every feature one cell: each (N, F)."""
+        flips = self.symmetries[:, len(self.sizes) :] - len(self.sizes)
+        ends = torch.searchsorted(self.representatives, torch.tensor(self.sizes).cumsum(0)).tolist()
+        for first, last in pairwise([0, *ends]):
+            columns = self.representatives[first:last]
+            yield [cells[:, flip[columns]] for flip in flips]
+
+    def _layer_energies(self, cells: Tensor) -> Tensor:
+        return torch.stack([part.sum(dim=1) for part in cells.split(self.sizes, dim=1)], dim=1)
+
+    def _conditioned(
+        self, cells: Tensor, layers: Tensor, incident: Tensor
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Return for each layer the logarithms of its shares, which are there, and the conditions' basis."""
+        conditions = layers.clamp(min=LAYER_LEAST).log()
+        return [
+            (*_log_shares(part, layers[:, i]), torch.cat([self.ramps[i](conditions[:, i]), incident], dim=1))
+            for i, part in enumerate(cells.split(self.sizes, dim=1))
+        ]
+
+
+def _log_shares(cells: Tensor, layer: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ln(cell over layer), (N, C), and which cells have energy."""
+    return cells.clamp(min=_TINY).log() - layer.clamp(min=_TINY).log().unsqueeze(1), cells > 0
+
+
+def _spread(knots: Tensor, values: Tensor) -> None:
+    """Lay knots so that as many values are between any two neighbours; the outermost near the ends."""
+    at = torch.linspace(0, 1, len(knots)).clamp(0.003, 0.997)
+    found = torch.quantile(values[torch.randperm(len(values))[: 1 << 20]], at)
+    knots.copy_(found + 1e-3 * torch.arange(len(knots)))

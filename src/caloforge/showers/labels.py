@@ -1,0 +1,124 @@
+"""The words in pictures and on pages: numbers with units, and where showers come from."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from particle import InvalidParticle, Particle, ParticleNotFound
+
+from caloforge.geometry import Calorimeter
+from caloforge.showers.showers import Showers
+from caloforge.units import GeV, MeV, keV
+
+
+def with_error(value: float, error: float) -> str:
+    """Write a value with its error, both to the second digit of the error."""
+    if not (math.isfinite(error) and error > 0):
+        return f"{value:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return names in words, without the last one if it is the same of all, such as their particle."""
+    ends = {name.rpartition("_")[2] for name in names}
+    end = f"_{ends.pop()}" if len(ends) == 1 < len(names) else ""
+    return [name.removesuffix(end).replace("_", " ") for name in names]
+
+
+def choice_text(chosen: Sequence[int], geometry: Calorimeter) -> list[str]:
+    """Return a line that says which layers a page shows, if it does not show all."""
+    count = len(geometry.layers)
+    return [] if len(chosen) == count else [f"the {len(chosen)} of {count} layers with most energy"]
+
+
+def energy_text(energy: float) -> str:
+    """Write an energy in MeV with a unit that suits it."""
+    size, unit = next(
+        ((size, unit) for size, unit in ((GeV, "GeV"), (MeV, "MeV")) if abs(energy) >= size), (keV, "keV")
+    )
+    return f"{energy / size:.3g} {unit}"
+
+
+def particle_text(showers: Showers) -> str:
+    """Write the incident particles in TeX."""
+    return ", ".join(_symbol(int(pdg)) for pdg in np.unique(showers.pdg)) or "no particle"
+
+
+def energies_text(showers: Showers) -> str:
+    """Write the incident energies: one, a few, or their range."""
+    values = np.unique(showers.energy) / GeV
+    if values.size == 0:
+        return "no energy"
+    if values.size <= 5:
+        return ", ".join(f"{value:.3g}" for value in values) + " GeV"
+    return f"{values[0]:.3g}–{values[-1]:.3g} GeV"
+
+
+def source_text(showers: Showers) -> str:
+    """Write what made the showers, as their provenance says: a model, or a simulator and its physics."""
+    history = showers.provenance
+    names = [_maker({**part, **part.get("attributes", {})}) for part in history.get("parts", [history])]
+    return ", ".join(dict.fromkeys(names))
+
+
+def _maker(part: Mapping[str, Any]) -> str:
+    if "model" in part:
+        return str(part["model"])
+    # Foreign files may add to the name of the simulator that of its interface, in brackets.
+    simulator = _geant4(part["geant4"]) if "geant4" in part else str(part.get("simulator", ""))
+    said = [simulator.partition(" (")[0], str(part.get("physics", part.get("physics_list", "")))]
+    return " ".join(word for word in said if word) or "unknown source"
+
+
+def _geant4(version: str) -> str:
+    """Write Geant4's version (``geant4-11-04-patch-01``) as people do."""
+    numbers = [str(int(number)) for number in re.findall(r"\d+", version.lower().removeprefix("geant4"))]
+    return f"Geant4 {'.'.join(numbers)}"
+
+
+def sample_names(showers: Showers, beside: Showers) -> tuple[str, str]:
+    """Name two samples for a legend: by their source or, where it is the same, by their file."""
+    first, second = source_text(showers), source_text(beside)
+    if first != second:
+        return first, second
+    files = [str(sample.provenance.get("file", "")) for sample in (showers, beside)]
+    if files[0] != files[1]:
+        return f"{first} ({files[0]})", f"{second} ({files[1]})"
+    return f"{first} (first)", f"{second} (second)"
+
+
+def headline(shower: Showers) -> str:
+    """Write what one shower is: its particle, its incident and its deposited energy."""
+    deposited = float(shower.cells.sum(dtype=float))
+    what = f"{energy_text(deposited)} deposited" if deposited > 0 else "nothing deposited"
+    return f"{particle_text(shower)}, {energy_text(float(shower.energy[0]))}: {what}"
+
+
+def shower_number(shower: Showers, i: int) -> int:
+    """Return the number of one shower in its file, where a column says it, and else the given one."""
+    return int(shower.columns["number"][0]) if "number" in shower.columns else i
+
+
+def describe(showers: Showers, number: int | None = None) -> str:
+    """Write one line about showers, or about shower ``number``: particle, energy, geometry, source, file."""
+    count = f"{len(showers):,} shower" + ("s" if len(showers) != 1 else "")
+    parts = [
+        f"{particle_text(showers)}, {energies_text(showers)}",
+        count if number is None else f"shower {number}",
+        f"geometry {showers.geometry.name}",
+        source_text(showers),
+        str(showers.provenance.get("file", "")),
+    ]
+    return "  ·  ".join(part for part in parts if part)
+
+
+def _symbol(pdg: int) -> str:
+    if pdg == 0:
+        return "unknown particle"
+    try:
+        return f"${Particle.from_pdgid(pdg).latex_name}$"
+    except (InvalidParticle, ParticleNotFound):
+        return f"PDG {pdg}"

@@ -1,0 +1,192 @@
+"""Showers in memory: what is in the cells, and the particle that made it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from caloforge.errors import InputError, ShowerFileError
+from caloforge.geometry import Calorimeter
+from caloforge.geometry.rebinning import rebin_cells
+from caloforge.incident.incident import Incident, filled
+
+Provenance = Mapping[str, Any]
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class Showers:
+    """N showers in one calorimeter.
+
+    Attributes
+    ----------
+    geometry
+        The calorimeter.
+    cells
+        (N, n_cells) float32: deposited energy in MeV, finite and not negative.
+    incident
+        The N particles that made them; a single one stands for all.
+    columns
+        Further numbers of each shower, (N,) each.
+    provenance
+        Where the showers come from, in JSON's types.
+
+    Raises
+    ------
+    InputError
+        Lengths differ, or a value is not possible; the message names the first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> calorimeter = Calorimeter.load("calogan")
+    >>> Showers(calorimeter, np.ones((2, 504)), Incident(22, [1e4, 2e4]))
+    <2 showers in calogan>
+    """
+
+    geometry: Calorimeter
+    cells: npt.NDArray[np.float32]
+    incident: Incident
+    columns: dict[str, npt.NDArray[Any]]
+    provenance: dict[str, Any]
+
+    def __init__(
+        self,
+        geometry: Calorimeter,
+        cells: npt.ArrayLike,
+        incident: Incident,
+        columns: Mapping[str, npt.ArrayLike] | None = None,
+        provenance: Provenance | None = None,
+    ) -> None:
+        rows = _checked_cells(cells, geometry)
+        n = len(rows)
+        fields: dict[str, Any] = {
+            "geometry": geometry,
+            "cells": rows,
+            "incident": incident.repeated(n),
+            "columns": {name: _checked_column(name, column, n) for name, column in (columns or {}).items()},
+            "provenance": dict(provenance or {}),
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def energy(self) -> npt.NDArray[np.float64]:
+        """Incident kinetic energies, (N,) in MeV."""
+        return self.incident.energy
+
+    @property
+    def pdg(self) -> npt.NDArray[np.int32]:
+        """PDG ids of the incident particles, (N,)."""
+        return self.incident.pdg
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} showers in {self.geometry.name}>"
+
+    def __getitem__(self, which: slice | int | npt.NDArray[Any] | Sequence[int]) -> "Showers":
+        """Return the showers that a slice, a mask, a number or numbers select."""
+        index = which if isinstance(which, slice) else np.atleast_1d(np.arange(len(self))[which])
+        return Showers(
+            self.geometry,
+            self.cells[index],
+            self.incident[index],
+            {name: column[index] for name, column in self.columns.items()},
+            self.provenance,
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence["Showers"]) -> "Showers":
+        """Join samples of one calorimeter in their order; raises `InputError` where they do not fit."""
+        if not parts:
+            raise InputError("There is nothing to join: give at least one sample.")
+        first = parts[0]
+        for other in parts:
+            check_same_geometry(first.geometry, other.geometry, "The samples", InputError)
+            check_same_columns(set(first.columns), set(other.columns))
+        return Showers(
+            first.geometry,
+            np.concatenate([part.cells for part in parts]),
+            Incident.concatenate([part.incident for part in parts]),
+            {name: np.concatenate([part.columns[name] for part in parts]) for name in first.columns},
+            merged_provenance([part.provenance for part in parts]),
+        )
+
+    def rebin(self, geometry: Calorimeter) -> "Showers":
+        """Return the same showers on a coarser read-out; raises `GeometryError` unless edges are a subset."""
+        return Showers(
+            geometry,
+            rebin_cells(self.cells, self.geometry, geometry),
+            self.incident,
+            self.columns,
+            {**self.provenance, "rebinned_from": self.geometry.name},
+        )
+
+    def layer_energies(self) -> npt.NDArray[np.float64]:
+        """Return the energy in each layer, (N, L) in MeV."""
+        return self.geometry.layer_energies(self.cells)
+
+
+def _checked_cells(cells: npt.ArrayLike, geometry: Calorimeter) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        rows = np.asarray(cells, np.float32)
+    if rows.ndim != 2 or rows.shape[1] != geometry.n_cells:
+        raise InputError(
+            f"The cells have shape {rows.shape}; {geometry.name} needs (showers, {geometry.n_cells})."
+        )
+    if rows.size and not (rows.min() >= 0 and rows.max() < np.inf):
+        shower, cell = np.argwhere(~((rows >= 0) & (rows < np.inf)))[0]
+        raise InputError(
+            f"Cell {cell} ({_cell_name(geometry, int(cell))}) of shower {shower} is "
+            f"{rows[shower, cell]:g} MeV; cells are finite and not negative."
+        )
+    return rows
+
+
+def _cell_name(geometry: Calorimeter, cell: int) -> str:
+    layer = int(np.searchsorted(geometry.offsets, cell, side="right")) - 1
+    return f"layer {layer}, {geometry.layers[layer].cell_name(cell - geometry.offsets[layer])}"
+
+
+def _checked_column(name: str, column: npt.ArrayLike, n: int) -> npt.NDArray[Any]:
+    if not name or name.startswith(".") or "/" in name:
+        raise InputError(
+            f"'{name}' can't name a column: it must not be empty, begin with '.' or contain '/'."
+        )
+    values = filled(f"column '{name}'", np.asarray(column), (n,))
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"The column '{name}' holds {values.dtype}; columns hold numbers.")
+    return values
+
+
+def check_same_geometry(
+    first: Calorimeter, second: Calorimeter, what: str, kind: type[InputError] | type[ShowerFileError]
+) -> None:
+    """Refuse showers of two calorimeters with an error of a kind; ``what`` begins its sentence."""
+    if first == second:
+        return
+    ours, theirs = first.to_dict(), second.to_dict()
+    differing = ", ".join(key for key in ours if ours[key] != theirs[key])
+    raise kind(
+        f"{what} are of two calorimeters, {first.name} and {second.name}, that differ in: {differing}. "
+        "Rebin one of them or keep them apart."
+    )
+
+
+def check_same_columns(first: set[str], second: set[str]) -> None:
+    """Refuse to join showers of other columns (`InputError`)."""
+    if first != second:
+        lists = [", ".join(sorted(names)) or "none" for names in (first, second)]
+        raise InputError(f"Showers with the columns {lists[0]} can't be joined with columns {lists[1]}.")
+
+
+def merged_provenance(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return one provenance for showers of several: the same one, or a list of the different ones."""
+    parts: list[Any] = []
+    for provenance in history:
+        several = provenance["parts"] if set(provenance) == {"parts"} else [dict(provenance)]
+        parts += [part for part in several if part and part not in parts]
+    return dict(parts[0]) if len(parts) == 1 else {"parts": parts} if parts else {}

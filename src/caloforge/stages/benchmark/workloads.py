@@ -1,0 +1,68 @@
+"""What is simulated to be timed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from caloforge.incident.particles import particle_name
+from caloforge.units import GeV
+
+Float64s = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A particle of one energy.
+
+    Attributes
+    ----------
+    pdg
+        PDG id.
+    energy
+        Kinetic energy in MeV.
+    """
+
+    pdg: int
+    energy: float
+
+    def __str__(self) -> str:
+        return f"{particle_name(self.pdg)} {self.energy / GeV:g} GeV"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A way to run the simulation.
+
+    Attributes
+    ----------
+    name
+        In a few words.
+    commands
+        Commands of Geant4's user interface beside the usual ones; the last word about anything counts.
+    physics
+        Name of the physics list.
+    range_cut
+        Range in mm below which secondaries are not tracked.
+    fluorescence
+        Whether it makes a difference only where the data hold fluorescence.
+    """
+
+    name: str
+    commands: tuple[str, ...] = ()
+    physics: str = "FTFP_BERT"
+    range_cut: float = 0.7
+    fluorescence: bool = False
+
+
+class Simulate(Protocol):
+    """Whoever simulates."""
+
+    def __call__(self, shot: Shot, setting: Setting, n: int, out: Path) -> Float64s:
+        """Make a file of n showers, or extend it to n; return the processor time of each new one in s.
+
+        The time is nan for showers that are not typical, as a process's first is. A file that was made in
+        another way is refused, also where it has n showers already.
+        """

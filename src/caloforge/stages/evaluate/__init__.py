@@ -1,0 +1,12 @@
+"""One evaluation for all generators: how far are generated showers from a reference, and how sure is that?
+
+>>> from caloforge.evaluate import evaluate
+>>> evaluation = evaluate("geant4.h5", "generated.h5")
+>>> evaluation.results.verdicts[0].sigma
+>>> evaluation.write("report")
+"""
+
+from caloforge.stages.evaluate.results import Results, load
+from caloforge.stages.evaluate.run import Evaluation, evaluate
+
+__all__ = ["Evaluation", "Results", "evaluate", "load"]

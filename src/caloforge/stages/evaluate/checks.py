@@ -1,0 +1,160 @@
+"""What makes a comparison impossible or misleading, said in sentences."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import ks_2samp
+
+from caloforge.errors import InputError
+from caloforge.geometry import Calorimeter
+from caloforge.incident.particles import particle_name
+from caloforge.metrics.memorisation import copies
+from caloforge.stages.evaluate.measure import Measured
+from caloforge.units import GeV, MeV
+
+_LEAST_RESPONSE, _MOST_RESPONSE = 1e-3, 1e2
+"""Median responses beyond which no calorimeter is known: a unit is wrong."""
+
+_ALIKE = 1e-3
+"""Probability below which two samples of energies are not taken for samples of one spectrum."""
+
+_CERTAIN = 3.0
+"""Standard deviations from which one sample certainly has more of something."""
+
+
+def check_cells(reference: Calorimeter, generated: Calorimeter, what: str = "generated showers") -> None:
+    """Refuse to compare showers in different cells.
+
+    Raises
+    ------
+    InputError
+        The layers or their edges are not the same; the message names the first difference.
+    """
+    if reference.layers == generated.layers:
+        return
+    if reference.n_cells != generated.n_cells:
+        difference = f"{reference.n_cells} cells against {generated.n_cells}"
+    elif len(reference.layers) != len(generated.layers):
+        difference = f"{len(reference.layers)} layers against {len(generated.layers)}"
+    else:
+        pairs = zip(reference.layers, generated.layers, strict=True)
+        first = next(number for number, (one, other) in enumerate(pairs) if one != other)
+        difference = f"the edges of layer {first}"
+    raise InputError(
+        f"The reference is in the cells of '{reference.name}', the {what} in those of "
+        f"'{generated.name}', which differ ({difference}). Bring the finer ones onto the other read-out "
+        "with: caloforge rebin."
+    )
+
+
+def warnings(reference: Measured, generated: Measured) -> list[str]:
+    """Return what a reader must know before believing a comparison: a sentence each, at best none."""
+    doubts = (_units, _particles, _spectra, _copies, _repetitions, _overflow, _empty)
+    return [sentence for doubt in doubts for sentence in doubt(reference, generated)]
+
+
+def _units(reference: Measured, generated: Measured) -> Iterator[str]:
+    """Suspect GeV that should be MeV."""
+    responses = [_median_response(sample) for sample in (reference, generated)]
+    factor = GeV / MeV
+    for which, response in zip(("reference", "generated"), responses, strict=True):
+        if 0 < response < _LEAST_RESPONSE:
+            yield (
+                f"The cells of the {which} showers hold {response:.2g} of the incident energy (median): "
+                "their energies are probably in GeV and not in MeV. Multiply them by 1000."
+            )
+        elif response > _MOST_RESPONSE:
+            yield (
+                f"The cells of the {which} showers hold {response:.2g} times the incident energy (median): "
+                "the incident energies are probably in GeV and not in MeV. Multiply them by 1000."
+            )
+    if min(responses) > 0 and abs(np.log10(responses[1] / responses[0] * factor)) < np.log10(3):
+        yield (
+            f"The generated showers hold about 1/{responses[0] / responses[1]:.0f} of the reference's "
+            "energy: they are probably in GeV and not in MeV."
+        )
+
+
+def _median_response(sample: Measured) -> float:
+    return float(np.median(sample.values["response"])) if "response" in sample.values else 0.0
+
+
+def _particles(reference: Measured, generated: Measured) -> Iterator[str]:
+    names = [
+        ", ".join(particle_name(pdg) if pdg else "unknown" for pdg in np.unique(sample.pdg).tolist())
+        for sample in (reference, generated)
+    ]
+    if names[0] != names[1]:
+        yield (
+            f"The incident particles differ: {names[0]} in the reference, {names[1]} in the generated sample."
+        )
+
+
+def _spectra(reference: Measured, generated: Measured) -> Iterator[str]:
+    test = ks_2samp(reference.energy, generated.energy)
+    if test.pvalue < _ALIKE:
+        ranges = [
+            f"{s.energy.min() / GeV:.4g} to {s.energy.max() / GeV:.4g} GeV" for s in (reference, generated)
+        ]
+        yield (
+            f"The incident energies are distributed differently (Kolmogorov-Smirnov distance "
+            f"{test.statistic:.2g}; {ranges[0]} in the reference, {ranges[1]} generated), which distorts all "
+            "shapes. Use --match-energies to compare showers of the same spectrum."
+        )
+
+
+def _copies(reference: Measured, generated: Measured) -> Iterator[str]:
+    """Find generated showers that are showers of the reference: to the last digit, or else in disguise."""
+    ours, theirs = _fingerprints(reference), _fingerprints(generated)
+    copied = int(np.isin(theirs, ours).sum())
+    if copied:
+        yield (
+            f"{copied:,} of {len(generated):,} generated showers are exact copies of showers in the "
+            "reference: this is no independent sample."
+        )
+    elif len(reference.kept) and len(generated.kept):
+        disguised = copies(reference.kept, generated.kept)
+        if len(disguised.generated):
+            yield f"{disguised.sentence('showers of the reference')} This is no independent sample."
+
+
+def _repetitions(reference: Measured, generated: Measured) -> Iterator[str]:
+    for which, sample in (("generated", generated), ("reference", reference)):
+        prints = _fingerprints(sample)
+        repeated = len(prints) - len(np.unique(prints))
+        if repeated:
+            yield f"{repeated:,} of {len(sample):,} {which} showers repeat another one of their file exactly."
+
+
+def _fingerprints(sample: Measured) -> NDArray[np.void]:
+    """Return what tells showers with energy apart: all their observables, bit for bit."""
+    rows = np.column_stack([sample.energy, *sample.values.values()])
+    some = sample.values["response"] > 0 if "response" in sample.values else np.ones(len(rows), bool)
+    rows = np.ascontiguousarray(np.nan_to_num(rows[some], nan=-1.0))
+    return rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
+
+
+def _overflow(reference: Measured, generated: Measured) -> Iterator[str]:
+    """Find showers with more energy than came in, if the reference has certainly less of them."""
+    sizes = len(reference), len(generated)
+    counts = [
+        int(np.sum(sample.values.get("response", np.zeros(1)) > 1)) for sample in (reference, generated)
+    ]
+    shares = [count / n for count, n in zip(counts, sizes, strict=True)]
+    common = sum(counts) / sum(sizes)
+    error = np.sqrt(common * (1 - common) * sum(1 / n for n in sizes))
+    if shares[1] - shares[0] > _CERTAIN * error and _median_response(generated) < _MOST_RESPONSE:
+        yield (
+            f"{100 * shares[1]:.3g} % of the generated showers hold more energy than came in "
+            f"({100 * shares[0]:.3g} % of the reference)."
+        )
+
+
+def _empty(reference: Measured, generated: Measured) -> Iterator[str]:
+    shares = [np.mean(sample.values.get("response", np.ones(1)) == 0) for sample in (reference, generated)]
+    if max(shares) > 0:
+        yield (
+            f"{100 * shares[1]:.3g} % of the generated showers and {100 * shares[0]:.3g} % of the reference "
+            "hold no energy at all; shapes are taken of the others."
+        )

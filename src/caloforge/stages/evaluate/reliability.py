@@ -1,0 +1,415 @@
+"""Does a generator ever fail? A million showers of it, none of which has to be kept.
+
+Every shower is made in memory, looked at and forgotten: numbers that are none, negative energies, no energy
+at all, more energy than the particle can bring. Beside a reference, outliers are counted as well.
+"""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.config import strict_dataclass
+from caloforge.errors import InputError
+from caloforge.formats.base import Source
+from caloforge.formats.open import open_any
+from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
+from caloforge.incident.particles import brought, particle_name
+from caloforge.incident.spectrum import Spectrum
+from caloforge.inference.model import TrainedModel
+from caloforge.metrics.outliers import ANY, SHARE, Outside, Ranges
+from caloforge.observables.base import Observable
+from caloforge.observables.hits import Hits
+from caloforge.observables.lateral_width import LateralWidth
+from caloforge.observables.layer_fraction import LayerFraction
+from caloforge.observables.response import Response
+from caloforge.progress import Progress, no_progress
+from caloforge.showers import Showers
+from caloforge.stages.evaluate.checks import check_cells
+from caloforge.stages.evaluate.measure import measure
+from caloforge.units import GeV
+
+ROUNDING = 1e-5
+"""Share of the incident energy that single precision may add to the sum of the cells."""
+
+_BLOCK = 1024
+_EXAMPLES = 5
+_LAYERS = 3
+"""Layers that shapes are taken of, at most: those with most energy."""
+
+_WORD = (1 << 32) - 1
+
+CHECKS = {
+    "finite": "a cell that is no finite number",
+    "negative": "a cell of negative energy",
+    "empty": "no energy at all, where the reference always has some",
+    "energy": "more energy than the particle can bring",
+}
+"""What no shower may have."""
+
+Floats = NDArray[np.float64]
+
+
+@strict_dataclass
+class Example:
+    """A shower that failed: its number, and its energies as far as they are numbers."""
+
+    shower: int
+    energy_GeV: float  # noqa: N815 (the unit belongs to the name)
+    total_MeV: float | None  # noqa: N815
+
+
+@strict_dataclass
+class Check:
+    """What no shower may have, how many had it, and the first of them."""
+
+    name: str
+    label: str
+    failed: int
+    examples: tuple[Example, ...]
+
+
+@strict_dataclass
+class Rate:
+    """A share of showers with its binomial error, of the reference and of the generated ones."""
+
+    reference: float
+    reference_error: float
+    generated: float
+    generated_error: float
+
+    @property
+    def sigma(self) -> float:
+        """How far the generated share is above the reference's, in standard deviations."""
+        return (self.generated - self.reference) / float(np.hypot(self.reference_error, self.generated_error))
+
+
+@strict_dataclass
+class Shape:
+    """Outliers in one shape, or in any."""
+
+    name: str
+    label: str
+    outliers: Rate
+    far: Rate
+
+
+@strict_dataclass
+class Outliers:
+    """Outliers beside those of a reference; `caloforge.evaluate.outliers` says what they are.
+
+    Attributes
+    ----------
+    reference
+        Name of its file.
+    defining, tested
+        Showers of the reference that define the ranges, and that its own outliers are counted of.
+    share
+        Of the reference's showers that ranges leave out at either end.
+    bins
+        Of incident energy.
+    shapes
+        In any shape first, then in each.
+    """
+
+    reference: str
+    defining: int
+    tested: int
+    share: float
+    bins: int
+    shapes: tuple[Shape, ...]
+
+
+@strict_dataclass
+class Reliability:
+    """What a million showers of a model show.
+
+    Attributes
+    ----------
+    energy_GeV
+        Incident energies as text.
+    brought_MeV
+        Energy that the particle can bring beside its kinetic one.
+    highest_response
+        Largest energy of a shower over its incident energy.
+    excess_MeV
+        Largest energy of a shower beyond what the particle can bring.
+    checks
+        All that can fail.
+    outliers
+        None without a reference, or where no shower was of its energies.
+    seconds, generating
+        Time for everything, and for the model alone.
+    """
+
+    model: str
+    weights_sha256: str
+    particle: str
+    geometry: str
+    energy_GeV: str  # noqa: N815
+    showers: int
+    seed: int
+    brought_MeV: float  # noqa: N815
+    highest_response: float
+    excess_MeV: float  # noqa: N815
+    checks: tuple[Check, ...]
+    outliers: Outliers | None
+    seconds: float
+    generating: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether no shower failed."""
+        return not any(check.failed for check in self.checks)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a reference says about showers of one particle.
+
+    Attributes
+    ----------
+    file
+        Its name.
+    pdg
+        The particle.
+    geometry
+        The calorimeter.
+    empty_below
+        Highest incident energy (MeV) of a shower without energy; 0 if there is none.
+    ranges
+        Of shapes, by one half of the showers.
+    own
+        Outliers of the other half.
+    tested
+        How many showers that half has.
+    """
+
+    file: str
+    pdg: int
+    geometry: Calorimeter
+    empty_below: float
+    ranges: Ranges
+    own: Outside
+    tested: int
+
+    @classmethod
+    def read(cls, path: Path, seed: int = 1, progress: Progress = no_progress) -> Self:
+        """Read a file of any layout.
+
+        Raises
+        ------
+        InputError
+            It holds too few showers, or several particles.
+        ShowerFileError
+            It can't be read.
+        """
+        with open_any(path) as source:
+            observables = shapes(source)
+            sample = measure(source, observables, file=path, kept=0, progress=progress)
+        pdg = np.unique(sample.pdg)
+        if len(pdg) > 1:
+            raise InputError(f"{path} holds {len(pdg)} particles: give a file for each as reference.")
+        order = np.random.default_rng(seed).permutation(len(sample))
+        halves = np.array_split(order, 2)
+        defining, own = (
+            (sample.energy[half], {name: value[half] for name, value in sample.values.items()})
+            for half in halves
+        )
+        ranges = Ranges.of(observables, *defining)
+        empty = sample.energy[sample.values["response"] == 0]
+        return cls(
+            path.name,
+            int(pdg[0]),
+            sample.geometry,
+            float(empty.max(initial=0.0)),
+            ranges,
+            ranges.outside(*own),
+            len(halves[1]),
+        )
+
+    def fits(self, geometry: Calorimeter, pdg: int) -> bool:
+        """Whether it is of this particle, in these cells."""
+        return self.pdg == pdg and self.geometry.layers == geometry.layers
+
+
+def shapes(source: Source) -> tuple[Observable, ...]:
+    """Return the shapes that outliers are looked for in: response, layers' shares and widths, hits."""
+    geometry = source.geometry
+    energies = source.read(0, _BLOCK).layer_energies().sum(axis=0)
+    layers = np.sort(np.argsort(-energies, kind="stable")[:_LAYERS]).tolist()
+    widths = [one for one in LateralWidth.every(geometry) if one.layer in layers]
+    return (Response(), *map(LayerFraction, layers), *widths, Hits())
+
+
+def reliability(
+    model: TrainedModel,
+    pdg: int,
+    n: int,
+    *,
+    spectrum: Spectrum | None = None,
+    reference: Reference | None = None,
+    seed: int = 1,
+    progress: Progress = no_progress,
+) -> Reliability:
+    """Make showers with a model and look at every one.
+
+    Parameters
+    ----------
+    model
+        The generator.
+    pdg
+        Incident particle.
+    n
+        Showers to make; they are never held together.
+    spectrum
+        Incident energies; by default uniform in the range of the training.
+    reference
+        Showers of the simulation to count outliers beside.
+    seed
+        Of energies and showers.
+    progress
+        Called with (showers done, n).
+
+    Raises
+    ------
+    InputError
+        No shower is asked for, the reference is of another particle or other cells, or has none of the
+        incident energies.
+    """
+    if n < 1:
+        raise InputError(f"The number of showers must be at least 1; found {n}.")
+    spectrum = spectrum or Spectrum.uniform(*model.energy_range)
+    if reference is not None:
+        _check_reference(reference, model, pdg, spectrum)
+    watch = _Watch(model.geometry, pdg, brought(pdg), reference)
+    begin, generating = time.perf_counter(), 0.0
+    progress(0, n)
+    for start in range(0, n, _BLOCK):
+        energy = spectrum.sample(seed, start, min(start + _BLOCK, n))
+        before = time.perf_counter()
+        cells = _made(model, pdg, energy, [seed & _WORD, start // _BLOCK, seed >> 32])
+        generating += time.perf_counter() - before
+        watch.look(start, energy, cells)
+        progress(start + len(energy), n)
+    return Reliability(
+        model.name,
+        str(model.record["sha256"]),
+        particle_name(pdg),
+        model.geometry.name,
+        spectrum.text,
+        n,
+        seed,
+        watch.brought,
+        watch.highest,
+        watch.excess,
+        watch.checks,
+        watch.outliers,
+        time.perf_counter() - begin,
+        generating,
+    )
+
+
+def _check_reference(reference: Reference, model: TrainedModel, pdg: int, spectrum: Spectrum) -> None:
+    check_cells(reference.geometry, model.geometry)
+    if reference.pdg != pdg:
+        raise InputError(
+            f"{reference.file} holds showers of {particle_name(reference.pdg)}, not of "
+            f"{particle_name(pdg)}: give a reference of the same particle."
+        )
+    low, high = reference.ranges.energies[[0, -1]]
+    if spectrum.high < low or spectrum.low > high:
+        raise InputError(
+            f"{reference.file} holds showers of {low / GeV:.4g} to {high / GeV:.4g} GeV and none of "
+            f"{spectrum.text} GeV: give other energies, or do without a reference."
+        )
+
+
+def _made(model: TrainedModel, pdg: int, energy: Floats, seeds: list[int]) -> NDArray[np.float32]:
+    stream = np.random.Generator(np.random.SFC64(seeds))
+    return model(model.noise(stream, len(energy)), energy, np.full(len(energy), model.label(pdg)))
+
+
+@dataclass
+class _Watch:
+    """Looks at showers, block by block."""
+
+    geometry: Calorimeter
+    pdg: int
+    brought: float
+    reference: Reference | None
+    highest: float = 0.0
+    excess: float = 0.0
+    outside: Outside | None = None
+    failed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CHECKS, 0))
+    examples: dict[str, list[Example]] = field(default_factory=lambda: {name: [] for name in CHECKS})
+
+    def look(self, start: int, energy: Floats, cells: NDArray[np.float32]) -> None:
+        """Take in showers from number ``start`` on."""
+        with np.errstate(invalid="ignore"):
+            total = cells.sum(axis=1, dtype=float)  # a number unless a cell is none: doubles do not overflow
+        finite, negative = np.isfinite(total), cells.min(axis=1) < 0
+        excess = total - energy - self.brought
+        empty_below = self.reference.empty_below if self.reference else 0.0
+        found = {
+            "finite": ~finite,
+            "negative": negative,
+            "empty": (total == 0) & (energy > empty_below),
+            "energy": finite & (excess > ROUNDING * energy),
+        }
+        for name, which in found.items():
+            self._note(name, np.flatnonzero(which), start, energy, total)
+        self.highest = max(self.highest, float((total / energy)[finite].max(initial=0.0)))
+        self.excess = max(self.excess, float(excess[finite].max(initial=0.0)))
+        sound = finite & ~negative
+        if self.reference is not None and sound.any():
+            rows = slice(None) if sound.all() else sound
+            self._shapes(
+                Showers(self.geometry, cells[rows], Incident(self.pdg, energy[rows])), self.reference.ranges
+            )
+
+    def _shapes(self, showers: Showers, ranges: Ranges) -> None:
+        values = {one.name: one(showers) for one in ranges.observables}
+        outside = ranges.outside(showers.energy, values)
+        self.outside = outside if self.outside is None else self.outside + outside
+
+    def _note(self, name: str, which: NDArray[np.intp], start: int, energy: Floats, total: Floats) -> None:
+        self.failed[name] += len(which)
+        for i in which[: _EXAMPLES - len(self.examples[name])].tolist():
+            deposited = float(total[i]) if np.isfinite(total[i]) else None
+            self.examples[name].append(Example(start + i, float(energy[i] / GeV), deposited))
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What was found."""
+        return tuple(
+            Check(name, label, self.failed[name], tuple(self.examples[name]))
+            for name, label in CHECKS.items()
+        )
+
+    @property
+    def outliers(self) -> Outliers | None:
+        """The outliers beside those of the reference, if there was a shower to compare with it."""
+        if self.reference is None or self.outside is None or not self.outside.showers.any():
+            return None
+        ranges, samples = self.reference.ranges, (self.reference.own, self.outside)
+        near, far = (
+            np.array([values for sample in samples for values in sample.rates(far=away)])
+            for away in (False, True)
+        )
+        names = [(ANY, "any of these"), *((one.name, one.label) for one in ranges.observables)]
+        return Outliers(
+            self.reference.file,
+            ranges.showers,
+            self.reference.tested,
+            SHARE,
+            len(ranges.energies) - 1,
+            tuple(
+                Shape(name, label, Rate(*near[:, row].tolist()), Rate(*far[:, row].tolist()))
+                for row, (name, label) in enumerate(names)
+            ),
+        )

@@ -1,0 +1,175 @@
+"""The figures of a report."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from caloforge import plots
+from caloforge.metrics.correlation import correlation_matrix
+from caloforge.metrics.memorisation import MemorisationScore
+from caloforge.metrics.nearest_neighbours import neighbours as nearest
+from caloforge.observables.base import GROUPS, Observable
+from caloforge.plots import neighbours as draw_neighbours
+from caloforge.plots.evaluation import Captions, Points
+from caloforge.reports.page import Section
+from caloforge.stages.evaluate.measure import SPECTRUM_EDGES, Floats, Measured
+from caloforge.stages.evaluate.report.sections import _LAYERS, _PANELS, MAIN, _labels, _line, _names
+from caloforge.stages.evaluate.results import Response, Results
+from caloforge.stages.evaluate.scoring import ENERGIES, WINDOW
+
+
+def memorisation(found: MemorisationScore) -> Section:
+    """Return the part about showers that were learned by heart."""
+    picture = draw_neighbours.distances(found.distances)
+    return Section("Memorisation", "\n\n".join(found.sentences), figures=[picture])
+
+
+def neighbours(reference: Measured, generated: Measured, seed: int) -> Section:
+    """Return the part with some showers and those that are most like them."""
+    found = nearest(reference.kept, generated.kept, seed=seed)
+    picture = draw_neighbours.neighbours(reference.kept, generated.kept, found)
+    text = (
+        "Random showers of the reference above the generated showers that are most like them, by the "
+        "Euclidean distance of the images of a layer (Paganini et al. 2018, Figs. 9 to 11). A distance far "
+        "below that of two showers of the reference would be a copy; one far above, that such showers are "
+        "not generated."
+    )
+    return Section("Nearest neighbours", text, figures=[picture])
+
+
+def figures(
+    results: Results, reference: Measured, generated: Measured, observables: Sequence[Observable]
+) -> Iterator[tuple[str, plots.Figure]]:
+    """Yield all pictures with the heading below which they stand."""
+    captions = Captions(
+        _names(results),
+        [_line(results.generated), _line(results.reference)],
+    )
+    yield "Distances from the reference", _distances(results, captions)
+    yield (
+        "Average showers",
+        plots.averages(_average(generated), _average(reference), captions.names, captions.lines),
+    )
+    yield from _response_figures(results, reference, generated, captions)
+    yield "Profiles and cells", _profiles(reference, generated, captions)
+    yield "Profiles and cells", _spectra(reference, generated, captions)
+    names = [one.name for one in observables]
+    matrices = [_matrix(sample, names) for sample in (generated, reference)]
+    labels = [one.label for one in observables]
+    yield "Correlations", plots.correlations((matrices[0], matrices[1]), labels, captions)
+    for name, group in _pages(reference, observables):
+        figure = plots.distributions(group, generated.values, reference.values, name, captions)
+        yield "Distributions", figure
+
+
+def _average(sample: Measured) -> plots.Average:
+    return plots.Average(sample.geometry, sample.mean, sample.hits, len(sample))
+
+
+def _distances(results: Results, captions: Captions) -> plots.Figure:
+    judged = [one for one in results.verdicts if one.metric == MAIN and one.value is not None]
+    labels = _labels(results)
+    points = [
+        Points(np.zeros(len(judged)), np.array(values, float), np.array(errors, float))
+        for values, errors in (
+            ([one.value for one in judged], [one.error for one in judged]),
+            ([one.floor for one in judged], [one.floor_error for one in judged]),
+        )
+    ]
+    metric = judged[0].label if judged else MAIN
+    return plots.distances([labels[one.observable] for one in judged], points[0], points[1], metric, captions)
+
+
+def _response_figures(
+    results: Results, reference: Measured, generated: Measured, captions: Captions
+) -> Iterator[tuple[str, plots.Figure]]:
+    near = [
+        {energy: sample.values["response"][sample.near(energy, WINDOW)] for energy in ENERGIES}
+        for sample in (generated, reference)
+    ]
+    both = [energy for energy in ENERGIES if all(len(one[energy]) for one in near)]
+    if both:
+        chosen = [{energy: one[energy] for energy in both} for one in near]
+        figure = plots.conditional_response(chosen[0], chosen[1], captions)
+        yield "Response", figure
+    found = [[one for one in results.linearity if one.sample == name] for name in ("generated", "reference")]
+    means, widths = (
+        [_points(one, value, error) for one in found]
+        for value, error in (("mean", "mean_error"), ("resolution", "resolution_error"))
+    )
+    figure = plots.against_energy((means[0], means[1]), (widths[0], widths[1]), captions)
+    yield "Response", figure
+
+
+def _points(responses: Sequence[Response], value: str, error: str) -> Points:
+    columns = [[getattr(one, name) for one in responses] for name in ("energy_GeV", value, error)]
+    return Points(*(np.array(column, float) for column in columns))
+
+
+def _profiles(reference: Measured, generated: Measured, captions: Captions) -> plots.Figure:
+    pairs = []
+    for sample in (generated, reference):
+        radii, matrix = _rings(sample)
+        shares = [
+            _shares(sample.geometry.layer_energies(sample.kept.cells)),
+            _shares(sample.kept.cells @ matrix),
+        ]
+        layers = np.arange(shares[0].shape[1], dtype=float)
+        pairs.append([_share_points(at, share) for at, share in zip((layers, radii), shares, strict=True)])
+    return plots.profiles((pairs[0][0], pairs[1][0]), (pairs[0][1], pairs[1][1]), captions)
+
+
+def _share_points(at: Floats, shares: Floats) -> Points:
+    if not len(shares):
+        return Points(at, np.full(len(at), np.nan), np.full(len(at), np.nan))
+    error = shares.std(axis=0, ddof=1 if len(shares) > 1 else 0) / np.sqrt(len(shares))
+    return Points(at, shares.mean(axis=0), error)
+
+
+def _shares(energies: Any) -> Floats:
+    """Return shares of the energy (N, n), of the showers with any."""
+    total = energies.sum(axis=1, keepdims=True, dtype=float)
+    return np.asarray(energies[total[:, 0] > 0] / total[total[:, 0] > 0], float)
+
+
+def _rings(sample: Measured, most: int = 16) -> tuple[Floats, Any]:
+    """Return mean distances (rings,) of cells' centres from the axis, and which cells are there, sparse."""
+    from scipy.sparse import csr_array
+
+    distances = [np.hypot(*layer.centres).ravel() for layer in sample.geometry.layers]
+    radius = np.concatenate(distances)
+    different = np.unique(np.round(radius, 6))
+    edges = different if len(different) <= most else np.quantile(different, np.linspace(0, 1, most + 1)[:-1])
+    number = np.searchsorted(edges, radius + 1e-6, side="right") - 1
+    ones = np.ones(len(radius), np.float32)
+    matrix = csr_array((ones, number, np.arange(len(radius) + 1)), shape=(len(radius), len(edges)))
+    return np.bincount(number, radius) / np.bincount(number), matrix
+
+
+def _spectra(reference: Measured, generated: Measured, captions: Captions) -> plots.Figure:
+    counts = (generated.spectra.astype(float), reference.spectra.astype(float))
+    showers = (len(generated), len(reference))
+    return plots.cell_spectra(generated.geometry, SPECTRUM_EDGES, counts, showers, captions)
+
+
+def _matrix(sample: Measured, names: Sequence[str]) -> Floats:
+    """Return the correlations of observables; where one is not defined, its mean is taken."""
+    columns = [sample.values[name] for name in names]
+    means = [column[np.isfinite(column)].mean() if np.isfinite(column).any() else 0.0 for column in columns]
+    filled = [
+        np.where(np.isfinite(column), column, mean) for column, mean in zip(columns, means, strict=True)
+    ]
+    return correlation_matrix(np.column_stack(filled))
+
+
+def _pages(sample: Measured, observables: Sequence[Observable]) -> Iterator[tuple[str, list[Observable]]]:
+    """Yield the observables of the layers with most energy, as many a picture as it has room for."""
+    energies = sample.geometry.layer_energies(sample.mean)
+    leading = set(np.argsort(-energies, kind="stable")[:_LAYERS].tolist())
+    shown = [one for one in observables if getattr(one, "layer", None) in {None, *leading}]
+    for group in GROUPS:
+        members = [one for one in shown if one.group == group]
+        for start in range(0, len(members), _PANELS):
+            part = f", part {start // _PANELS + 1}" if len(members) > _PANELS else ""
+            yield f"distributions, {group}{part}", members[start : start + _PANELS]

@@ -1,0 +1,272 @@
+"""Reports of several generators beside each other, made of their results alone: fidelity against speed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caloforge import catalog, plots
+from caloforge.errors import InputError
+from caloforge.files import written_aside
+from caloforge.reports.page import Section, write_page
+from caloforge.reports.tables import Cell, Table, markdown
+from caloforge.showers import labels
+from caloforge.stages.evaluate.results import Results, Sample, Speed, Verdict
+
+CLASSIFIERS = ("low_level_auc", "boosted_auc")
+"""Metrics of the picture: can cells, or shower shapes, be told from the reference's?"""
+
+SIMULATION = "Geant4"
+"""Name of the simulation among speeds."""
+
+_AUC = "AUC of a classifier (0.5: it can't tell)"
+
+
+def write(path: Path, reports: Sequence[Results], metric: str, simulation: Speed | None = None) -> None:
+    """Write the page, and beside it the figures as Markdown and, where speeds are known, the picture.
+
+    Parameters
+    ----------
+    path
+        HTML file.
+    reports
+        Results of at least one evaluation.
+    metric
+        Name of the metric by which generators are ordered.
+    simulation
+        Time of the simulation, to measure generators by.
+
+    Raises
+    ------
+    InputError
+        There are no reports, or none has this metric.
+    """
+    ordered = _ordered(reports, metric)
+    pictures = _pareto(ordered, metric, simulation)
+    label = _of(ordered[0], metric).label
+    text = (
+        f"Ordered by: {label}. Every cell holds a metric with its error; the pointer shows its floor, what "
+        "two samples of the reference give, and the colour how far above it is. A click on a column sorts "
+        "by it."
+    )
+    parts = [
+        Section("Generators", text, _table(ordered), pictures, warnings=_doubts(ordered)),
+        Section("Floors", "What two samples of the reference give.", _floors(ordered)),
+    ]
+    write_page(path, "Generators of showers: fidelity and speed", parts, contents=True)
+    with written_aside(path.with_suffix(".md")) as partial:
+        partial.write_text(markdown(_summary(ordered)) + "\n", encoding="utf-8")
+    if pictures:
+        plots.save(pictures, path.with_suffix(".png"))
+
+
+def ranking(reports: Sequence[Results], metric: str) -> list[str]:
+    """Return a line a generator, the best one first."""
+    lines = []
+    for place, one in enumerate(_ordered(reports, metric), 1):
+        judged = _of(one, metric)
+        value = (
+            labels.with_error(judged.value or 0.0, judged.error or 0.0) if judged.value is not None else "–"
+        )
+        floor = "" if judged.floor is None else f", floor {judged.floor:.3g}"
+        pace = f", {one.speed.ms:.3g} ms a shower" if one.speed else ""
+        lines.append(f"{place}. {one.generated.source}: {value}{floor}{pace}")
+    return lines
+
+
+def read_speeds(path: Path) -> list[dict[str, Any]]:
+    """Read what ``caloforge benchmark generate`` wrote: a row for each generator, particle and batch size.
+
+    Raises
+    ------
+    InputError
+        The file can't be read or holds something else.
+    """
+    try:
+        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["speeds"]
+        if any(not {"model", "particle", "ms", "conditions"} <= set(row) for row in rows):
+            raise KeyError
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{path} holds no speeds; give the JSON that caloforge benchmark generate wrote."
+        ) from None
+    return rows
+
+
+def speed_of(sample: Sample, rows: Sequence[Mapping[str, Any]]) -> Speed | None:
+    """Return how long a shower of a sample took to make, in the fastest way; None if nobody measured it."""
+    own = [row for row in rows if row["model"] == sample.source and row["particle"] in sample.particles]
+    if not own:
+        return None
+    fastest = min(own, key=lambda row: float(row["ms"]))
+    return Speed(float(fastest["ms"]), fastest.get("error"), str(fastest["conditions"]))
+
+
+def simulation_speed(reports: Sequence[Results], rows: Sequence[Mapping[str, Any]]) -> Speed | None:
+    """Return how long the simulation takes for a shower of the reports' particle; None if nobody knows.
+
+    Where the reports are of several particles there is no one time.
+    """
+    particles = {one.generated.particles for one in reports}
+    own = [row for row in rows if row["model"] == SIMULATION and {(row["particle"],)} == particles]
+    return Speed(float(own[0]["ms"]), own[0].get("error"), str(own[0]["conditions"])) if own else None
+
+
+def with_speeds(reports: Sequence[Results], rows: Sequence[Mapping[str, Any]]) -> list[Results]:
+    """Return reports with the speeds of those generators that were measured."""
+    return [replace(one, speed=speed_of(one.generated, rows) or one.speed) for one in reports]
+
+
+def _ordered(reports: Sequence[Results], metric: str) -> list[Results]:
+    """Return the reports, the best first; those without a number last."""
+    if not reports:
+        raise InputError("There is nothing to compare: give at least one report.")
+    known = sorted({one.metric for each in reports for one in each.overall})
+    if metric not in known:
+        raise InputError(catalog.unknown(metric, known, what="metrics of these reports"))
+
+    def badness(one: Results) -> float:
+        judged = _of(one, metric)
+        if judged.value is None:
+            return float("inf")
+        return -judged.value if judged.higher else judged.value
+
+    return sorted(reports, key=badness)
+
+
+def _of(one: Results, metric: str) -> Verdict:
+    """Return the verdict of a metric, an empty one where a report has none."""
+    found = (verdict for verdict in one.overall if verdict.metric == metric)
+    missing = "This report has no such metric."
+    none = Verdict(metric, metric, "", "joint", "", None, None, None, None, None, 0, 0, reason=missing)
+    return next(found, none)
+
+
+def _names(reports: Sequence[Results]) -> list[str]:
+    """Name generators by their source and, where that is the same, their file."""
+    sources = [one.generated.source for one in reports]
+    return [
+        source if sources.count(source) == 1 else f"{source} ({one.generated.file})"
+        for source, one in zip(sources, reports, strict=True)
+    ]
+
+
+def _metrics(reports: Sequence[Results]) -> dict[str, str]:
+    """Return names and labels of all metrics, in the order in which they first come."""
+    return {one.metric: one.label for each in reports for one in each.overall}
+
+
+def _table(reports: Sequence[Results]) -> Table:
+    metrics = _metrics(reports)
+    rows = []
+    for name, one in zip(_names(reports), reports, strict=True):
+        pace = (
+            [Cell(f"{one.speed.ms:.3g}", order=one.speed.ms, hint=one.speed.conditions)]
+            if one.speed
+            else ["–"]
+        )
+        worth = [_worth(one)]
+        rows.append([name, *pace, *worth, *(_cell(_of(one, metric)) for metric in metrics)])
+    return Table(["generator", "ms a shower", "is worth", *metrics.values()], rows, sortable=True)
+
+
+def _summary(reports: Sequence[Results]) -> Table:
+    """Return the figures of all generators with a line a metric, and the first one's floors."""
+    rows = [
+        [label, *(_cell(_of(one, metric)) for one in reports), _floor(_of(reports[0], metric))]
+        for metric, label in _metrics(reports).items()
+    ]
+    rows.insert(0, ["is worth / learned from", *map(_worth, reports), ""])
+    return Table(["", *_names(reports), "floor"], rows)
+
+
+def _floor(one: Verdict) -> str:
+    return "–" if one.floor is None else labels.with_error(one.floor, one.floor_error or 0.0)
+
+
+def _worth(one: Results) -> str:
+    first = one.worth[0] if one.worth else None
+    if first is None or first.effective is None:
+        return Cell("–", hint=first.reason if first else "The report was made without --training.")
+    return Cell(f"{first.effective:,.0f} / {first.training:,}", order=first.effective, hint=first.label)
+
+
+def _cell(one: Verdict) -> str:
+    if one.value is None:
+        return Cell("–", "unknown", hint=one.reason)
+    sigma = "" if one.sigma is None else f", {one.sigma:.1f} σ above it"
+    floor = "" if one.floor is None else f"floor {_floor(one)}"
+    return Cell(
+        labels.with_error(one.value, one.error or 0.0), one.level, order=one.value, hint=floor + sigma
+    )
+
+
+def _floors(reports: Sequence[Results]) -> Table:
+    metrics = _metrics(reports)
+    rows = []
+    for name, one in zip(_names(reports), reports, strict=True):
+        floors = (_floor(_of(one, metric)) for metric in metrics)
+        rows.append([f"{name}: {one.reference.source}, {one.reference.showers:,} showers", *floors])
+    return Table(["beside", *metrics.values()], rows)
+
+
+def _pareto(reports: Sequence[Results], metric: str, simulation: Speed | None) -> list[plots.Figure]:
+    """Draw fidelity against speed, if any generator has both: what classifiers say, else the given metric."""
+    timed = [one for one in reports if one.speed]
+    drawn = [name for name in CLASSIFIERS if any(_of(one, name).value is not None for one in timed)]
+    chosen = drawn or [metric]
+    shown = [one for one in timed if any(_of(one, name).value is not None for name in chosen)]
+    if not shown:
+        return []
+    every = [[_of(one, name) for one in shown] for name in chosen]
+    rated = [
+        plots.Rated(name, one.speed.ms)
+        for name, one in zip(labels.short_names(_names(shown)), shown, strict=True)
+        if one.speed
+    ]
+    return [
+        plots.pareto(
+            rated,
+            [_fidelity(verdicts) for verdicts in every],
+            plots.Rated(SIMULATION, simulation.ms) if simulation else None,
+            lines=_lines(shown, simulation),
+            ylabel=_AUC if drawn else next(one.label for one in every[0] if one.value is not None),
+            logarithmic=not drawn and all((one.value or 1) > 0 and (one.floor or 1) > 0 for one in every[0]),
+        )
+    ]
+
+
+def _lines(reports: Sequence[Results], simulation: Speed | None) -> list[str]:
+    """Say what is drawn: the particle, and the conditions of the times."""
+    particles = dict.fromkeys(", ".join(one.generated.particles) for one in reports)
+    said = [f"showers of {'; '.join(particles)}, a generator at its fastest batch size"]
+    return [*said, f"{SIMULATION}: {simulation.conditions}"] if simulation else said
+
+
+def _fidelity(verdicts: Sequence[Verdict]) -> plots.Fidelity:
+    label = next(one.label for one in verdicts if one.value is not None)
+    numbers = (
+        np.array([getattr(one, name) for one in verdicts], float) for name in ("value", "error", "floor")
+    )
+    return plots.Fidelity(label.removeprefix("AUC, "), *numbers)
+
+
+def _doubts(reports: Sequence[Results]) -> list[str]:
+    """Say where reports are not comparable, or have no speed."""
+    said = []
+    references = {(one.reference.file, one.reference.showers) for one in reports}
+    if len(references) > 1:
+        files = ", ".join(f"{file} ({showers:,} showers)" for file, showers in sorted(references))
+        said.append(f"The references differ, so small differences mean nothing: {files}.")
+    slow = [name for name, one in zip(_names(reports), reports, strict=True) if one.speed is None]
+    if slow:
+        said.append(
+            f"The speed of {', '.join(slow)} is not known: give the JSON of caloforge benchmark "
+            "generate as --speed."
+        )
+    return said

@@ -1,0 +1,327 @@
+"""The outcome of an evaluation: all numbers, no pictures. As JSON its schema is ``metrics.schema.json``."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from caloforge import config
+from caloforge.config import strict_dataclass
+from caloforge.errors import ConfigError, InputError
+from caloforge.files import written_aside
+from caloforge.metrics.floor import Score
+
+FORMAT: Literal["caloforge-evaluation"] = "caloforge-evaluation"
+NAME = "metrics.json"
+SCHEMA = Path(__file__).with_name("metrics.schema.json")
+
+NEAR, FAR = 2.0, 5.0
+"""Standard deviations above the floor from which samples are distinguishable, and clearly different."""
+
+Level = Literal["unknown", "same", "unsure", "near", "far"]
+Count = Annotated[int, Field(ge=0)]
+
+
+@strict_dataclass
+class Sample:
+    """A file of showers.
+
+    Attributes
+    ----------
+    file
+        Its name without folders.
+    source
+        What made the showers: a model, or a simulator and its physics.
+    energy_range_GeV
+        Lowest and highest incident energy.
+    provenance
+        As in the file.
+    """
+
+    file: str
+    source: str
+    showers: Count
+    particles: tuple[str, ...]
+    energy_range_GeV: tuple[float, float]  # noqa: N815 (the unit belongs to the name)
+    geometry: str
+    provenance: dict[str, Any]
+
+
+@strict_dataclass
+class Settings:
+    """How the evaluation was made: what repeats it exactly."""
+
+    repeats: Count
+    seed: Count
+    match_energies: bool
+    kept: Count
+
+
+@strict_dataclass
+class Quantity:
+    """An observable with its mean in both samples; None where no shower, or only one, has it."""
+
+    name: str
+    label: str
+    symbol: str
+    unit: str
+    citation: str
+    group: str
+    reference: float | None
+    reference_error: float | None
+    generated: float | None
+    generated_error: float | None
+
+
+@strict_dataclass
+class Verdict:
+    """A metric with its uncertainty and its floor, two samples of the reference; None where there is none.
+
+    Attributes
+    ----------
+    metric, label, citation
+        Identifier, words and source of the metric.
+    kind
+        ``observable`` (of one), ``joint`` (of all), ``classifier`` or ``memorisation``.
+    observable
+        Name of the observable; empty for all other kinds.
+    value, error
+        Reference against generated.
+    floor, floor_error
+        Two disjoint samples of the reference against each other.
+    sigma
+        Distance above the floor in standard deviations.
+    showers
+        In each of the compared samples.
+    higher
+        Whether the higher number is the better one.
+    reason
+        Why there is no number; or what else is to be known of it.
+    """
+
+    metric: str
+    label: str
+    citation: str
+    kind: Literal["observable", "joint", "classifier", "memorisation"]
+    observable: str
+    value: float | None
+    error: float | None
+    floor: float | None
+    floor_error: float | None
+    sigma: float | None
+    showers: Count
+    repeats: Count
+    higher: bool = False
+    reason: str = ""
+
+    @property
+    def level(self) -> Level:
+        """How far the generated showers are from the reference.
+
+        A value that is far above what the floor ever is, but scatters so much itself that the distance is
+        small in standard deviations, is ``unsure`` and not ``same``.
+        """
+        if self.sigma is None:
+            return "unknown"
+        if self.sigma >= NEAR:
+            return "near" if self.sigma < FAR else "far"
+        scatter = (self.floor_error or 0.0) * max(self.repeats, 1) ** 0.5
+        distance = abs((self.value or 0.0) - (self.floor or 0.0))
+        return "unsure" if self.sigma > 0 and 0 < FAR * scatter < distance else "same"
+
+
+@strict_dataclass
+class Response:
+    """Response E_tot/E near one incident energy: mean, and standard deviation over mean (resolution)."""
+
+    sample: Literal["reference", "generated"]
+    energy_GeV: float  # noqa: N815
+    showers: Count
+    mean: float | None
+    mean_error: float | None
+    resolution: float | None
+    resolution_error: float | None
+
+
+@strict_dataclass
+class Omission:
+    """Something that is not in the report, and why."""
+
+    what: str
+    reason: str
+
+
+@strict_dataclass
+class Speed:
+    """How long a shower takes.
+
+    Attributes
+    ----------
+    ms
+        Milliseconds a shower.
+    error
+        Its uncertainty, if known.
+    conditions
+        Batch, threads and processor in words.
+    """
+
+    ms: float
+    error: float | None
+    conditions: str
+
+
+@strict_dataclass
+class Worth:
+    """How many showers of the reference a generated sample is worth (amplification).
+
+    Attributes
+    ----------
+    space
+        Name of the observable or of the joint space.
+    effective, low, high
+        Showers it is worth, and the bounds of one standard deviation; None where there is no bound.
+    training
+        Showers that the generator learned from.
+    """
+
+    space: str
+    label: str
+    effective: float | None
+    low: float | None
+    high: float | None
+    training: Count
+    reason: str = ""
+
+
+@strict_dataclass
+class Results:
+    """All numbers of an evaluation."""
+
+    format: Literal["caloforge-evaluation"]
+    version: Literal[1]
+    caloforge: str
+    reference: Sample
+    generated: Sample
+    settings: Settings
+    warnings: tuple[str, ...]
+    observables: tuple[Quantity, ...]
+    verdicts: tuple[Verdict, ...]
+    responses: tuple[Response, ...]
+    linearity: tuple[Response, ...]
+    omissions: tuple[Omission, ...] = ()
+    speed: Speed | None = None
+    worth: tuple[Worth, ...] = ()
+
+    @property
+    def overall(self) -> tuple[Verdict, ...]:
+        """The verdicts on the samples as a whole: means over observables first, then what is joint."""
+        one = [one for one in self.verdicts if one.kind == "observable"]
+        means = (mean(group) for group in by_metric(one).values())
+        return (*means, *(one for one in self.verdicts if one.kind != "observable"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything in JSON's types."""
+        return config.to_dict(self)
+
+
+def verdict(score: Score, **about: Any) -> Verdict:
+    """Return a score with what it is about (see `Verdict`)."""
+    return Verdict(
+        value=score.value,
+        error=score.error,
+        floor=score.floor,
+        floor_error=score.floor_error,
+        sigma=score.sigma,
+        showers=score.n,
+        repeats=score.repeats,
+        reason=score.reason,
+        **about,
+    )
+
+
+def by_metric(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
+    """Return verdicts by metric, in the order in which the metrics first come."""
+    groups: dict[str, list[Verdict]] = {}
+    for one in verdicts:
+        groups.setdefault(one.metric, []).append(one)
+    return groups
+
+
+def mean(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the mean of one metric over observables.
+
+    The observables of one shower depend on each other, so the error is the mean of the errors, which is its
+    upper bound; the distance above the floor is therefore rather too small than too large.
+    """
+    given = [one for one in verdicts if one.value is not None]
+    first = verdicts[0]
+    if not given:
+        return first
+    value, floor, error, floor_error = (
+        sum(numbers) / len(given)
+        for numbers in zip(
+            *((one.value or 0, one.floor or 0, one.error or 0, one.floor_error or 0) for one in given),
+            strict=True,
+        )
+    )
+    spread = (error**2 + floor_error**2) ** 0.5
+    distance = (floor - value if first.higher else value - floor) / spread if spread > 0 else None
+    return Verdict(
+        first.metric,
+        f"{first.label}, mean of {len(given)} observables",
+        first.citation,
+        "observable",
+        "",
+        value,
+        error,
+        floor,
+        floor_error,
+        distance,
+        min(one.showers for one in given),
+        first.repeats,
+        first.higher,
+    )
+
+
+def save(results: Results, path: Path) -> None:
+    """Write results as JSON."""
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(results.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def load(path: str | Path) -> Results:
+    """Read results: a metrics.json, or the folder of a report.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it holds something else.
+    """
+    file = Path(path) / NAME if Path(path).is_dir() else Path(path)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{file} can't be read ({error.strerror}); give a folder that caloforge evaluate wrote, or its "
+            f"{NAME}."
+        ) from None
+    except ValueError:
+        raise InputError(f"{file} is not JSON; give the {NAME} of a report.") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{file} is no result of caloforge evaluate; give the {NAME} of a report.")
+    try:
+        return config.load(Results, content)
+    except ConfigError as error:
+        raise InputError(f"{file}: {error}") from None
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of ``metrics.json``, as it follows from `Results`."""
+    made = TypeAdapter(Results).json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **made,
+        "title": "caloforge evaluation",
+    }

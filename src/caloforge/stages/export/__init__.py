@@ -1,0 +1,1 @@
+"""From a checkpoint to a model that generates without torch: ONNX graph, record, model card."""

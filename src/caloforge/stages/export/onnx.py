@@ -1,0 +1,147 @@
+"""Turn a trained checkpoint into an ONNX graph that generates without torch.
+
+Where noise enters a model by a product with constant weights, the graph takes random bytes instead of normal
+numbers: a rotation of them in some hundred dimensions is normal by the central limit theorem (to a kurtosis
+of one part in as many hundreds), and the rotation is one with the weights. Bytes are drawn ten times as fast,
+and the product is done in whole numbers, weights in 8 bits with a scale for each output: exactly, and so the
+same for any batch size and on any machine. Bytes have 7 bits, so that no processor's instructions saturate.
+"""
+
+import itertools
+import json
+import logging
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import torch
+
+from caloforge.errors import InputError
+from caloforge.files import sha256, written_aside
+from caloforge.incident.particles import parse_particle
+from caloforge.inference.model import TrainedModel
+from caloforge.models import checkpoint
+from caloforge.models.base import GenerativeModel
+from caloforge.stages.export.integer_noise import Floats, _take_bytes
+
+Precision = Literal["float32", "int8"]
+
+_COMPARED = 1024  # showers by which the graph is compared with the model
+
+
+def export(
+    folder: Path,
+    path: Path,
+    *,
+    precision: Precision = "int8",
+    quality: str | None = None,
+    preferred: bool = False,
+) -> TrainedModel:
+    """Write the ONNX graph of a checkpoint, and beside it the JSON record that describes it.
+
+    Parameters
+    ----------
+    folder
+        Folder of a training, or its ``best``.
+    path
+        The ONNX file to write; the record has the same name with ``.json``.
+    precision
+        Of the large products: "int8", or "float32" as trained. Where noise enters otherwise than by a large
+        product with constant weights (several particles, a small model) all stays in float32, with normal
+        numbers for noise, and the record says so.
+    quality
+        What users choose the model by: "fast" or "precise"; None for neither.
+    preferred
+        Whether it is the one to take, before all others, by who asks for no quality.
+
+    Raises
+    ------
+    CheckpointError
+        The folder holds no whole checkpoint.
+    InputError
+        The path does not end in ``.onnx``.
+    """
+    if path.suffix != ".onnx":
+        raise InputError(f"The graph can't be written to {path.name}: give a name that ends in .onnx.")
+    saved = checkpoint.load(folder)
+    model = saved.build_model()
+    graph = _trace(model)
+    rotation = _take_bytes(graph.graph, model.noise_size) if precision == "int8" else None
+    with written_aside(path) as aside:
+        onnx.save(graph, aside)
+    record = _record(saved, model, path, rotation) | {
+        "chosen": "best" if folder.name == "best" else "last",
+        "quality": quality,
+        "preferred": preferred,
+    }
+    record["deviation"] = _deviation(model, TrainedModel(path.stem, record, path), rotation)
+    with written_aside(path.with_suffix(".json")) as aside:
+        aside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return TrainedModel.load(path.with_suffix(".json"))
+
+
+def _trace(model: GenerativeModel) -> onnx.ModelProto:
+    """Trace the sampler with a free number of showers."""
+    n = torch.export.Dim("showers", min=2)
+    example = (torch.randn(8, model.noise_size), torch.full((8,), 1e4), torch.zeros(8, dtype=torch.int64))
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
+        program = torch.onnx.export(
+            model.sampler(),
+            example,
+            input_names=["noise", "energy", "label"],
+            output_names=["cells"],
+            dynamic_shapes=({0: n}, {0: n}, {0: n}),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    traced: onnx.ModelProto = program.model_proto
+    _drop_notes(traced.graph)
+    return traced
+
+
+def _drop_notes(graph: onnx.GraphProto) -> None:
+    """Remove what the tracing noted: lines of code with the folders of whoever exports, a fifth of the file.
+
+    Without them a graph does not depend on where caloforge is installed.
+    """
+    noted = (graph.node, graph.input, graph.output, graph.value_info, graph.initializer)
+    for item in itertools.chain([graph], *noted):
+        del item.metadata_props[:]
+
+
+def _record(
+    saved: checkpoint.Checkpoint, model: GenerativeModel, path: Path, rotation: Floats | None
+) -> dict[str, Any]:
+    keys = ("model", "config", "geometry", "plan", "data", "step", "surroundings")
+    return {
+        **{key: saved.record[key] for key in keys},
+        "graph": path.name,
+        "sha256": sha256(path),
+        "checkpoint_sha256": saved.record["sha256"],
+        "precision": "float32" if rotation is None else "int8",
+        "noise": "normal" if rotation is None else "bytes",
+        "noise_size": model.noise_size if rotation is None else len(rotation),
+        "pdg": [parse_particle(name) for name in model.config.particles],
+        "energy_range_GeV": list(model.config.energy_range),
+    }
+
+
+def _deviation(model: GenerativeModel, trained: TrainedModel, rotation: Floats | None) -> dict[str, float]:
+    """Compare the total energies of the graph with those of the model, for the same noise."""
+    random = np.random.Generator(np.random.SFC64(0))
+    energy = random.uniform(*trained.energy_range, _COMPARED).astype(np.float32)
+    label = random.integers(len(trained.record["pdg"]), size=_COMPARED)
+    noise = trained.noise(random, _COMPARED)
+    normal = noise if rotation is None else noise.astype(np.float32) @ rotation
+    with torch.no_grad():
+        cells = model.sampler()(*map(torch.from_numpy, (normal, energy, label))).numpy()
+    exact, found = (sample.sum(axis=1, dtype=np.float64) for sample in (cells, trained(noise, energy, label)))
+    return {
+        "mean_energy_percent": 100 * float(found.mean() / exact.mean() - 1),
+        "shower_energy_rms_percent": 100 * float(np.sqrt(np.mean(((found - exact) / energy) ** 2))),
+    }

@@ -1,0 +1,277 @@
+import json
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from caloforge import catalog
+from caloforge.errors import CatalogError, GeometryError
+from caloforge.geometry import Calorimeter
+from caloforge.geometry.rebinning import rebin_cells, rebin_matrix
+
+EDGES = st.lists(st.integers(-1000, 1000), min_size=2, max_size=12, unique=True).map(
+    lambda edges: [edge / 8 for edge in sorted(edges)]
+)
+
+
+def describe(layers, **changes):
+    """The content of a TOML file with these (z, eta edges, phi edges)."""
+    depth = layers[-1][0][1]
+    return {
+        "name": "box",
+        "description": "",
+        "reference": "",
+        "visible": ["active"],
+        "stack": [{"repeat": 1, "slabs": [{"material": "G4_Si", "thickness": depth, "role": "active"}]}],
+        "layers": [{"z": z, "eta": {"edges": eta}, "phi": {"edges": phi}} for z, eta, phi in layers],
+    } | changes
+
+
+@pytest.mark.parametrize("name", catalog.names("geometries"))
+def test_every_geometry_of_the_catalogue_survives_json(name):
+    geometry = Calorimeter.load(name)
+    assert geometry.name == name
+    assert Calorimeter.from_dict(json.loads(json.dumps(geometry.to_dict()))) == geometry
+
+
+def test_calogan_is_table_one_of_the_paper(calogan):
+    sizes = [
+        (np.diff(layer.z), np.diff(layer.eta.edges), np.diff(layer.phi.edges)) for layer in calogan.layers
+    ]
+    assert [(z.item(), set(eta), set(phi)) for z, eta, phi in sizes] == [
+        (90, {5}, {160}),
+        (347, {40}, {40}),
+        (43, {80}, {40}),
+    ]
+    assert calogan.shapes == ((3, 96), (12, 12), (12, 6))
+    assert calogan.n_cells == 504
+    assert calogan.offsets == (0, 288, 432, 504)
+    assert sum(slab.thickness for slab in calogan.slabs) == calogan.depth == 480
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"stack": [{"repeat": 79, "slabs": [{"material": "G4_Pb", "thickness": 6, "role": "active"}]}]},
+            "474 mm thick",
+        ),
+        (
+            {"stack": [{"repeat": 80, "slabs": [{"material": "G4_Pb", "thickness": -6, "role": "active"}]}]},
+            "greater than 0",
+        ),
+        ({"stack": [{"repeat": 0, "slabs": []}]}, "stack.0.repeat"),
+        ({"visible": ["activ"]}, "'absorber' or 'active'"),
+        ({"visible": []}, "visible"),
+        ({"layers": []}, "layers"),
+        ({"visibel": ["active"]}, "Did you mean 'visible'"),
+        ({"name": ""}, "name"),
+    ],
+)
+def test_a_wrong_calorimeter_is_refused(changes, sentence, calogan):
+    with pytest.raises(GeometryError, match=sentence):
+        Calorimeter.from_dict(calogan.to_dict() | changes)
+
+
+@pytest.mark.parametrize("z", [(1.0, 90.0), (0.0, 89.0), (0.0, 91.0), (90.0, 0.0), (0.0, float("inf"))])
+def test_layers_follow_each_other_from_zero(z, calogan):
+    content = calogan.to_dict()
+    content["layers"][0]["z"] = list(z)
+    with pytest.raises(GeometryError, match="layer"):
+        Calorimeter.from_dict(content)
+
+
+def test_a_role_that_no_slab_has_can_not_be_visible():
+    content = describe([((0, 1), [0, 1], [0, 1])], visible=["absorber"])
+    with pytest.raises(GeometryError, match="visible names absorber"):
+        Calorimeter.from_dict(content)
+
+
+def test_thickness_is_added_as_decimals():
+    content = describe([((0, 0.3), [0, 1], [0, 1])])
+    content["stack"] = [{"repeat": 3, "slabs": [{"material": "G4_Si", "thickness": 0.1, "role": "active"}]}]
+    assert Calorimeter.from_dict(content).depth == 0.3
+
+
+def test_load_takes_names_and_files(tmp_path, calogan):
+    file = tmp_path / "mine.toml"
+    file.write_text(catalog.load("geometries", "calogan").read_text())
+    assert Calorimeter.load(file) == Calorimeter.load(str(file)) == calogan
+    with pytest.raises(CatalogError, match="Did you mean 'calogan'"):
+        Calorimeter.load("calogn")
+    with pytest.raises(GeometryError, match="can't be read"):
+        Calorimeter.load(tmp_path / "none.toml")
+    file.write_text("name =")
+    with pytest.raises(GeometryError, match="not a TOML file"):
+        Calorimeter.load(Path(file))
+
+
+def test_split_gives_views_and_join_undoes_it(calogan, make_showers):
+    cells = make_showers(5).cells
+    images = calogan.split(cells)
+    assert [image.shape for image in images] == [(5, 3, 96), (5, 12, 12), (5, 12, 6)]
+    assert all(np.shares_memory(image, cells) for image in images)
+    assert np.array_equal(calogan.join(images), cells)
+    assert np.array_equal(calogan.split(cells[0])[1], images[1][0])
+    with pytest.raises(GeometryError, match="503 cells, but calogan has 504"):
+        calogan.split(cells[:, :-1])
+    with pytest.raises(GeometryError, match="shapes"):
+        calogan.join(images[:2])
+
+
+def test_layer_energies_add_up(calogan, make_showers):
+    cells = make_showers(5).cells
+    layers = calogan.layer_energies(cells)
+    assert layers.shape == (5, 3)
+    np.testing.assert_allclose(layers.sum(axis=1), cells.sum(axis=1, dtype=np.float64), rtol=1e-14)
+
+
+def test_symmetries_are_the_flips(calogan, make_showers):
+    cells = make_showers(4).cells
+    identity, eta, phi, both = calogan.symmetries()
+    assert np.array_equal(identity, np.arange(504))
+    for image, flipped in zip(calogan.split(cells), calogan.split(cells[:, eta]), strict=True):
+        assert np.array_equal(flipped, image[:, :, ::-1])
+    for image, flipped in zip(calogan.split(cells), calogan.split(cells[:, phi]), strict=True):
+        assert np.array_equal(flipped, image[:, ::-1])
+    assert np.array_equal(eta[phi], both)
+    for permutation in (eta, phi, both):
+        assert np.array_equal(permutation[permutation], identity)
+
+
+@pytest.mark.parametrize(
+    ("eta", "phi", "number"), [([-1, 1], [-1, 2], 2), ([0, 1], [-1, 1], 2), ([0, 1], [0, 1], 1)]
+)
+def test_only_symmetric_edges_are_flipped(eta, phi, number):
+    assert Calorimeter.from_dict(describe([((0, 1), eta, phi)])).symmetries().shape == (number, 1)
+
+
+@given(data=st.data(), z=EDGES, eta=EDGES, phi=EDGES)
+def test_rebinning_conserves_energy_and_position(data, z, eta, phi):
+    assume(len(z) > 2)
+    z = [edge - z[0] for edge in z]
+    fine = Calorimeter.from_dict(describe([(pair, eta, phi) for pair in pairwise(z)]))
+    kept_z = thin(data, z)
+    layers = [(pair, thin(data, eta), thin(data, phi)) for pair in pairwise(kept_z)]
+    coarse = Calorimeter.from_dict(describe(layers))
+    cells = np.random.default_rng(1).exponential(1, (3, fine.n_cells)).astype(np.float32)
+    summed = rebin_cells(cells, fine, coarse)
+    assert summed.shape == (3, coarse.n_cells)
+    np.testing.assert_allclose(summed.sum(axis=1), cells.sum(axis=1), rtol=1e-5)
+    volumes = rebin_cells(volume(fine)[None], fine, coarse)[0]
+    np.testing.assert_allclose(volumes, volume(coarse), rtol=1e-5)
+
+
+def thin(data, edges):
+    """Some of the edges, with the outer ones."""
+    inner = data.draw(st.lists(st.sampled_from(edges[1:-1]), unique=True)) if len(edges) > 2 else []
+    return [edges[0], *sorted(inner), edges[-1]]
+
+
+def volume(geometry):
+    """Volume of each cell, a quantity that only the right map carries over."""
+    return geometry.join(
+        [
+            np.diff(layer.z) * np.outer(np.diff(layer.phi.edges), np.diff(layer.eta.edges))
+            for layer in geometry.layers
+        ]
+    )
+
+
+def test_rebinning_steps_can_be_skipped(calogan_fine, calogan):
+    one = describe([((0, 480), [-240, 240], [-240, 240])], name="one")
+    one = Calorimeter.from_dict(
+        one | {"stack": calogan.to_dict()["stack"], "visible": ["active", "absorber"]}
+    )
+    through = rebin_matrix(calogan_fine, calogan) @ rebin_matrix(calogan, one)
+    assert (through != rebin_matrix(calogan_fine, one)).nnz == 0
+
+
+def test_rebinning_is_the_exact_sum_rounded_once(calogan_fine, calogan, make_showers):
+    cells = make_showers(2, calogan_fine).cells
+    summed = rebin_cells(cells, calogan_fine, calogan)
+    matrix = rebin_matrix(calogan_fine, calogan).tocsc()
+    for column in (0, 100, 300, 503):
+        inside = matrix.indices[matrix.indptr[column] : matrix.indptr[column + 1]]
+        exact = [float(sum(Fraction(float(value)) for value in row[inside])) for row in cells]
+        np.testing.assert_allclose(summed[:, column], exact, rtol=2**-24)
+
+
+def test_rebinning_to_itself_changes_nothing(calogan, make_showers):
+    cells = make_showers(3).cells
+    assert np.array_equal(rebin_cells(cells, calogan, calogan), cells)
+
+
+@pytest.mark.parametrize(
+    ("layers", "sentence"),
+    [
+        ([((0, 2), [-1, 0, 1], [0.5, 1])], "layer 0, phi: the edges span 0.5 to 1 mm"),
+        ([((0, 2), [-1, 0.25, 1], [0, 1])], "layer 0, eta: the edge at 0.25 mm"),
+        ([((0, 1.5), [-1, 1], [0, 1]), ((1.5, 2), [-1, 1], [0, 1])], "z: the edge at 1.5 mm"),
+        ([((0, 1), [-1, 1], [0, 1]), ((1, 2), [-1, 1], [0, 0.25, 1])], "layer 1, phi: the edge at 0.25 mm"),
+    ],
+)
+def test_a_grid_that_does_not_fit_is_named(layers, sentence):
+    fine = Calorimeter.from_dict(
+        describe([((0, 1), [-1, 0, 1], [0, 0.5, 1]), ((1, 2), [-1, 0, 1], [0, 0.5, 1])])
+    )
+    stack = fine.to_dict()["stack"]
+    with pytest.raises(GeometryError, match=sentence):
+        rebin_matrix(fine, Calorimeter.from_dict(describe(layers) | {"stack": stack}))
+
+
+def test_rebinning_does_not_change_the_matter(calogan_fine, calogan):
+    argon_only = Calorimeter.from_dict(calogan.to_dict() | {"visible": ["active"]})
+    with pytest.raises(GeometryError, match=r"absorber \+ active"):
+        rebin_matrix(calogan_fine, argon_only)
+    content = calogan.to_dict()
+    content["stack"][0]["slabs"][0]["material"] = "G4_W"
+    with pytest.raises(GeometryError, match="not made of the same slabs"):
+        rebin_matrix(calogan_fine, Calorimeter.from_dict(content))
+
+
+def test_a_repeated_layer_is_written_out(small):
+    layer = {"eta": {"edges": [-1, 1]}, "phi": {"edges": [-1, 1]}}
+    first, rest = {**layer, "z": [0.0, 2.1], "repeat": 3}, {**layer, "z": [6.3, 12.0]}
+    geometry = Calorimeter.from_dict({**small.to_dict(), "layers": [first, rest]})
+    assert [layer.z for layer in geometry.layers] == [(0.0, 2.1), (2.1, 4.2), (4.2, 6.3), (6.3, 12.0)]
+    assert Calorimeter.from_dict(geometry.to_dict()) == geometry
+
+
+@pytest.mark.parametrize(
+    ("layer", "sentence"),
+    [
+        ({"z": [0, 1], "repeat": 0}, r"at least 1 \(found 0\)"),
+        ({"z": "deep", "repeat": 2}, "'layers.0.z'"),
+        ({"repeat": 2}, "'layers.0.z' is missing"),
+        ({"z": [0, 12], "r": {"edges": [0, 1]}, "alhpa": 3}, "'layers.0.alhpa'. Did you mean 'alpha'"),
+        ({"z": [0, 12], "r": {"edges": [0, 1]}, "alpha": 0}, "'layers.0.alpha'"),
+    ],
+)
+def test_a_wrong_layer_is_named(small, layer, sentence):
+    boxes = {} if "r" in layer else {"eta": {"edges": [-1, 1]}, "phi": {"edges": [-1, 1]}}
+    with pytest.raises(GeometryError, match=sentence):
+        Calorimeter.from_dict({**small.to_dict(), "layers": [{**boxes, **layer}]})
+
+
+def test_a_read_out_may_have_no_material(small):
+    geometry = Calorimeter.from_dict({**small.to_dict(), "stack": []})
+    assert geometry.slabs == ()
+    assert geometry.depth == small.depth
+    assert Calorimeter.from_dict(geometry.to_dict()) == geometry
+
+
+@pytest.mark.parametrize("name", catalog.names("geometries"))
+def test_toml_is_read_as_it_was_written(tmp_path, name):
+    geometry = Calorimeter.load(name)
+    (tmp_path / "copy.toml").write_text(geometry.to_toml(), encoding="utf-8")
+    assert Calorimeter.load(tmp_path / "copy.toml") == geometry
+
+
+def test_toml_says_once_what_repeats():
+    for name, blocks in {"ild_ecal": 2, "ild_hcal": 1, "calochallenge_3": 1, "calogan": 3}.items():
+        assert Calorimeter.load(name).to_toml().count("[[layers]]") == blocks

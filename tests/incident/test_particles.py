@@ -1,0 +1,30 @@
+"""Names of particles."""
+
+import pytest
+
+from caloforge.errors import InputError
+from caloforge.incident.particles import parse_particle, particle_name
+
+
+@pytest.mark.parametrize(
+    ("text", "pdg"),
+    [
+        *[("e+", -11), ("gamma", 22), ("pi+", 211), ("proton", 2212), ("211", 211), ("-11", -11)],
+        *[("deuteron", 1000010020), ("alpha", 1000020040), ("anti_neutron", -2112), ("C12", 1000060120)],
+    ],
+)
+def test_names_and_ids_are_understood(text: str, pdg: int) -> None:
+    assert parse_particle(text) == pdg
+    assert parse_particle(particle_name(pdg)) == pdg
+
+
+@pytest.mark.parametrize("pdg", [1000020040, 3112, -3112, 421, 22])
+def test_every_particle_has_a_name_that_is_understood(pdg: int) -> None:
+    assert parse_particle(str(pdg)) == pdg
+    assert parse_particle(particle_name(pdg)) == pdg
+
+
+@pytest.mark.parametrize("text", ["", "positorn", "0", "99999999"])
+def test_what_is_no_particle_is_refused_in_a_sentence(text: str) -> None:
+    with pytest.raises(InputError, match="no known particle"):
+        parse_particle(text)

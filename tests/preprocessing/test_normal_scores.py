@@ -1,0 +1,156 @@
+"""Showers as normal numbers: both ways, and their mirror images."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor  # noqa: E402
+
+from caloforge.formats.calogan import ENTRY  # noqa: E402
+from caloforge.geometry import (  # noqa: E402
+    Axis,
+    Calorimeter,
+    RingLayer,
+)
+from caloforge.preprocessing import ShowerScaling, below  # noqa: E402
+
+RANGE = (1e3, 1e5)
+Real = tuple[Tensor, Tensor]
+Scaled = tuple[ShowerScaling, Tensor, Tensor]
+
+
+@pytest.fixture(scope="module")
+def real(geant4_showers: Path) -> Callable[[str], Real]:
+    def of(particle: str) -> Real:
+        showers = ENTRY.read(geant4_showers / f"calogan_{particle}.h5")
+        return torch.from_numpy(showers.cells), torch.from_numpy(showers.energy).float()
+
+    return of
+
+
+@pytest.fixture(scope="module", params=["eplus", "piplus"])
+def scaled(request: pytest.FixtureRequest, real: Callable[[str], Real], calogan: Calorimeter) -> Scaled:
+    """Return a map after some steps of training on real showers, and these showers."""
+    torch.manual_seed(1)
+    scaling, (cells, energy) = ShowerScaling(calogan, RANGE), real(request.param)
+    scaling.prepare(cells, energy)
+    optimizer = torch.optim.Adam(scaling.parameters(), lr=0.02)
+    for _ in range(60):
+        rows = torch.randint(len(cells), (256,))
+        torch.stack(list(scaling.losses(cells[rows], energy[rows]).values())).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return scaling.requires_grad_(False), cells, energy
+
+
+def layer_energies(cells: Tensor, geometry: Calorimeter) -> Tensor:
+    return torch.from_numpy(geometry.layer_energies(cells.numpy())).float()
+
+
+class Given(torch.nn.Module):
+    """Stands for what makes layer energies from normal numbers."""
+
+    def __init__(self, layers: Tensor) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def inverse(self, coordinates: Tensor, energy: Tensor) -> Tensor:
+        return self.layers
+
+
+def filled(scaled: Scaled, z: Tensor, layers: Tensor) -> Tensor:
+    """Return the cells that numbers (N, F) mean in layers of given energies (N, L)."""
+    decoder = scaled[0].decoder()
+    decoder.layers = Given(layers)
+    return decoder(z, scaled[2])
+
+
+def test_real_cells_come_back(scaled: Scaled, calogan: Calorimeter) -> None:
+    _, cells, _ = scaled
+    known = scaled[0].encode(*scaled[1:])
+    assert (known.z > known.bound)[~known.censored].all()
+    layers = layer_energies(cells, calogan)
+    found = filled(scaled, known.z.where(~known.censored, known.bound - 1e-4), layers)
+    there = layers.repeat_interleave(torch.tensor(scaled[0].sizes), dim=1) > 0
+    assert torch.equal((found > 0)[there], (cells > 0)[there])
+    # a share that is smaller or larger than all that were seen is not resolved
+    wrong = (found - cells).abs() > 1e-2 * cells + 1e-2
+    assert wrong.float().mean() < 0.01
+
+
+def test_real_layers_come_back(scaled: Scaled, calogan: Calorimeter) -> None:
+    scaling, cells, energy = scaled
+    known = scaling.encode(cells, energy)
+    found = scaling(known.z.where(~known.censored, known.bound - 1), energy)
+    true, layers = (layer_energies(each, calogan) for each in (cells, found))
+    assert ((layers > 0) == (true > 0)).float().mean() > 0.999
+    # a response or ratio that is smaller or larger than all that were seen near by is not resolved
+    wrong = (layers - true).abs() > 1e-2 * true + 1e-1
+    assert wrong.any(dim=1).float().mean() < 0.05
+
+
+def test_layers_get_exactly_their_energy(scaled: Scaled, calogan: Calorimeter) -> None:
+    scaling, cells, _ = scaled
+    layers = layer_energies(cells, calogan)
+    layers[:5, 2] = 0
+    z = torch.randn(len(cells), scaling.size, generator=torch.Generator().manual_seed(1))
+    z[5:10] = -8.0  # no cell is above its threshold
+    found = filled(scaled, z, layers)
+    torch.testing.assert_close(layer_energies(found, calogan), layers, rtol=1e-5, atol=0)
+    assert (found[:5, calogan.offsets[2] :] == 0).all()
+    assert (found >= 0).all()
+
+
+def test_nothing_is_known_of_the_cells_of_an_empty_layer(scaled: Scaled, calogan: Calorimeter) -> None:
+    scaling, cells, energy = scaled
+    last = slice(calogan.offsets[2], None)
+    cells = cells[:4].clone()
+    cells[:, last] = 0
+    known = scaling.encode(cells, energy[:4])
+    assert known.censored[:, 3:][:, last].all()
+    assert (known.bound[:, 3:][:, last] > 8).all()
+
+
+def test_mirror_images_have_mirrored_numbers(scaled: Scaled, calogan: Calorimeter) -> None:
+    scaling, cells, energy = scaled
+    cells, energy = cells[:200], energy[:200]
+    known = scaling.encode(cells, energy)
+    z = torch.randn(200, scaling.size, generator=torch.Generator().manual_seed(1))
+    showers = scaling(z, energy)
+    flips = torch.from_numpy(calogan.symmetries())
+    assert len(flips) == 4
+    for flip, numbers in zip(flips, scaling.symmetries, strict=True):
+        mirrored = scaling.encode(cells[:, flip], energy)
+        torch.testing.assert_close(mirrored.z, known.z[:, numbers], rtol=0, atol=5e-3)
+        assert torch.equal(mirrored.censored, known.censored[:, numbers])
+        torch.testing.assert_close(scaling(z[:, numbers], energy), showers[:, flip], rtol=1e-4, atol=1e-3)
+
+
+def test_what_is_encoded_is_normal(scaled: Scaled) -> None:
+    scaling, cells, energy = scaled
+    known = scaling.encode(cells, energy)
+    for z in (0.5, 1.0, 2.0):
+        decided = known.bound < z
+        above = (known.z > z) & ~known.censored & decided
+        expected = float(decided.sum()) * (1 - float(below(torch.tensor(z))))
+        assert float(above.sum()) == pytest.approx(expected, rel=0.2)
+
+
+def test_rings_are_scaled_as_boxes_are(small: Calorimeter) -> None:
+    radii = Axis(edges=np.array([0.0, 10.0, 20.0, 60.0]))
+    layers = tuple(RingLayer(z=layer.z, r=radii, alpha=4) for layer in small.layers)
+    rings = Calorimeter("rings", "for tests", "none", small.stack, small.visible, layers)
+    random = torch.Generator().manual_seed(1)
+    cells = torch.rand(500, rings.n_cells, generator=random).pow(8) * 1e3
+    cells *= torch.rand(500, rings.n_cells, generator=random) < 0.5
+    energy = 1.2 * cells.sum(dim=1) + 1e3
+    scaling = ShowerScaling(rings, RANGE).requires_grad_(False)
+    scaling.prepare(cells, energy)
+    assert len(torch.unique(scaling.cells[0].pool)) < rings.layers[0].n_cells
+    z = scaling.encode(cells, energy)
+    found = scaling(z.z.where(~z.censored, z.bound - 1), energy)
+    torch.testing.assert_close(found.mean(dim=0), cells.mean(dim=0), rtol=0.02, atol=0.1)

@@ -1,0 +1,74 @@
+"""The words in pictures."""
+
+import math
+
+import pytest
+
+from caloforge.incident.incident import Incident
+from caloforge.showers import Showers, labels
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.99353, 0.00038, "0.99353 ± 0.00038"),
+        (-28.41, 1.83, "−28.4 ± 1.8"),
+        (1234.0, 56.0, "1234 ± 56"),
+        (0.5, math.nan, "0.5"),
+        (0.5, 0.0, "0.5"),
+    ],
+)
+def test_value_with_error(value: float, error: float, text: str) -> None:
+    assert labels.with_error(value, error) == text
+
+
+@pytest.mark.parametrize(
+    ("energy", "text"), [(49.5e3, "49.5 GeV"), (66.1, "66.1 MeV"), (0.5, "500 keV"), (0.0, "0 keV")]
+)
+def test_energy_has_a_fitting_unit(energy: float, text: str) -> None:
+    assert labels.energy_text(energy) == text
+
+
+@pytest.mark.parametrize(
+    ("provenance", "text"),
+    [
+        ({"model": "calogan_eplus", "seed": 1}, "calogan_eplus"),
+        ({"geant4": "geant4-11-04-patch-01", "physics": "FTFP_BERT"}, "Geant4 11.4.1 FTFP_BERT"),
+        ({"attributes": {"simulator": "Geant4 10.2.0 (x)", "physics_list": "QGSP"}}, "Geant4 10.2.0 QGSP"),
+        ({"parts": [{"model": "a"}, {"model": "b"}, {"model": "a"}]}, "a, b"),
+        ({}, "unknown source"),
+    ],
+)
+def test_source_is_what_the_provenance_says(make_showers, calogan, provenance, text: str) -> None:
+    showers = make_showers(1)
+    assert (
+        labels.source_text(Showers(calogan, showers.cells, Incident(22, 1e4), provenance=provenance)) == text
+    )
+
+
+def test_samples_of_one_source_are_told_apart_by_their_files(make_showers, calogan) -> None:
+    cells = make_showers(1).cells
+    first, second = (
+        Showers(calogan, cells, Incident(22, 1e4), provenance={"model": "m", "file": name})
+        for name in ("a.h5", "b.h5")
+    )
+    assert labels.sample_names(first, second) == ("m (a.h5)", "m (b.h5)")
+    assert labels.sample_names(first, first) == ("m (first)", "m (second)")
+
+
+def test_description_names_particles_energies_and_numbers(make_showers, calogan) -> None:
+    cells = make_showers(2).cells
+    text = labels.describe(Showers(calogan, cells, Incident([-11, 22], [1e4, 5e4])))
+    assert "$e^{+}$" in text
+    assert r"$\gamma$" in text
+    assert "10, 50 GeV" in text
+    assert "2 showers" in text
+    assert "shower 7" in labels.describe(Showers(calogan, cells[:1], Incident(11, 1e4)), number=7)
+    assert labels.describe(Showers(calogan, cells[:0], Incident([], []))).startswith("no particle, no energy")
+
+
+def test_names_lose_what_they_all_end_on() -> None:
+    assert labels.short_names(["fast_eplus", "shower_library_eplus"]) == ["fast", "shower library"]
+    assert labels.short_names(["fast_eplus", "fast_gamma"]) == ["fast eplus", "fast gamma"]
+    assert labels.short_names(["fast_eplus"]) == ["fast eplus"]
+    assert labels.short_names(["fast", "fast_eplus"]) == ["fast", "fast eplus"]

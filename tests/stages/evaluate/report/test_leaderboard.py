@@ -1,0 +1,110 @@
+"""Generators beside each other, from their results alone."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from caloforge.errors import InputError
+from caloforge.stages.evaluate import results
+from caloforge.stages.evaluate.report import leaderboard
+from caloforge.stages.evaluate.results import Results, Sample, Settings, Speed, Verdict
+
+ROW = {"model": "quick", "particle": "e+", "ms": 2.0, "error": 0.1, "conditions": "batch 128, 1 thread"}
+
+
+def report(name: str, value: float | None, speed: Speed | None = None) -> Results:
+    known = (value, 0.1, 0.2, 0.05, 3.0) if value is not None else (None,) * 5
+    verdict = Verdict(
+        "frechet", "Fréchet distance", "", "joint", "", *known, 500, 4, reason="few" * (value is None)
+    )
+    reference = Sample("geant4.h5", "Geant4", 1000, ("e+",), (1.0, 100.0), "calogan", {})
+    generated = replace(reference, source=name, file=f"{name}.h5")
+    settings = Settings(4, 1, False, 10)
+    return Results(
+        results.FORMAT, 1, "0", reference, generated, settings, (), (), (verdict,), (), (), speed=speed
+    )
+
+
+def test_best_comes_first_and_those_without_a_number_last() -> None:
+    every = [report("bad", 9.0), report("none", None), report("good", 0.3, Speed(0.2, None, "batch 1"))]
+    lines = leaderboard.ranking(every, "frechet")
+    assert [line.split()[1].rstrip(":") for line in lines] == ["good", "bad", "none"]
+    assert lines[0].endswith("0.30 ± 0.10, floor 0.2, 0.2 ms a shower")
+
+
+def test_page_has_table_picture_and_doubts(tmp_path: Path) -> None:
+    other = replace(report("third", 4.0), reference=replace(report("", 1.0).reference, showers=77))
+    every = [
+        report("quick", 2.0, Speed(0.1, 0.01, "batch 1024")),
+        report("slow", 1.0, Speed(9.0, None, "")),
+        other,
+    ]
+    leaderboard.write(tmp_path / "page.html", every, "frechet")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert text.count("<img") == 1
+    assert text.index("<td>slow") < text.index("<td>quick") < text.index("<td>third")
+    assert "The references differ" in text
+    assert "speed of third is not known" in text
+    assert (
+        (tmp_path / "page.md").read_text(encoding="utf-8").startswith("|  | slow | quick | third | floor |")
+    )
+    assert (tmp_path / "page.png").stat().st_size > 0
+
+
+def test_without_speeds_there_is_no_picture(tmp_path: Path) -> None:
+    leaderboard.write(tmp_path / "page.html", [report("one", 1.0)], "frechet")
+    assert "<img" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "page.png").exists()
+
+
+def test_speeds_go_to_their_generators(tmp_path: Path) -> None:
+    faster = ROW | {"ms": 0.5, "conditions": "batch 1024"}
+    (tmp_path / "speed.json").write_text(
+        json.dumps({"speeds": [ROW, faster, ROW | {"model": "other", "ms": 0.1}]})
+    )
+    rows = leaderboard.read_speeds(tmp_path / "speed.json")
+    quick, slow = leaderboard.with_speeds([report("quick", 1.0), report("slow", 1.0)], rows)
+    assert quick.speed == Speed(0.5, 0.1, "batch 1024")
+    assert slow.speed is None
+
+
+def test_mistakes_end_in_sentences(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Did you mean 'frechet'"):
+        leaderboard.ranking([report("one", 1.0)], "frechett")
+    with pytest.raises(InputError, match="nothing to compare"):
+        leaderboard.ranking([], "frechet")
+    with pytest.raises(InputError, match="can't be read"):
+        leaderboard.read_speeds(tmp_path / "none.json")
+    for text in ("[]", "{", '{"speeds": [{"ms": 1}]}'):
+        (tmp_path / "speed.json").write_text(text)
+        with pytest.raises(InputError, match="holds no speeds"):
+            leaderboard.read_speeds(tmp_path / "speed.json")
+
+
+def test_the_simulation_has_the_speed_of_its_particle() -> None:
+    rows = [
+        ROW | {"model": "Geant4", "particle": name, "ms": ms} for name, ms in (("gamma", 1.0), ("e+", 300.0))
+    ]
+    simulation = leaderboard.simulation_speed([report("quick", 1.0)], [ROW, *rows])
+    assert simulation == Speed(300.0, 0.1, ROW["conditions"])
+    other = report("other", 1.0)
+    other = replace(other, generated=replace(other.generated, particles=("gamma",)))
+    assert leaderboard.simulation_speed([report("quick", 1.0), other], rows) is None
+    assert leaderboard.simulation_speed([report("quick", 1.0)], [ROW]) is None
+
+
+def test_the_picture_shows_what_classifiers_say() -> None:
+    every = []
+    for name in ("fast_eplus", "my_own_eplus"):
+        one = report(name, 1.0, Speed(0.1, None, "batch 1"))
+        (judged,) = one.verdicts
+        aucs = (replace(judged, metric=metric, label=f"AUC, {metric}") for metric in leaderboard.CLASSIFIERS)
+        every.append(replace(one, verdicts=(judged, *aucs)))
+    axes, above = leaderboard._pareto(every, "frechet", Speed(300.0, None, "one core"))[0].axes
+    assert axes.get_ylabel().startswith("AUC")
+    assert [text.get_text() for text in axes.texts] == ["fast", "my own", "Geant4"]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels[1:] == list(leaderboard.CLASSIFIERS)
+    assert "faster" in above.get_xlabel()

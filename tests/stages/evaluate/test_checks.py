@@ -1,0 +1,109 @@
+"""Bad data are named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caloforge import observables
+from caloforge.errors import InputError
+from caloforge.formats.native import ShowerFile, write
+from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
+from caloforge.showers import Showers
+from caloforge.stages.evaluate.checks import check_cells, warnings
+from caloforge.stages.evaluate.measure import Measured, measure
+
+
+@pytest.fixture
+def measured(tmp_path: Path):
+    """Return a function that measures showers."""
+
+    def measured(showers: Showers, name: str = "showers.h5") -> Measured:
+        write(showers, tmp_path / name)
+        with ShowerFile(tmp_path / name) as source:
+            return measure(source, observables.every(showers.geometry), file=name)
+
+    return measured
+
+
+def scaled(showers: Showers, cells: float = 1.0, energy: float = 1.0, pdg: int | None = None) -> Showers:
+    which = showers.pdg if pdg is None else pdg
+    return Showers(showers.geometry, showers.cells * cells, Incident(which, showers.energy * energy))
+
+
+def test_good_samples_deserve_no_warning(make, measured) -> None:
+    assert warnings(measured(make(300, 1)), measured(make(300, 2))) == []
+
+
+def test_wrong_units_are_suspected(make, measured) -> None:
+    reference = measured(make(300, 1))
+    cells = warnings(reference, measured(scaled(make(300, 2), cells=1e-3)))
+    assert any("generated showers hold" in one and "in GeV and not in MeV" in one for one in cells)
+    incident = warnings(reference, measured(scaled(make(300, 2), energy=1e-3)))
+    assert any("incident energies are probably in GeV" in one for one in incident)
+    # A sampling calorimeter that sees 2 % of the energy is no mistake.
+    sampled = [measured(scaled(make(300, seed), cells=0.02)) for seed in (1, 2)]
+    assert warnings(*sampled) == []
+
+
+def test_other_particles_and_spectra_are_named(make, measured) -> None:
+    reference = measured(make(300, 1))
+    (particle,) = warnings(reference, measured(scaled(make(300, 2), pdg=-11)))
+    assert "gamma in the reference, e+ in the generated" in particle
+    (spectrum,) = warnings(reference, measured(make(300, 2, low=5e4)))
+    assert "--match-energies" in spectrum
+
+
+def test_copies_and_repetitions_are_counted(make, measured) -> None:
+    showers = make(300, 1)
+    mixed = Showers.concatenate([showers[:30], make(270, 2)])
+    (copied,) = warnings(measured(showers), measured(mixed))
+    assert copied.startswith("30 of 300 generated showers are exact copies")
+    twice = Showers.concatenate([make(150, 2), make(150, 2)])
+    (repeated,) = warnings(measured(showers), measured(twice))
+    assert repeated.startswith("150 of 300 generated showers repeat")
+
+
+def test_copies_in_disguise_are_named(make, measured) -> None:
+    showers = make(300, 1)
+    flip = showers.geometry.symmetries()[1]
+    disguised = Showers(
+        showers.geometry, 0.9 * showers.cells[:, flip], Incident(showers.pdg[0].item(), 0.9 * showers.energy)
+    )
+    (copied,) = warnings(measured(showers), measured(disguised))
+    assert copied.startswith("100 % of the generated showers are copies of showers of the reference")
+
+
+def test_impossible_and_empty_showers_are_counted(make, measured) -> None:
+    cells = make(300, 2).cells.copy()
+    cells[:3] = 0
+    cells[3:33] *= 2
+    showers = make(300, 2)
+    odd = Showers(showers.geometry, cells, Incident(showers.pdg, showers.energy))
+    over, empty = warnings(measured(make(300, 1)), measured(odd))
+    assert over.startswith("10.3 % of the generated showers hold more energy than came in")
+    assert empty.startswith("1 % of the generated showers and 0 % of the reference hold no energy at all")
+
+
+def test_other_cells_are_refused(calogan, calogan_fine, small) -> None:
+    check_cells(calogan, calogan)
+    with pytest.raises(InputError, match=r"504 cells against .*caloforge rebin"):
+        check_cells(calogan, calogan_fine)
+    content = small.to_dict()
+    content["layers"][1]["eta"] = {"edges": [-20.0, -5.0, 0.0, 5.0, 20.0]}
+    with pytest.raises(InputError, match="the edges of layer 1"):
+        check_cells(small, Calorimeter.from_dict(content))
+
+
+def test_nan_and_negative_energies_are_named_by_the_file(make, tmp_path: Path) -> None:
+    import h5py
+
+    from caloforge.errors import ShowerFileError
+
+    for number, text in ((np.nan, "nan MeV"), (-1.0, "-1 MeV")):
+        write(make(20, 1), tmp_path / "bad.h5")
+        with h5py.File(tmp_path / "bad.h5", "r+") as file:
+            file["cells/value"][5] = number
+        with ShowerFile(tmp_path / "bad.h5") as source, pytest.raises(ShowerFileError, match=text):
+            measure(source, [])

@@ -1,0 +1,119 @@
+"""A whole evaluation: known differences are found where they are, and the page holds everything."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from caloforge.errors import InputError
+from caloforge.formats.native import write
+from caloforge.incident.incident import Incident
+from caloforge.showers import Showers
+from caloforge.stages.evaluate import Evaluation, evaluate, load
+from caloforge.stages.evaluate.report.figures import figures
+
+MAIN = "separation"
+
+
+@pytest.fixture(scope="module")
+def shifted(files: Path) -> Evaluation:
+    return evaluate(files / "reference.h5", files / "shifted.h5", classifiers=False, repeats=4)
+
+
+def levels(evaluation: Evaluation, metric: str = MAIN) -> dict[str, str]:
+    return {one.observable: one.level for one in evaluation.results.verdicts if one.metric == metric}
+
+
+def test_second_sample_of_the_same_is_at_the_floor(files: Path) -> None:
+    same = evaluate(files / "reference.h5", files / "same.h5", classifiers=False, repeats=4)
+    assert same.results.warnings == ()
+    judged = list(levels(same).values())
+    assert judged.count("same") > 0.8 * len(judged)
+    assert "far" not in judged
+
+
+def test_shift_is_found_in_the_response_alone(shifted: Evaluation) -> None:
+    found = levels(shifted)
+    assert found["response"] == "far"
+    assert found["layer_fraction_0"] != "far"
+    assert found["shower_depth"] != "far"
+
+
+def test_all_metrics_have_a_number_or_a_reason(shifted: Evaluation) -> None:
+    results = shifted.results
+    assert all(one.reason for one in results.verdicts if one.value is None)
+    assert {one.kind for one in results.verdicts} == {"observable", "joint"}
+    assert {one.what for one in results.omissions} >= {"classifiers"}
+    observables = {one.name for one in results.observables}
+    assert {one.observable for one in results.verdicts if one.kind == "observable"} == observables
+
+
+def test_same_seed_gives_the_same_results(files: Path, shifted: Evaluation) -> None:
+    again = evaluate(files / "reference.h5", files / "shifted.h5", classifiers=False, repeats=4)
+    assert again.results == shifted.results
+
+
+def test_report_is_complete_and_opens_offline(shifted: Evaluation, tmp_path: Path) -> None:
+    quick = replace(shifted, observables=shifted.observables[:4])
+    page, metrics, pdf = quick.write(tmp_path / "report")
+    text = page.read_text(encoding="utf-8")
+    assert load(metrics) == shifted.results
+    assert pdf.read_bytes().startswith(b"%PDF")
+    assert len(list((tmp_path / "report" / "figures").glob("*.png"))) == text.count("<figure>") > 8
+    assert "http" not in re.sub(r"base64,[^\"]*", "", text)
+    assert 'class="sortable"' in text
+    assert shifted.verdict.split(":")[0] in text
+    assert "Nearest neighbours" in text
+
+
+def test_few_showers_get_reasons_and_no_numbers(files: Path) -> None:
+    few = evaluate(files / "reference.h5", files / "few.h5", repeats=2)
+    separation = [one for one in few.results.verdicts if one.metric == MAIN]
+    assert all(one.value is None and "at least" in one.reason for one in separation)
+    classifiers = [one for one in few.results.verdicts if one.kind == "classifier"]
+    assert classifiers
+    assert all(one.value is None and one.reason for one in classifiers)
+    assert "too few" in few.verdict
+    assert all(
+        figure.axes for _, figure in figures(few.results, few.reference, few.generated, few.observables[:1])
+    )
+
+
+def test_empty_showers_are_judged_and_drawn(files: Path, make, tmp_path: Path) -> None:
+    like = make(700, 6)
+    write(Showers(like.geometry, like.cells * 0, Incident(like.pdg, like.energy)), tmp_path / "empty.h5")
+    empty = evaluate(files / "reference.h5", tmp_path / "empty.h5", classifiers=False, repeats=2)
+    assert empty.results.warnings[-1].startswith("100 % of the generated showers")
+    (found,) = (
+        one for one in empty.results.verdicts if one.observable == "shower_depth" and one.metric == MAIN
+    )
+    assert found.value == pytest.approx(1.0)
+    drawn = figures(empty.results, empty.reference, empty.generated, empty.observables[:1])
+    assert all(figure.axes for _, figure in drawn)
+
+
+def test_training_sample_shows_memorisation(files: Path) -> None:
+    learned = evaluate(
+        files / "reference.h5", files / "same.h5", training=files / "same.h5", classifiers=False, repeats=2
+    )
+    (memory,) = (one for one in learned.results.verdicts if one.kind == "memorisation")
+    assert memory.level == "far"
+    assert learned.memorisation is not None
+    assert learned.memorisation.found
+    assert learned.results.worth[0].training == 1500
+
+
+def test_energies_can_be_matched(files: Path) -> None:
+    pair = (files / "reference.h5", files / "harder.h5")
+    assert any(
+        "--match-energies" in one for one in evaluate(*pair, classifiers=False, repeats=2).results.warnings
+    )
+    matched = evaluate(*pair, classifiers=False, repeats=2, match_energies=True)
+    assert matched.results.warnings == ()
+    assert matched.reference.energy.min() >= 5e4
+
+
+def test_one_repeat_is_refused(files: Path) -> None:
+    with pytest.raises(InputError, match="2 or more"):
+        evaluate(files / "reference.h5", files / "same.h5", repeats=1)
