@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from caloforge.config import strict_dataclass
-from caloforge.errors import GeometryError, InputError
+from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 
@@ -175,11 +175,6 @@ class GenerativeModel(nn.Module, ABC):
         Which of `CONDITIONS` the model uses. Showers that vary in another one are refused by training.
     parent_model
         Name of the model whose training this one starts from (`inherit`), or None.
-
-    Raises
-    ------
-    GeometryError
-        There are several calorimeters, and the model is not conditioned on them.
     """
 
     Config: type[Any]
@@ -188,11 +183,6 @@ class GenerativeModel(nn.Module, ABC):
 
     def __init__(self, config: Any, *geometries: Calorimeter) -> None:
         super().__init__()
-        if len(geometries) != 1 and "geometry" not in self.conditions:
-            raise GeometryError(
-                f"{self.name} is a model of one read-out, but there are {len(geometries)} "
-                f"({', '.join(geometry.name for geometry in geometries)}): give one."
-            )
         self.config = config
         self.geometries = geometries
 
@@ -247,8 +237,8 @@ class GenerativeModel(nn.Module, ABC):
     def sampler(self, geometry: Calorimeter) -> "Sampler":
         """Return a copy for generation: evaluation mode, folded linear algebra; it can be exported to ONNX.
 
-        Where the model iterates, it does so by a loop that ONNX has (`torch.ops.higher_order.scan`), so that
-        the graph does not grow with the number of iterations.
+        Where the model iterates, it does so by `torch._higher_order_ops.scan`, which becomes ONNX's Scan, so
+        that the graph does not grow with the number of iterations.
         """
 
 

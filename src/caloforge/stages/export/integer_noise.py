@@ -15,7 +15,7 @@ _LARGE = 1 << 16  # weights from which whole numbers pay
 _MULTIPLE = 64  # bytes of noise, in whole cache lines
 
 
-def _take_bytes(graph: onnx.GraphProto, size: int) -> Floats | None:
+def take_bytes(graph: onnx.GraphProto, size: int) -> Floats | None:
     """Let a graph take bytes (N, n) for its normal numbers (N, size), if it allows that.
 
     Returns

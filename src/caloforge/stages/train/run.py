@@ -80,7 +80,7 @@ def train(
     """
     entry: type[GenerativeModel] = catalog.load("models", model)
     chosen_device = _device(device)
-    _check_geometries(geometries)
+    _check_geometries(entry, model, geometries)
     known, unseen = load(data, geometries, reading, seed=plan.seed, scratch=_disk(folder)).split(
         plan.held_out, plan.seed
     )
@@ -204,8 +204,12 @@ def _disk(folder: Path) -> Path:
     return next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
 
 
-def _check_geometries(geometries: Sequence[Calorimeter]) -> None:
+def _check_geometries(entry: type[GenerativeModel], model: str, geometries: Sequence[Calorimeter]) -> None:
     names = [geometry.name for geometry in geometries]
+    if len(names) > 1 and "geometry" not in entry.conditions:
+        raise InputError(
+            f"{model} learns one read-out, but {len(names)} are given ({', '.join(names)}): choose one."
+        )
     if len(set(names)) < len(names):
         raise InputError(f"The read-outs need names of their own; found {', '.join(names)}.")
 
