@@ -181,8 +181,8 @@ def test_a_model_and_a_quality_contradict_each_other() -> None:
 def test_generation_runs_without_torch(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from caloforge.generate import generate\n"
-        f"generate('e+', 1e4, 10).save({str(tmp_path / 'a.h5')!r})"
+        "import caloforge; from caloforge.formats.native import write\n"
+        f"write(caloforge.generate('e+', 1e4, 10), {str(tmp_path / 'a.h5')!r})"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
     np.testing.assert_array_equal(read(tmp_path / "a.h5").cells, generate("e+", 1e4, 10).cells)

@@ -15,7 +15,7 @@ from caloforge.inference.model import TrainedModel
 from caloforge.inference.noise import LEVELS
 from caloforge.models import checkpoint
 from caloforge.models.calogan import CaloGAN, Config
-from caloforge.stages.export.integer_noise import _rotation
+from caloforge.stages.export.integer_noise import rotation
 from caloforge.stages.export.onnx import export
 
 N = 50
@@ -58,7 +58,7 @@ def draw(model: CaloGAN, graph: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(2)
     noise = graph.noise(random, N)
     rotate = graph.record["noise"] == "bytes"
-    normal = noise.astype(np.float32) @ _rotation(model.noise_size) if rotate else noise
+    normal = noise.astype(np.float32) @ rotation(model.noise_size) if rotate else noise
     energy, label = random.uniform(1e3, 1e5, N), np.zeros(N, np.int64)
     with torch.no_grad():
         cells = model(torch.tensor(normal), torch.tensor(energy, dtype=torch.float32), torch.tensor(label))
@@ -96,19 +96,19 @@ def test_whole_numbers_move_cells_by_a_few_percent_at_most(
 
 @pytest.mark.parametrize("size", [5, 63, 256])
 def test_rotated_bytes_are_independent_normal_numbers(size: int) -> None:
-    rotation, random = _rotation(size), np.random.default_rng(1)
-    assert len(rotation) % 64 == 0
-    assert len(rotation) > size
-    noise = random.integers(LEVELS, size=(20_000, len(rotation)), dtype=np.uint8).astype(np.float32)
-    normal = noise @ rotation
+    matrix, random = rotation(size), np.random.default_rng(1)
+    assert len(matrix) % 64 == 0
+    assert len(matrix) > size
+    noise = random.integers(LEVELS, size=(20_000, len(matrix)), dtype=np.uint8).astype(np.float32)
+    normal = noise @ matrix
     covariance = np.cov(normal.T)
     np.testing.assert_allclose(covariance, np.eye(size), atol=0.06)
     np.testing.assert_allclose(normal.mean(axis=0), 0, atol=0.04)
     excess = float((normal**4).mean()) - 3
-    assert excess == pytest.approx(-3.6 / len(rotation), abs=0.03)  # of uniform numbers it is -1.2
+    assert excess == pytest.approx(-3.6 / len(matrix), abs=0.03)  # of uniform numbers it is -1.2
     np.testing.assert_allclose(np.mean(np.abs(normal) > 3), 0.0027, rtol=0.25)
     # what all bytes have in common does not count, so that no mean is subtracted
-    np.testing.assert_allclose(rotation.sum(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(matrix.sum(axis=0), 0, atol=1e-4)
 
 
 def test_whole_numbers_take_less_room(trained: tuple[CaloGAN, Path], exported: TrainedModel) -> None:

@@ -24,7 +24,7 @@ from caloforge.incident.particles import parse_particle
 from caloforge.inference.model import TrainedModel
 from caloforge.models import checkpoint
 from caloforge.models.base import GenerativeModel
-from caloforge.stages.export.integer_noise import Floats, _take_bytes
+from caloforge.stages.export.integer_noise import Floats, take_bytes
 
 Precision = Literal["float32", "int8"]
 
@@ -68,7 +68,7 @@ def export(
     saved = checkpoint.load(folder)
     model = saved.build_model()
     graph = _trace(model)
-    rotation = _take_bytes(graph.graph, model.noise_size) if precision == "int8" else None
+    rotation = take_bytes(graph.graph, model.noise_size) if precision == "int8" else None
     with written_aside(path) as aside:
         onnx.save(graph, aside)
     record = _record(saved, model, path, rotation) | {
