@@ -27,11 +27,11 @@ def take_bytes(graph: onnx.GraphProto, size: int) -> Floats | None:
     products = [node for node in uses if node.op_type == "MatMul" and node.input[1] in weights]
     if uses != products or sum(_size(weights[node.input[1]]) for node in products) < _LARGE:
         return None
-    rotate = rotation(size)
+    matrix = rotation(size)
     zero = numpy_helper.from_array(np.array(LEVELS // 2, np.uint8), "noise_zero")
     nodes = []
     for node in products:
-        nodes += _whole_product(graph, node, rotate @ numpy_helper.to_array(weights[node.input[1]]))
+        nodes += _whole_product(graph, node, matrix @ numpy_helper.to_array(weights[node.input[1]]))
         graph.node.remove(node)
     for name in {node.input[1] for node in products}:
         graph.initializer.remove(weights[name])
@@ -39,8 +39,8 @@ def take_bytes(graph: onnx.GraphProto, size: int) -> Floats | None:
     rest = list(graph.node)
     del graph.node[:]
     graph.node.extend(nodes + rest)
-    _declare_bytes(graph, len(rotate))
-    return rotate
+    _declare_bytes(graph, len(matrix))
+    return matrix
 
 
 def rotation(size: int) -> Floats:
