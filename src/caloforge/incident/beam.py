@@ -1,7 +1,8 @@
 """The beam: which particles meet the calorimeter, with what energy, from what direction, at what place.
 
-Shower number i depends on the seed and on i alone, as its energy does (`caloforge.spectrum`). Directions and
-positions have random numbers of their own, so a tilted beam has the energies of the perpendicular one.
+Shower number i depends on the seed and on i alone, as its energy does (`caloforge.incident.spectrum`).
+Directions and positions have random numbers of their own, so a tilted beam has the energies of the
+perpendicular one.
 """
 
 import math

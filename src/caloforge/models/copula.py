@@ -1,4 +1,4 @@
-"""A censored Gaussian copula: the normal numbers of `caloforge.scaling`, drawn from one normal distribution.
+"""A censored Gaussian copula: the numbers of `caloforge.preprocessing`, drawn from one normal distribution.
 
 A copula is a joint distribution with the single ones divided out (Sklar, Publ. Inst. Stat. Univ. Paris 8
 (1959) 229). Here the single ones are the conditional distributions of layer energies and cells, and what

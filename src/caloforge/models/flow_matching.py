@@ -1,6 +1,6 @@
 """Flow matching on top of the censored Gaussian copula: what the copula leaves unsaid, a network adds.
 
-A shower is normal numbers (`caloforge.scaling`). Whitened by the copula's correlations they would be
+A shower is normal numbers (`caloforge.preprocessing`). Whitened by the copula's correlations they would be
 independent noise if the copula were all there is. A flow leads from noise to what they are: Lipman et al.,
 Flow Matching for Generative Modeling, arXiv:2210.02747, on trigonometric paths (Albergo and Vanden-Eijnden,
 arXiv:2209.15571), x(t) = cos(t) noise + sin(t) shower for t from 0 to pi/2, whose velocity the network

@@ -9,8 +9,7 @@ import pytest
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
 from caloforge.inference.model import TrainedModel
-from caloforge.stages.benchmark import Effort, Report, Setting, generate, markdown
-from caloforge.stages.benchmark import report as write
+from caloforge.stages.benchmark import Effort, Report, Setting, generate, markdown, write
 from caloforge.units import GeV
 
 EFFORT = Effort(seconds=0.0, energy=0.0)

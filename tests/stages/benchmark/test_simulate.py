@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from caloforge.errors import InputError
-from caloforge.stages.benchmark import Setting, Shot, markdown, pinned, prepare
-from caloforge.stages.benchmark import report as write
-from caloforge.stages.benchmark import simulate as speed
+from caloforge.stages.benchmark import Setting, Shot, markdown, pinned, prepare, speed, write
 
 SHOTS = [Shot(-11, 1e3), Shot(-11, 1e4), Shot(211, 1e3)]
 

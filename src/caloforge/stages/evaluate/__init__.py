@@ -1,7 +1,7 @@
 """One evaluation for all generators: how far are generated showers from a reference, and how sure is that?
 
->>> from caloforge.evaluate import evaluate
->>> evaluation = evaluate("geant4.h5", "generated.h5")
+>>> import caloforge
+>>> evaluation = caloforge.evaluate("geant4.h5", "generated.h5")
 >>> evaluation.results.verdicts[0].sigma
 >>> evaluation.write("report")
 """
