@@ -10,7 +10,7 @@ from typer.main import get_command
 from caloforge import catalog
 from caloforge.cli import app
 from caloforge.incident.particles import parse_particle
-from caloforge.inference.commands import recipe
+from caloforge.inference.commands import incidence, recipe
 from caloforge.inference.model import TrainedModel
 from caloforge.stages.export import model_card as card
 
@@ -57,7 +57,8 @@ def test_the_commands_exist_and_follow_each_other(pdg: int) -> None:
     assert export["folder"].parent == train["output"]
     assert generate["model"] == str(export["output"].with_suffix(".json"))
     assert simulate["energy"] == generate["energy"] == "0.3:500"
-    assert simulate["geometry"] == train["geometry"] == "my read-out.toml"
+    assert simulate["geometry"] == "my read-out.toml"
+    assert train["geometry"] == [simulate["geometry"]]
     assert parse_particle(simulate["particle"]) == parse_particle(generate["particle"]) == pdg
 
 
@@ -70,3 +71,21 @@ def test_the_command_of_a_card_is_one(name: str) -> None:
     assert context.params["batch"] == record["plan"]["batch"]
     assert context.params["model"] == record["model"]
     assert context.params["output"] == Path("FOLDER")
+
+
+@pytest.mark.parametrize(
+    ("ranges", "words"),
+    [
+        ({}, "perpendicular to the front face, at its centre"),
+        (
+            {"direction_range_deg": [[0, 45], [-180, 180]], "position_range_mm": [[-40, 40], [0, 0]]},
+            "at theta 0 to 45 and phi -180 to 180 degrees, at eta -40 to 40 and phi 0 mm on the front face",
+        ),
+        (
+            {"direction_range_deg": [[30, 30], [0, 0]]},
+            "at theta 30 and phi 0 degrees, at the centre of the front face",
+        ),
+    ],
+)
+def test_where_particles_come_from_is_said_in_words(ranges: dict[str, Any], words: str) -> None:
+    assert incidence(record(22) | ranges) == words

@@ -1,34 +1,68 @@
 """The random numbers that models turn into showers."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kstest
 
-from caloforge.geometry import Calorimeter
-from caloforge.inference.model import TrainedModel
-from caloforge.inference.noise import LEVELS
-from tests import small_weights
+from caloforge.inference.noise import LEVELS, draw
+
+SIZE = 61  # no multiple of the numbers in a random word
+KINDS = {"bytes": np.uint8, "normal": np.float32}
 
 
-@pytest.mark.parametrize(("noise", "dtype"), [("bytes", np.uint8), ("normal", np.float32)])
-def test_noise_is_of_the_kind_that_the_graph_takes(
-    tmp_path: Path, small: Calorimeter, noise: str, dtype: type
+@pytest.mark.parametrize("kind", KINDS)
+def test_noise_has_the_kind_and_shape_that_are_asked_for(kind: str) -> None:
+    found = draw(kind, SIZE, 1, 5, 105)
+    assert (found.shape, found.dtype) == ((100, SIZE), KINDS[kind])
+
+
+@given(
+    kind=st.sampled_from(sorted(KINDS)),
+    size=st.integers(1, 70),
+    seed=st.integers(0, 2**64 - 1),
+    start=st.integers(0, 2**40),
+    n=st.integers(1, 40),
+    cut=st.integers(0, 40),
+)
+def test_a_shower_has_its_numbers_wherever_it_is_drawn(
+    kind: str, size: int, seed: int, start: int, n: int, cut: int
 ) -> None:
-    model = TrainedModel.load(small_weights.write(tmp_path / "a.json", small, noise))
-    found = model.noise(np.random.Generator(np.random.SFC64(1)), 1000)
-    assert (found.shape, found.dtype) == ((1000, small_weights.NOISE), dtype)
-    again = model.noise(np.random.Generator(np.random.SFC64(1)), 1000)
-    np.testing.assert_array_equal(found, again)
-    assert model(found, np.full(1000, 1e4), np.zeros(1000, np.int64)).shape == (1000, small.n_cells)
+    whole = draw(kind, size, seed, start, start + n)
+    cut = min(cut, n)
+    parts = [draw(kind, size, seed, start, start + cut), draw(kind, size, seed, start + cut, start + n)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    alone = [draw(kind, size, seed, start + i, start + i + 1) for i in range(n)]
+    np.testing.assert_array_equal(np.concatenate(alone), whole)
 
 
-def test_bytes_are_uniform_and_independent(tmp_path: Path, small: Calorimeter) -> None:
-    model = TrainedModel.load(small_weights.write(tmp_path / "a.json", small))
-    noise = model.noise(np.random.Generator(np.random.SFC64(1)), 20_000).astype(float)
+@pytest.mark.parametrize("kind", KINDS)
+def test_seeds_showers_and_attempts_have_numbers_of_their_own(kind: str) -> None:
+    drawn = [
+        draw(kind, 64, seed, start, start + 1, attempt).tobytes()
+        for seed in (1, 2, 1 << 63)
+        for start in (0, 1, 1 << 33)
+        for attempt in (0, 1)
+    ]
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_bytes_are_uniform_and_independent() -> None:
+    noise = draw("bytes", SIZE, 1, 0, 20_000).astype(float)
     counts = np.bincount(noise.astype(int).ravel(), minlength=LEVELS)
     expected, freedom = noise.size / LEVELS, LEVELS - 1
     assert len(counts) == LEVELS
     assert abs(((counts - expected) ** 2 / expected).sum() - freedom) < 5 * np.sqrt(2 * freedom)
-    correlations = np.corrcoef(noise.T)[np.triu_indices(small_weights.NOISE, 1)]
+    correlations = np.corrcoef(noise.T)[np.triu_indices(SIZE, 1)]
     assert np.abs(correlations).max() < 5 / np.sqrt(len(noise))
+
+
+def test_normal_numbers_are_normal_and_independent() -> None:
+    noise = draw("normal", SIZE, 1, 0, 20_000).astype(float)
+    assert np.isfinite(noise).all()
+    assert kstest(noise.ravel(), "norm").pvalue > 1e-3
+    assert np.abs(noise).max() > 4.5
+    columns = np.concatenate([noise, noise**2], axis=1)
+    correlations = np.corrcoef(columns.T)[np.triu_indices(2 * SIZE, 1)]
+    assert np.abs(correlations).max() < 6 / np.sqrt(len(noise))

@@ -1,5 +1,6 @@
 """Generation with the weights that ship."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,16 +12,19 @@ import pytest
 from caloforge import catalog
 from caloforge.errors import CatalogError, InputError
 from caloforge.formats.native import read
+from caloforge.geometry import Calorimeter
+from caloforge.incident.beam import Beam
 from caloforge.incident.spectrum import Spectrum
-from caloforge.inference.generator import BLOCK, Conservation, Generator
-from caloforge.inference.model import TrainedModel
+from caloforge.inference.generator import Conservation, Generator
+from caloforge.inference.model import BLOCK, TrainedModel
 from caloforge.showers import Showers
 from caloforge.stages.generate import generate, generate_file
 from caloforge.units import GeV
+from tests import small_weights
 
 
 def stream(model: TrainedModel, seed: int = 1, energy: str = "1:100") -> Generator:
-    return Generator(model, 22, Spectrum.parse(energy), seed)
+    return Generator(model, Beam(22, Spectrum.parse(energy)), seed)
 
 
 def joined(model: TrainedModel, n: int, size: int, seed: int = 1) -> Showers:
@@ -47,15 +51,15 @@ def test_the_bytes_of_a_file_depend_on_the_seed_alone(every_noise: TrainedModel,
 
 def test_a_model_that_fails_on_the_way_leaves_no_file(every_noise: TrainedModel, tmp_path: Path) -> None:
     class Failing(Generator):
-        def _block(self, number: int, *rest: Any) -> None:
-            if number == 3:
+        def draw(self, start: int, stop: int) -> Any:
+            if start >= 3 * BLOCK:
                 raise RuntimeError
-            super()._block(number, *rest)
+            return super().draw(start, stop)
 
     (tmp_path / "a.h5").write_bytes(b"older")
     with pytest.raises(RuntimeError):
         generate_file(
-            Failing(every_noise, 22, Spectrum.parse("50")), 5 * BLOCK, tmp_path / "a.h5", batch=BLOCK
+            Failing(every_noise, Beam(22, Spectrum.parse("50"))), 5 * BLOCK, tmp_path / "a.h5", batch=BLOCK
         )
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"older"]
 
@@ -69,7 +73,7 @@ def test_a_file_holds_the_same_showers(gamma: TrainedModel, tmp_path: Path) -> N
 
 
 def test_conservation_gives_up_in_a_sentence_and_writes_nothing(lavish: TrainedModel, tmp_path: Path) -> None:
-    hopeless = Generator(lavish, 22, Spectrum.parse("50:100"), 1, Conservation(tries=1))
+    hopeless = Generator(lavish, Beam(22, Spectrum.parse("50:100")), 1, Conservation(tries=1))
     with pytest.raises(InputError, match="allow more tries"):
         generate_file(hopeless, 2 * BLOCK, tmp_path / "a.h5")
     assert not list(tmp_path.iterdir())
@@ -120,3 +124,26 @@ def test_every_shipped_model_makes_possible_showers() -> None:
         assert np.isfinite(showers.cells).all()
         assert (response > 0).all()
         assert 0.1 < response.mean() < 1.1
+
+
+def test_particles_of_a_file_are_followed() -> None:
+    like = generate("gamma", (10 * GeV, 20 * GeV), n=7, seed=3).incident
+    showers = generate("gamma", like=like)
+    np.testing.assert_array_equal(showers.energy, like.energy)
+    with pytest.raises(InputError, match="either energy"):
+        generate("gamma", 1 * GeV, like=like)
+    with pytest.raises(InputError, match="are gamma, not e"):
+        generate("e+", like=like)
+    with pytest.raises(InputError, match="Give the energy"):
+        generate("e+")
+
+
+def test_a_model_of_one_direction_makes_showers_from_there(small: Calorimeter, tmp_path: Path) -> None:
+    path = small_weights.write(tmp_path / "a.json", small)
+    tilted = {"direction_range_deg": [[30.0, 30.0], [90.0, 90.0]], "position_range_mm": [[5.0, 5.0], [0, 0]]}
+    path.write_text(json.dumps(json.loads(path.read_text()) | tilted))
+    showers = generate("gamma", 10 * GeV, n=2, model=path)
+    np.testing.assert_allclose(np.rad2deg(showers.incident.direction), [[30, 90]] * 2, rtol=1e-6)
+    np.testing.assert_array_equal(showers.incident.position, [[5, 0]] * 2)
+    with pytest.raises(InputError, match="not for theta 0"):
+        generate("gamma", 10 * GeV, model=path, direction=(0.0, 0.0))

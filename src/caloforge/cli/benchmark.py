@@ -186,13 +186,14 @@ def _simulation(calorimeter: "Calorimeter") -> "Simulate":
 
 def _write(model: "TrainedModel", pdg: int, energies: tuple[float, float], n: int, path: Path) -> None:
     """What is timed: the generation of a file, with energies that are uniform between two."""
+    from caloforge.incident.beam import Beam
     from caloforge.incident.spectrum import Spectrum
     from caloforge.inference.generator import Generator
     from caloforge.stages.generate import generate_file
 
     low, high = energies
     spectrum = Spectrum.uniform(low, high) if low < high else Spectrum.listed(low)
-    generate_file(Generator(model, pdg, spectrum), n, path)
+    generate_file(Generator(model, Beam(pdg, spectrum)), n, path)
 
 
 def _settings(commands: list[str] | None) -> "list[Setting]":

@@ -30,7 +30,8 @@ def recipe(like: Record, pdg: int, geometry: str, energies: tuple[float, float])
     particle, showers = particle_name(pdg), sum(item["showers"] for item in like["data"])
     low, high = (f"{energy:g}" for energy in energies)
     learned = ["--set", f"energy_range=[{float(low)}, {float(high)}]"]
-    passes = ["--epochs", str(like["plan"]["epochs"])] if "plan" in like else []
+    epochs = like.get("plan", {}).get("epochs")
+    passes = ["--epochs", str(epochs)] if epochs else []
     trained = "mine" if like.get("chosen") == "last" else "mine/best"
     asked = ["--particle", particle, "--energy", f"{low}:{high}"]
     commands = [

@@ -54,7 +54,7 @@ def draw(kind: str, size: int, seed: int, start: int, stop: int, attempt: int = 
 
 def _normals(words: Words) -> Noise:
     """Box and Muller, Ann. Math. Stat. 29 (1958) 610: two uniform numbers make two normal ones."""
-    whole = words.astype("<u8", copy=False).view(np.uint32).reshape(len(words), -1)
+    whole = words.astype("<u8", copy=False).view(np.uint32)
     first, second = np.split(whole.astype(np.float32), 2, axis=1)
     # the half keeps the logarithm finite
     radius = np.sqrt(np.float32(-2) * np.log((first + np.float32(0.5)) * _UNIT))

@@ -8,6 +8,7 @@ import torch
 
 from caloforge import config
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.inference.model import TrainedModel
 from caloforge.models import checkpoint
 from caloforge.models.calogan import CaloGAN, Config
@@ -22,7 +23,8 @@ def saved(model: CaloGAN, folder: Path) -> Path:
     record = {
         "model": model.name,
         "config": config.to_dict(model.config),
-        "geometry": model.geometry.to_dict(),
+        "geometries": [model.geometry.to_dict()],
+        "parent": None,
         "plan": {},
         "data": [],
         "step": 1,
@@ -45,11 +47,11 @@ def exported(trained: tuple[CaloGAN, Path], tmp_path_factory: pytest.TempPathFac
 
 def draw(model: CaloGAN, graph: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
     """Return what model and graph draw from the same noise; bytes are rotated to normal numbers."""
-    random = np.random.default_rng(2)
-    noise = graph.noise(random, N)
+    incident = Incident(-11, np.random.default_rng(2).uniform(1e3, 1e5, N))
+    noise = graph.noise(2, 0, N)
     rotate = graph.record["noise"] == "bytes"
-    normal = noise.astype(np.float32) @ rotation(model.noise_size) if rotate else noise
-    energy, label = random.uniform(1e3, 1e5, N), np.zeros(N, np.int64)
+    normal = noise.astype(np.float32) @ rotation(model.config.latent) if rotate else noise
+    energy, label = torch.tensor(incident.energy, dtype=torch.float32), torch.zeros(N, dtype=torch.int64)
     with torch.no_grad():
-        cells = model(torch.tensor(normal), torch.tensor(energy, dtype=torch.float32), torch.tensor(label))
-    return cells.numpy(), graph(noise, energy, label)
+        cells = model(torch.tensor(normal), energy, label)
+    return cells.numpy(), graph(noise, incident)

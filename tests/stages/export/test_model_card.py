@@ -6,6 +6,7 @@ import pytest
 
 from caloforge import catalog
 from caloforge.formats.native import read
+from caloforge.incident.beam import Beam
 from caloforge.incident.spectrum import Spectrum
 from caloforge.inference.generator import Generator
 from caloforge.inference.model import TrainedModel
@@ -24,9 +25,9 @@ def test_every_shipped_model_has_a_card(name: str) -> None:
 def test_a_card_shows_the_figures_of_both_samples(tmp_path: Path) -> None:
     model = TrainedModel.load("calogan_gamma")
     geant4 = read(catalog.load("samples", "calogan_gamma"))
-    stream = Generator(model, 22, Spectrum.listed(geant4.energy))
+    stream = Generator(model, Beam(22, Spectrum.listed(geant4.energy)))
     generated = Showers.concatenate(list(stream.batches(len(geant4), 300)))
-    (fixed,) = Generator(model, 22, Spectrum.parse("50")).batches(100, 100)
+    (fixed,) = Generator(model, Beam(22, Spectrum.parse("50"))).batches(100, 100)
     card.write(tmp_path / "card.md", model, generated, geant4, [fixed])
     text = (tmp_path / "card.md").read_text(encoding="utf-8")
     response = (geant4.cells.sum(axis=1, dtype=float) / geant4.energy).mean()

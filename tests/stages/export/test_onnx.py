@@ -9,6 +9,7 @@ import torch
 import caloforge
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.inference.model import TrainedModel
 from caloforge.models.calogan import CaloGAN, Config
 from caloforge.stages.export.onnx import export
@@ -23,7 +24,9 @@ def test_in_single_precision_the_graph_is_the_model(trained: tuple[CaloGAN, Path
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.max())
     assert [graph.record[key] for key in ("precision", "noise", "quality")] == ["float32", "normal", "fast"]
     assert graph.record["preferred"]
-    assert graph.noise_size == model.noise_size
+    assert graph.record["noise_size"] == model.config.latent
+    assert graph.record["conditions"] == ["energy", "label"]
+    assert graph.record["direction_range_deg"] == [[0, 0], [0, 0]]
     assert graph.record["deviation"]["shower_energy_rms_percent"] < 1e-3
 
 
@@ -34,27 +37,29 @@ def test_the_graph_does_not_tell_where_it_was_made(exported: TrainedModel) -> No
     assert b"stack_trace" not in content
 
 
-def test_a_shower_is_the_same_in_any_company(exported: TrainedModel) -> None:
-    noise = exported.noise(np.random.default_rng(3), 64)
-    energy, label = np.full(64, 5e4), np.zeros(64, np.int64)
-    half = exported(noise[:32], energy[:32], label[:32])
-    np.testing.assert_allclose(exported(noise, energy, label)[:32], half, rtol=1e-5)
-
-
 def test_a_model_of_several_particles_keeps_them_apart(small: Calorimeter, tmp_path: Path) -> None:
     torch.manual_seed(2)
     model = CaloGAN(Config(latent=8, particles=("e+", "gamma"), conditioning="acgan"), small)
     graph = export(saved(model, tmp_path), tmp_path / "a.onnx")
     assert [graph.label(pdg) for pdg in (-11, 22)] == [0, 1]
     # no product is one of the noise alone
-    assert (graph.record["precision"], graph.record["noise"], graph.noise_size) == ("float32", "normal", 8)
+    assert (graph.record["precision"], graph.record["noise"], graph.record["noise_size"]) == (
+        *("float32", "normal"),
+        8,
+    )
     noise, energy = np.ones((4, 8), np.float32), np.full(4, 5e4)
-    cells = [graph(noise, energy, np.full(4, label)) for label in (0, 1)]
+    cells = [graph(noise, Incident(pdg, energy)) for pdg in (-11, 22)]
     assert not np.allclose(cells[0], cells[1])
     expected = model.eval()(
         torch.tensor(noise), torch.tensor(energy).float(), torch.ones(4, dtype=torch.int64)
     )
     np.testing.assert_allclose(cells[1], expected.detach().numpy(), rtol=1e-3, atol=1e-6)
+
+
+def test_a_model_of_one_read_out_draws_no_other(trained: tuple[CaloGAN, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="leave --geometry out"):
+        export(trained[1], tmp_path / "a.onnx", geometry=Calorimeter.load("calogan"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_record_is_no_graph(tmp_path: Path) -> None:

@@ -1,11 +1,19 @@
 """A training from files to a folder."""
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from caloforge import catalog
 from caloforge.errors import ConfigError, InputError
+from caloforge.formats.native import write
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
+from caloforge.models import checkpoint
+from caloforge.showers import Showers
 from caloforge.stages.train.fit import Plan
 from caloforge.stages.train.run import train
 
@@ -17,7 +25,7 @@ def test_a_run_does_not_mix_the_particles_up(tmp_path: Path, small_file: Path, s
             [small_file],
             tmp_path,
             Plan(held_out=10),
-            geometry=small,
+            geometries=[small],
             settings={"particles": ["mu-"]},
         )
 
@@ -27,7 +35,7 @@ def test_a_run_of_too_few_showers_makes_no_folder(
 ) -> None:
     plan = Plan(held_out=10, batch=256)
     with pytest.raises(InputError, match="fewer than a batch"):
-        train("calogan", [small_file], tmp_path / "run", plan, geometry=small, settings={"latent": 8})
+        train("calogan", [small_file], tmp_path / "run", plan, geometries=[small], settings={"latent": 8})
     assert not (tmp_path / "run").exists()
 
 
@@ -40,7 +48,7 @@ def test_a_run_names_a_wrong_key_before_it_makes_a_folder(
             [small_file],
             tmp_path / "run",
             Plan(held_out=10),
-            geometry=small,
+            geometries=[small],
             settings={"laten": 8},
         )
     assert not (tmp_path / "run").exists()
@@ -51,5 +59,76 @@ def test_a_run_refuses_energies_that_the_data_do_not_have(
 ) -> None:
     settings = {"latent": 8, "energy_range": [1.0, 200.0]}
     with pytest.raises(InputError, match="give the range of the data"):
-        train("calogan", [small_file], tmp_path / "run", Plan(held_out=10), geometry=small, settings=settings)
+        train(
+            "calogan",
+            [small_file],
+            tmp_path / "run",
+            Plan(held_out=10),
+            geometries=[small],
+            settings=settings,
+        )
     assert not (tmp_path / "run").exists()
+
+
+def tilted(small: Calorimeter, path: Path, **incident: object) -> Path:
+    """Write showers whose particles vary in what is given."""
+    random = np.random.default_rng(1)
+    cells = random.exponential(100, (60, small.n_cells))
+    write(Showers(small, cells, Incident(-11, random.uniform(1e3, 1e5, 60), **incident)), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("incident", "words"),
+    [
+        ({"direction": np.linspace([0, 0], [0.5, 1], 60)}, "direction (theta 0 to 28.65 degrees"),
+        ({"position": np.linspace([-9, 0], [9, 0], 60)}, "position (eta -9 to 9 mm"),
+    ],
+)
+@pytest.mark.parametrize("model", ["copula", "calogan"])
+def test_a_model_refuses_what_varies_and_it_is_not_conditioned_on(
+    tmp_path: Path, small: Calorimeter, incident: dict[str, np.ndarray], words: str, model: str
+) -> None:
+    file = tilted(small, tmp_path / "a.h5", **incident)
+    with pytest.raises(InputError, match=re.escape(words)):
+        train(model, [file], tmp_path / "run", Plan(held_out=10, batch=16), geometries=[small])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_fixed_direction_is_learned_and_said(tmp_path: Path, small: Calorimeter) -> None:
+    file = tilted(small, tmp_path / "a.h5", direction=(np.deg2rad(30), 0.0))
+    train("shower_library", [file], tmp_path / "run", Plan(held_out=10, batch=16), geometries=[small])
+    saved = checkpoint.load(tmp_path / "run")
+    assert saved.record["config"]["direction_range"] == [[30.0, 30.0], [0.0, 0.0]]
+    assert len(saved.build_model().symmetries(small).cells) == 2  # not those that turn eta around
+
+
+def test_two_read_outs_need_a_model_that_knows_them(
+    tmp_path: Path, small_file: Path, small: Calorimeter, calogan: Calorimeter
+) -> None:
+    with pytest.raises(InputError, match="learns one read-out"):
+        train("copula", [small_file], tmp_path / "run", Plan(), geometries=[small, calogan])
+
+
+def test_a_model_without_a_parent_refuses_one(tmp_path: Path, small_file: Path, small: Calorimeter) -> None:
+    plan = Plan(held_out=10, batch=16)
+    train("shower_library", [small_file], tmp_path / "parent", plan, geometries=[small])
+    with pytest.raises(InputError, match="leave --from out"):
+        train("copula", [small_file], tmp_path / "run", plan, geometries=[small], parent=tmp_path / "parent")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_refused(tmp_path: Path, small_file: Path, small: Calorimeter) -> None:
+    with pytest.raises(InputError, match="no CUDA device"):
+        train("copula", [small_file], tmp_path / "run", Plan(), geometries=[small], device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_accelerator_trains_every_model(
+    tmp_path: Path, small_file: Path, small: Calorimeter, precision: str
+) -> None:
+    for model in catalog.names("models"):
+        plan = Plan(epochs=2, held_out=10, batch=16, average=0.5, precision=precision)
+        train(model, [small_file], tmp_path / model, plan, geometries=[small], device="cuda")
+        assert checkpoint.load(tmp_path / model).record["step"] >= 0

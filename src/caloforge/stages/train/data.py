@@ -249,7 +249,8 @@ class _Scratch:
 
 def _mapped(file: IO[bytes], dtype: type[np.generic]) -> npt.NDArray[Any]:
     file.flush()
-    return np.memmap(file, dtype, "r") if file.tell() else np.empty(0, dtype)
+    with file:  # the map keeps what it needs of it
+        return np.memmap(file, dtype, "r") if file.tell() else np.empty(0, dtype)
 
 
 def _maps(fine: Calorimeter, geometries: Sequence[Calorimeter]) -> dict[int, csr_array | None]:
