@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from caloforge import __version__, observables, plots
 from caloforge.errors import InputError
 from caloforge.formats.base import Source
+from caloforge.formats.energies import incident_energies
 from caloforge.formats.open import open_any
 from caloforge.incident.particles import particle_name
 from caloforge.metrics import classifiers as tests
@@ -24,7 +25,7 @@ from caloforge.progress import Progress, no_progress
 from caloforge.reports.page import Section, write_page
 from caloforge.showers import labels
 from caloforge.stages.evaluate import checks, results, scoring
-from caloforge.stages.evaluate.measure import KEPT, Measured, incident_energies, measure, same_spectrum
+from caloforge.stages.evaluate.measure import KEPT, Measured, measure, same_spectrum
 from caloforge.stages.evaluate.report import figures, sections
 from caloforge.stages.evaluate.report.amplification import AmplificationResult, amplification
 from caloforge.stages.evaluate.results import Omission, Results, Sample, Settings, Verdict
