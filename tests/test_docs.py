@@ -4,6 +4,7 @@ import re
 import shlex
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -33,6 +34,14 @@ COMMANDS = [
 def test_calorimeters_load(number: int) -> None:
     geometry = Calorimeter.from_dict(tomllib.loads(blocks("toml")[number]))
     assert geometry.depth == 360
+
+
+def test_the_three_lines_of_the_readme_make_showers() -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGES[-1].read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["showers"].cells.shape == (10_000, 504)
+    assert set(names["showers"].pdg) == {22}
 
 
 @pytest.mark.parametrize("line", COMMANDS)

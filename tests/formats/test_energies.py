@@ -7,8 +7,9 @@ import pytest
 
 from caloforge.errors import InputError, ShowerFileError
 from caloforge.formats.calogan import ENTRY
-from caloforge.formats.energies import parse_spectrum
-from caloforge.formats.native import write
+from caloforge.formats.energies import incident_energies, parse_spectrum
+from caloforge.formats.native import ShowerFile, write
+from caloforge.formats.open import open_any
 from caloforge.incident.spectrum import Spectrum
 
 
@@ -25,6 +26,27 @@ def test_a_file_of_showers_gives_its_energies(tmp_path: Path, make_showers, save
     save(showers, tmp_path / "a.h5")
     spectrum = parse_spectrum(str(tmp_path / "a.h5"))
     np.testing.assert_array_equal(spectrum.sample(1, 0, 9), showers.energy)
+
+
+def test_energies_of_any_source(tmp_path: Path, make_showers) -> None:
+    showers = make_showers(9)
+    write(showers, tmp_path / "ours.h5")
+    ENTRY.write(showers, tmp_path / "theirs.h5")
+    for name in ("ours.h5", "theirs.h5"):
+        with open_any(tmp_path / name) as source:
+            np.testing.assert_array_equal(incident_energies(source), showers.energy)
+    ENTRY.write(showers[:0], tmp_path / "none.h5")
+    with open_any(tmp_path / "none.h5") as source:
+        assert incident_energies(source).shape == (0,)
+
+
+def test_energies_of_our_own_file_are_read_without_its_cells(
+    tmp_path: Path, make_showers, monkeypatch
+) -> None:
+    write(make_showers(9), tmp_path / "a.h5")
+    monkeypatch.setattr(ShowerFile, "_entries", None)
+    with ShowerFile(tmp_path / "a.h5") as source:
+        assert len(incident_energies(source)) == 9
 
 
 @pytest.mark.parametrize("text", ["50", "1:100", "log:1:100", "10,50,100", ",".join(["12.5"] * 2000)])

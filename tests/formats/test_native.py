@@ -133,6 +133,8 @@ def test_a_file_is_read_without_loading_it(range_file):
             assert np.array_equal(getattr(file.incident(), name), getattr(file.read().incident, name))
             assert np.array_equal(getattr(file.incident(3, 5), name), getattr(file.read(3, 5).incident, name))
         assert len(file.incident(5, 3)) == 0
+        assert file.sparse(5, 3).shape == (0, 504)
+        assert np.array_equal(file.sparse(3, 5).toarray(), file.read(3, 5).cells)
         with pytest.raises(InputError, match="at least 1"):
             next(file.batches(0))
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from caloforge.errors import ShowerFileError
 from caloforge.formats.native import OLD_POSITION, append_numbers, create_numbers, prepare_columns, to_json
 from caloforge.geometry import Calorimeter
-from caloforge.incident.incident import FIELDS
+from caloforge.incident.incident import FIELDS, unit_vectors
 from caloforge.showers import Showers
 
 GROUP = "caloforge"
@@ -125,12 +125,6 @@ class Kept:
 
     def _text(self, name: str) -> str:
         return str(self._group[name].asstr()[()])
-
-
-def unit_vectors(direction: Numbers) -> npt.NDArray[np.float64]:
-    """Return directions (n, 2), theta and phi in rad, as unit vectors (n, 3) along phi, eta and z."""
-    theta, phi = direction.astype(np.float64).T
-    return np.stack([np.sin(theta) * np.sin(phi), np.sin(theta) * np.cos(phi), np.cos(theta)], axis=1)
 
 
 def _agreed(kept: Numbers, own: Numbers | None) -> Numbers:

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from caloforge.errors import InputError
 from caloforge.formats.base import Source
 from caloforge.formats.native import ShowerFile
 from caloforge.formats.open import open_any
 from caloforge.incident.incident import Incident
 from caloforge.incident.spectrum import Spectrum, parse_energy
+
+_NONE = np.zeros(0, np.int32)
 
 
 def parse_spectrum(text: str) -> Spectrum:
@@ -52,4 +56,4 @@ def read_incident(file: Source) -> Incident:
     """Return the incident particles of all showers of an open file."""
     if isinstance(file, ShowerFile):  # which has them apart from the cells
         return file.incident()
-    return Incident.concatenate([batch.incident for batch in file.batches()])
+    return Incident.concatenate([Incident(_NONE, _NONE), *(batch.incident for batch in file.batches())])

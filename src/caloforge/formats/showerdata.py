@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from caloforge.errors import InputError
 from caloforge.formats._hdf5 import HDF5Format, grow, shape_fault, to_gev
-from caloforge.formats._sidecar import GROUP, Numbers, Rows, unit_vectors
+from caloforge.formats._sidecar import GROUP, Numbers, Rows
 from caloforge.formats.native import extend
 from caloforge.geometry import Axis, Calorimeter, Layer, RingLayer
 from caloforge.showers import Showers
@@ -210,7 +210,7 @@ def _incident(showers: Showers, start: int) -> dict[str, Numbers]:
     own = showers.columns.get("shower_id", ids)
     return {
         "energies": energy[:, None],
-        "directions": unit_vectors(showers.incident.direction),
+        "directions": showers.incident.unit_direction[:, [1, 0, 2]],  # x is phi, y is eta
         "pdg": showers.pdg,
         "shower_ids": own if np.can_cast(own.dtype, np.int32) else ids,
     }

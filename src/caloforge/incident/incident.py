@@ -100,8 +100,13 @@ class Incident:
     @property
     def unit_direction(self) -> npt.NDArray[np.float64]:
         """Directions as unit vectors (n, 3) along eta, phi and z."""
-        theta, phi = self.direction.astype(np.float64).T
-        return np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], axis=1)
+        return unit_vectors(self.direction)
+
+
+def unit_vectors(direction: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return directions (n, 2), theta and phi in rad, as unit vectors (n, 3) along eta, phi and z."""
+    theta, phi = direction.astype(np.float64).T
+    return np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], axis=1)
 
 
 def filled(name: str, values: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:

@@ -11,7 +11,7 @@ from caloforge import observables
 from caloforge.errors import InputError
 from caloforge.formats.native import ShowerFile, read
 from caloforge.stages.evaluate import measure as measured
-from caloforge.stages.evaluate.measure import SPECTRUM_EDGES, incident_energies, measure, same_spectrum
+from caloforge.stages.evaluate.measure import SPECTRUM_EDGES, measure, same_spectrum
 
 
 @pytest.fixture
@@ -57,15 +57,6 @@ def test_only_chosen_showers_count(files: Path) -> None:
         assert len(found) == len(found.kept) == chosen.sum()
         with pytest.raises(InputError, match="no showers"):
             measure(source, [], chosen=chosen & ~chosen)
-
-
-def test_energies_of_any_source(files: Path) -> None:
-    class Foreign:
-        def batches(self):
-            return ShowerFile(files / "few.h5").batches(7)
-
-    with ShowerFile(files / "few.h5") as source:
-        np.testing.assert_array_equal(incident_energies(Foreign()), incident_energies(source))
 
 
 energies = st.lists(st.sampled_from([1e3, 2e3, 5e3]), min_size=1, max_size=60).map(np.array)

@@ -134,14 +134,6 @@ def measure(
     return sums.result({**source.provenance, "file": Path(file).name} if file else source.provenance)
 
 
-def incident_energies(source: Source) -> Floats:
-    """Return the incident energies of all showers, (N,) in MeV; cheap for caloforge's own files."""
-    energy = getattr(source, "energy", None)
-    if energy is None:
-        energy = np.concatenate([np.zeros(0), *(batch.energy for batch in source.batches())])
-    return np.asarray(energy, float)
-
-
 def same_spectrum(
     first: Floats, second: Floats, seed: int = 1
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from caloforge import __version__, observables, plots
 from caloforge.errors import InputError
 from caloforge.formats.base import Source
+from caloforge.formats.energies import read_incident
 from caloforge.formats.open import open_any
 from caloforge.incident.particles import particle_name
 from caloforge.metrics import classifiers as tests
@@ -24,7 +25,7 @@ from caloforge.progress import Progress, no_progress
 from caloforge.reports.page import Section, write_page
 from caloforge.showers import labels
 from caloforge.stages.evaluate import checks, results, scoring
-from caloforge.stages.evaluate.measure import KEPT, Measured, incident_energies, measure, same_spectrum
+from caloforge.stages.evaluate.measure import KEPT, Measured, measure, same_spectrum
 from caloforge.stages.evaluate.report import figures, sections
 from caloforge.stages.evaluate.report.amplification import AmplificationResult, amplification
 from caloforge.stages.evaluate.results import Omission, Results, Sample, Settings, Verdict
@@ -258,7 +259,7 @@ def _chosen(
     for file, source in zip(files, sources, strict=True):
         if not len(source):
             raise InputError(f"{file} holds no showers to evaluate: give a file with some.")
-    return same_spectrum(incident_energies(sources[0]), incident_energies(sources[1]), seed)
+    return same_spectrum(*(read_incident(source).energy for source in sources), seed)
 
 
 def _together(progress: Progress, parts: int) -> list[Progress]:
