@@ -86,7 +86,7 @@ def test_killed_while_writing(tmp_path):
     path = tmp_path / "out.h5"
     script = f"""
         import os, signal
-        from caloforge.atomic import HDF5Output
+        from caloforge.formats._output import HDF5Output
         with HDF5Output({str(path)!r}) as output:
             output.file["numbers"] = range(100_000)
             output.file.flush()
