@@ -21,6 +21,8 @@ from caloforge.stages.generate import generate, generate_file
 from caloforge.units import GeV
 from tests import small_weights
 
+ZOO = Path(__file__).parents[2] / "zoo"
+
 
 @pytest.fixture(scope="module")
 def gamma() -> TrainedModel:
@@ -189,7 +191,7 @@ def test_generation_runs_without_torch(tmp_path: Path) -> None:
 
 
 def test_every_shipped_model_makes_possible_showers() -> None:
-    for name in catalog.names("weights"):
+    for name in [*catalog.names("weights"), *sorted(path.stem for path in ZOO.glob("*.json"))]:
         (pdg,) = TrainedModel.load(name).record["pdg"]
         showers = generate(str(pdg), (1 * GeV, 100 * GeV), n=1000, model=name)
         response = showers.cells.sum(axis=1, dtype=float) / showers.energy
