@@ -48,6 +48,10 @@ def _records(source: Path) -> list[Path]:
     """Return the records of a folder, or the one that is named."""
     if source.is_file():
         return [source]
+    if not source.is_dir():
+        raise CatalogError(
+            f"There is no folder {source}: give one with trained models, or the URL of a record."
+        )
     found = [path for path in sorted(source.glob("*.json")) if zoo.describes_a_graph(path)]
     if not found:
         raise CatalogError(
