@@ -7,6 +7,8 @@
 # The showers learned_*.h5 are of the seeds that the fast and precise models were trained on (with others, see their
 # cards); those of geant4_*.h5 no model has seen. Needs Geant4's data and, where no showers are put there, hours.
 set -euo pipefail
+CALOFORGE_MODELS=$(cd "$(dirname "$0")/../zoo" && pwd) # the CaloGANs, wherever caloforge is installed
+export CALOFORGE_MODELS
 folder=${1:-evaluation}
 mkdir -p "$folder"
 cd "$folder"

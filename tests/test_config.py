@@ -1,6 +1,7 @@
 """Configurations: strict, frozen, from TOML."""
 
 import dataclasses
+import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,21 @@ def test_a_file_and_a_mapping_give_the_same(tmp_path: Path) -> None:
 def test_a_configuration_survives_the_way_through_plain_values() -> None:
     given = Outer(rate=0.1, inner=(Inner(2), Inner(5)))
     assert config.load(Outer, config.to_dict(given)) == given
+
+
+def test_toml_is_read_as_it_was_written() -> None:
+    edges = [float(number) for number in range(60)]
+    content = {
+        "name": 'brackets = [ and "quotes"',
+        "roles": ["active, in part", "absorber"],
+        "none": [],
+        "layers": [{"z": [0.0, 1e-9], "eta": {"edges": edges}}, {"z": [1.0, 2.0], "repeat": 3}],
+    }
+    text = config.to_toml(content)
+    assert tomllib.loads(text) == content
+    assert 'roles = ["active, in part", "absorber"]' in text
+    assert "[[layers]]\nz = [1.0, 2.0]\nrepeat = 3\n" in text
+    assert max(map(len, text.splitlines())) < 110
 
 
 def test_a_configuration_can_not_be_changed() -> None:

@@ -3,10 +3,23 @@
 Folders of data (``geometries``, ``samples``, ``weights``) give paths; folders of modules (``models``,
 ``formats``, ``observables``, ``metrics``, ``metrics/classifiers``) give the object that a module names
 ``ENTRY``. Modules without one are what the entries of a folder share.
+
+Other packages add entries through entry points, whose groups are ``caloforge.models``,
+``caloforge.observables``, ``caloforge.metrics``, ``caloforge.formats`` and ``caloforge.geometries``::
+
+    [project.entry-points."caloforge.observables"]
+    hottest_cell = "my_package.hottest_cell"    # a module with an ENTRY, which has the entry's name
+
+    [project.entry-points."caloforge.geometries"]
+    tower = "my_package"                        # a package in which tower.toml lies
+
+They stand beside caloforge's own in lists, command lines and reports. ``tests/plugin`` is an example.
 """
 
 import difflib
 import importlib
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,10 +27,12 @@ from typing import Any
 from caloforge.errors import CatalogError
 
 _DATA = {"geometries": ".toml", "samples": ".h5", "weights": ".json"}
+_OPEN = ("models", "observables", "metrics", "formats", "geometries")
+"""Catalogues that take entries of other packages."""
 
 
 def names(folder: str) -> list[str]:
-    """Return the names of all entries of a catalogue, sorted.
+    """Return the names of all entries of a catalogue, sorted; imports none of them.
 
     Parameters
     ----------
@@ -25,13 +40,7 @@ def names(folder: str) -> list[str]:
         A folder of the package: geometries, samples, weights, models, formats, observables, metrics,
         metrics/classifiers.
     """
-    suffix = _DATA.get(folder, ".py")
-    items = (item for item in files("caloforge").joinpath(folder).iterdir() if item.name.endswith(suffix))
-    return sorted(
-        item.name.removesuffix(suffix)
-        for item in items
-        if folder in _DATA or "\nENTRY = " in item.read_text(encoding="utf-8")
-    )
+    return sorted({*_own(folder), *_foreign(folder)})
 
 
 def load(folder: str, name: str) -> Any:
@@ -40,14 +49,25 @@ def load(folder: str, name: str) -> Any:
     Raises
     ------
     CatalogError
-        There is no entry of this name; the message names the nearest and all others.
+        There is no entry of this name; the message names the nearest and all others. Or two packages have
+        one, or that of another package can't be used; the message names the package.
     """
-    known = names(folder)
-    if name not in known:
-        raise CatalogError(unknown(name, known, what=folder))
+    own, foreign = name in _own(folder), _foreign(folder).get(name, [])
+    if not own and not foreign:
+        raise CatalogError(unknown(name, names(folder), what=folder))
+    if len(foreign) + own > 1:
+        raise CatalogError(_clash(folder, name, foreign))
+    if foreign:
+        return _load_foreign(folder, foreign[0])
     if folder in _DATA:
         return Path(str(files("caloforge").joinpath(folder, name + _DATA[folder])))
     return importlib.import_module(f"caloforge.{folder.replace('/', '.')}.{name}").ENTRY
+
+
+def refresh() -> None:
+    """Look again at the next call: packages were installed since, or ``sys.path`` has changed."""
+    for listing in (_own, _foreign, _installed):
+        listing.cache_clear()
 
 
 def unknown(name: str, known: list[str], what: str) -> str:
@@ -55,3 +75,69 @@ def unknown(name: str, known: list[str], what: str) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean '{near[0]}'? " if near else ""
     return f"'{name}' is not among the {what}. {hint}There are: {', '.join(known)}."
+
+
+@cache
+def _own(folder: str) -> frozenset[str]:
+    """Return the names of caloforge's own entries."""
+    suffix = _DATA.get(folder, ".py")
+    items = (item for item in files("caloforge").joinpath(folder).iterdir() if item.name.endswith(suffix))
+    return frozenset(
+        item.name.removesuffix(suffix)
+        for item in items
+        if folder in _DATA or "\nENTRY = " in item.read_text(encoding="utf-8")
+    )
+
+
+@cache
+def _foreign(folder: str) -> dict[str, list[EntryPoint]]:
+    """Return the entries of other packages by name: more than one of a name is a clash."""
+    found: dict[str, list[EntryPoint]] = {}
+    if folder in _OPEN:
+        for point in _installed().select(group=f"caloforge.{folder}"):
+            found.setdefault(point.name, []).append(point)
+    return found
+
+
+@cache
+def _installed() -> Any:
+    return entry_points()
+
+
+def _load_foreign(folder: str, point: EntryPoint) -> Any:
+    try:
+        module = point.load()
+    except Exception as error:  # whatever a module does when it is imported
+        raise _unusable(folder, point, f"{point.value} can't be imported ({error})") from error
+    if folder in _DATA:
+        file = point.name + _DATA[folder]
+        for path in (Path(place, file) for place in getattr(module, "__path__", [])):
+            if path.is_file():
+                return path
+        raise _unusable(folder, point, f"{point.value} is to be a package with a file {file}")
+    if not hasattr(module, "ENTRY"):
+        raise _unusable(folder, point, f"{point.value} is to be a module with an ENTRY")
+    if point.module.rpartition(".")[2] != point.name:  # by which files and checkpoints call it
+        raise _unusable(folder, point, f"{point.value} is to be called as the entry: {point.name}.py")
+    return module.ENTRY
+
+
+def _unusable(folder: str, point: EntryPoint, why: str) -> CatalogError:
+    return CatalogError(
+        f"The package {_package(point)} adds '{point.name}' to the {folder}, but {why}: update or uninstall "
+        "it."
+    )
+
+
+def _clash(folder: str, name: str, foreign: list[EntryPoint]) -> str:
+    packages = [_package(point) for point in foreign]
+    if name in _own(folder):
+        packages.insert(0, "caloforge")
+    return (
+        f"'{name}' is in the {folder} of more than one package ({', '.join(packages)}): uninstall "
+        f"{packages[-1]}, or let it choose another name."
+    )
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.module.partition(".")[0]

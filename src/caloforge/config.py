@@ -2,7 +2,8 @@
 
 import dataclasses
 import difflib
-import json
+import re
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from caloforge.errors import ConfigError
 T = TypeVar("T")
 
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
+_WIDTH = 90
+_ARRAY = re.compile(r"= \[\n((?: +[^\[\]{}\n]+,\n)+)\]")  # of numbers or texts
 
 
 @dataclass_transform(frozen_default=True)
@@ -55,24 +58,17 @@ def to_dict(config: object) -> dict[str, Any]:
 
 def to_toml(content: Mapping[str, Any]) -> str:
     """Write plain values as TOML, lists of tables as ``[[name]]``: what `load` reads from a file."""
-    lines, blocks = [], []
-    for key, value in content.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            blocks += [
-                "\n".join([f"[[{key}]]", *(f"{name} = {_inline(part)}" for name, part in table.items())])
-                for table in value
-            ]
-        else:
-            lines.append(f"{key} = {_inline(value)}")
-    return "\n\n".join(["\n".join(lines), *blocks]) + "\n"
+    import tomli_w
+
+    return _ARRAY.sub(_in_few_lines, tomli_w.dumps(content))
 
 
-def _inline(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_inline(part)}" for key, part in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(_inline(part) for part in value) + "]"
-    return json.dumps(value, ensure_ascii=False)  # strings, numbers and booleans are the same in TOML
+def _in_few_lines(array: re.Match[str]) -> str:
+    """Put the values of an array beside each other: tomli_w gives each a line of its own."""
+    values = ", ".join(line.strip().rstrip(",") for line in array[1].splitlines())
+    if len(values) < _WIDTH or '"' in values:  # a text must not be broken
+        return f"= [{values}]"
+    return "= [\n" + textwrap.indent(textwrap.fill(values, _WIDTH), "    ") + ",\n]"
 
 
 def _read(source: Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

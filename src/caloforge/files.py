@@ -1,7 +1,6 @@
 """Files that appear whole under their final name, or not at all."""
 
 import errno
-import fcntl
 import hashlib
 import os
 import time
@@ -48,21 +47,16 @@ def locked(path: Path, busy: Exception, patience: float = 0.0) -> Iterator[int]:
     with the last of those that inherited the descriptor. A process that is just ending is waited for, up to
     ``patience`` seconds.
     """
+    from filelock import lock_descriptor
+
+    # Not a FileLock: it unlocks when it is released, also for those that inherited the lock.
     with path.open("w") as lock:
         deadline = time.monotonic() + patience
-        while not _lock(lock.fileno()):
+        while not lock_descriptor(lock.fileno(), blocking=False):
             if time.monotonic() >= deadline:
                 raise busy
             time.sleep(_LOOK_EVERY)
         yield lock.fileno()
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def check_target(final: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from caloforge import catalog
+from caloforge.inference import zoo
 from tests.cli.conftest import Run
 
 GENERATE = ("generate", "--particle", "gamma", "-n", "10")
@@ -97,7 +98,7 @@ def test_an_unknown_model(run: Run, tmp_path: Path) -> None:
 def test_altered_weights(run: Run, tmp_path: Path) -> None:
     own = tmp_path / "weights"
     own.mkdir()
-    record = catalog.load("weights", "calogan_gamma")
+    record = zoo.locate("calogan_gamma")
     for path in (record, record.with_suffix(".onnx")):
         shutil.copy(path, own / path.name)
     with (own / "calogan_gamma.onnx").open("r+b") as file:

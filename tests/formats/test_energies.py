@@ -7,7 +7,7 @@ import pytest
 
 from caloforge.errors import InputError, ShowerFileError
 from caloforge.formats.calogan import ENTRY
-from caloforge.formats.energies import incident_energies, parse_spectrum
+from caloforge.formats.energies import parse_spectrum, read_incident
 from caloforge.formats.native import ShowerFile, write
 from caloforge.formats.open import open_any
 from caloforge.incident.spectrum import Spectrum
@@ -34,10 +34,10 @@ def test_energies_of_any_source(tmp_path: Path, make_showers) -> None:
     ENTRY.write(showers, tmp_path / "theirs.h5")
     for name in ("ours.h5", "theirs.h5"):
         with open_any(tmp_path / name) as source:
-            np.testing.assert_array_equal(incident_energies(source), showers.energy)
+            np.testing.assert_array_equal(read_incident(source).energy, showers.energy)
     ENTRY.write(showers[:0], tmp_path / "none.h5")
     with open_any(tmp_path / "none.h5") as source:
-        assert incident_energies(source).shape == (0,)
+        assert read_incident(source).energy.shape == (0,)
 
 
 def test_energies_of_our_own_file_are_read_without_its_cells(
@@ -46,7 +46,7 @@ def test_energies_of_our_own_file_are_read_without_its_cells(
     write(make_showers(9), tmp_path / "a.h5")
     monkeypatch.setattr(ShowerFile, "_entries", None)
     with ShowerFile(tmp_path / "a.h5") as source:
-        assert len(incident_energies(source)) == 9
+        assert len(read_incident(source)) == 9
 
 
 @pytest.mark.parametrize("text", ["50", "1:100", "log:1:100", "10,50,100", ",".join(["12.5"] * 2000)])

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from caloforge import catalog
 from caloforge.cli import app
 from caloforge.incident.particles import parse_particle
+from caloforge.inference import zoo
 from caloforge.inference.commands import incidence, recipe
 from caloforge.inference.model import TrainedModel
 from caloforge.stages.export import model_card as card
@@ -62,7 +62,7 @@ def test_the_commands_exist_and_follow_each_other(pdg: int) -> None:
     assert parse_particle(simulate["particle"]) == parse_particle(generate["particle"]) == pdg
 
 
-@pytest.mark.parametrize("name", catalog.names("weights"))
+@pytest.mark.parametrize("name", zoo.names())
 def test_the_command_of_a_card_is_one(name: str) -> None:
     record = TrainedModel.load(name).record
     words = shlex.split(card.training_command(record))

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from caloforge import catalog
 from caloforge.errors import InputError
 from caloforge.incident.beam import Beam, Ranges, RecordedParticles, parse_direction, parse_position
 from caloforge.incident.incident import Incident
 from caloforge.incident.spectrum import Spectrum
+from caloforge.inference import zoo
 from caloforge.inference.generator import Conservation, Generator, OutsideTrainedRange
 from caloforge.inference.model import BLOCK, TrainedModel
 from caloforge.showers import Showers
@@ -90,7 +90,7 @@ def test_a_shower_is_the_same_whatever_it_is_batched_with(
     np.testing.assert_array_equal(every_noise(noise, incident), expected)
 
 
-@pytest.mark.parametrize("name", catalog.names("weights"))
+@pytest.mark.parametrize("name", zoo.names())
 def test_a_shower_of_a_shipped_model_does_not_depend_on_its_batch(name: str) -> None:
     model = TrainedModel.load(name, threads=1)
     stream = Generator(model, Beam(model.record["pdg"][0], Spectrum.parse("1:100")), 3)

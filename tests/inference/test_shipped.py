@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from caloforge import catalog
 from caloforge.errors import CatalogError
 from caloforge.geometry import Calorimeter
 from caloforge.incident.particles import parse_particle
+from caloforge.inference import zoo
 from caloforge.inference.shipped import find, nearest, refusal
 from tests import small_weights
 
@@ -60,9 +60,9 @@ def test_the_refusal_names_the_nearest_and_the_energies_it_knows() -> None:
 
 @pytest.fixture
 def shipped(tmp_path: Path, small: Calorimeter, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder that stands for the catalogue of weights."""
-    monkeypatch.setattr(catalog, "names", lambda _: sorted(path.stem for path in tmp_path.glob("*.json")))
-    monkeypatch.setattr(catalog, "load", lambda _, name: tmp_path / f"{name}.json")
+    """Return a folder that stands for that of the models that ship."""
+    monkeypatch.setattr(zoo, "shipped", lambda: tmp_path)
+    monkeypatch.setattr(zoo, "folders", lambda: [tmp_path])
     small_weights.write(tmp_path / "calogan_gamma.json", small)
     return tmp_path
 

@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from caloforge import catalog
 from caloforge.errors import CatalogError, InputError
 from caloforge.formats.native import read
 from caloforge.geometry import Calorimeter
 from caloforge.incident.beam import Beam
 from caloforge.incident.spectrum import Spectrum
+from caloforge.inference import zoo
 from caloforge.inference.generator import Conservation, Generator
 from caloforge.inference.model import BLOCK, TrainedModel
 from caloforge.showers import Showers
 from caloforge.stages.generate import generate, generate_file
 from caloforge.units import GeV
 from tests import small_weights
+
+ZOO = Path(__file__).parents[2] / "zoo"
 
 
 def stream(model: TrainedModel, seed: int = 1, energy: str = "1:100") -> Generator:
@@ -117,7 +119,7 @@ def test_generation_runs_without_torch(tmp_path: Path) -> None:
 
 
 def test_every_shipped_model_makes_possible_showers() -> None:
-    for name in catalog.names("weights"):
+    for name in [*zoo.names(), *sorted(path.stem for path in ZOO.glob("*.json"))]:
         (pdg,) = TrainedModel.load(name).record["pdg"]
         showers = generate(str(pdg), (1 * GeV, 100 * GeV), n=1000, model=name)
         response = showers.cells.sum(axis=1, dtype=float) / showers.energy

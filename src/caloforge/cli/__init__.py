@@ -14,6 +14,7 @@ from caloforge.cli import (
     export,
     generate,
     info,
+    models,
     rebin,
     show,
     simulate,
@@ -35,6 +36,7 @@ for module in (demo, generate, show, info, doctor, simulate, rebin, convert, tra
     app.command(name=module.__name__.rpartition(".")[2])(module.command)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(models.app, name="models")
 
 
 @app.callback(invoke_without_command=True)

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from caloforge import catalog
 from caloforge.errors import CatalogError, CheckpointError
 from caloforge.geometry import Calorimeter
 from caloforge.incident.beam import Range, Ranges
 from caloforge.incident.incident import Incident
 from caloforge.incident.particles import particle_name
+from caloforge.inference import zoo
 from caloforge.inference.noise import NOISES, Noise, draw
 from caloforge.inference.runtime import RUNTIMES, Cells, Runtime
 from caloforge.units import GeV
@@ -58,18 +58,18 @@ class TrainedModel:
 
     @classmethod
     def load(cls, name_or_path: str | Path, threads: int | None = None) -> "TrainedModel":
-        """Load weights of the catalogue by name, or those whose JSON record lies at a path.
+        """Load a model by its name (`zoo` says where it may lie), or that whose JSON record lies at a path.
 
         Raises
         ------
         CatalogError
-            The catalogue has no such weights.
+            No model of this name is found.
         CheckpointError
             The record or the graph is missing or was altered.
         """
         own = Path(name_or_path)
         is_path = own.suffix == ".json" or own.is_file()
-        path = own if is_path else catalog.load("weights", str(name_or_path))
+        path = own if is_path else zoo.locate(str(name_or_path))
         try:
             record = read_record(path)
             graph = path.with_name(record["graph"])

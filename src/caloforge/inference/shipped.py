@@ -1,13 +1,13 @@
 """Which trained model to take, and what to say where there is none."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from particle import Particle
 
 from caloforge import catalog
-from caloforge.errors import CatalogError
+from caloforge.errors import CatalogError, CheckpointError
 from caloforge.incident.particles import particle_name
+from caloforge.inference import zoo
 from caloforge.inference.commands import Record, recipe
 from caloforge.inference.model import TrainedModel, read_record
 
@@ -15,9 +15,35 @@ QUALITIES = ("fast", "precise")
 """What a shipped model is best at, the one to take unless another is asked for first."""
 
 
-def _rank(record: Mapping[str, Any], order: Sequence[str | None]) -> tuple[bool, int]:
-    """Return what is least for the model to take before others, by preference and then by quality."""
-    return not record.get("preferred", False), order.index(record.get("quality"))
+def known() -> dict[str, Record]:
+    """Return the records of all models that are found, by name, those that ship first.
+
+    What this caloforge can't use of the other folders is left out.
+    """
+    found: dict[str, Record] = {}
+    for name, path in zoo.records().items():
+        try:
+            found[name] = read_record(path)
+        except CheckpointError:
+            if path.parent == zoo.shipped():
+                raise
+    return found
+
+
+def _best(fitting: Mapping[str, Record]) -> str:
+    """Return the model to take unless another is asked for.
+
+    One that ships comes before one that was added, so that a request means the same everywhere; then the
+    preferred one, and then the quality decides.
+    """
+    ships, paths, order = zoo.shipped(), zoo.records(), (*QUALITIES, None)
+
+    def rank(name: str) -> tuple[bool, bool, int]:
+        quality, preferred = fitting[name].get("quality"), fitting[name].get("preferred", False)
+        place = order.index(quality) if quality in order else len(order)
+        return paths[name].parent != ships, not preferred, place
+
+    return min(fitting, key=rank)
 
 
 def refusal(pdg: int, geometry: str, shipped: Mapping[str, Record], preference: Sequence[str]) -> str:
@@ -65,7 +91,7 @@ def _mass(pdg: int) -> float:
 
 
 def find(pdg: int, geometry: str, quality: str | None = None, threads: int | None = None) -> TrainedModel:
-    """Load the shipped weights for a particle in a calorimeter.
+    """Load the model for a particle in a calorimeter: one that ships, or else one that was added.
 
     Parameters
     ----------
@@ -75,7 +101,7 @@ def find(pdg: int, geometry: str, quality: str | None = None, threads: int | Non
         Name of the calorimeter.
     quality
         "fast" or "precise"; None takes the model whose record is preferred, else the first of these that
-        there is, else what there is.
+        there is, else what there is; of the models that ship, if any of them fits.
     threads
         Of the generation; None leaves the choice to onnxruntime.
 
@@ -87,17 +113,16 @@ def find(pdg: int, geometry: str, quality: str | None = None, threads: int | Non
     """
     if quality not in (*QUALITIES, None):
         raise CatalogError(catalog.unknown(str(quality), list(QUALITIES), what="qualities"))
-    shipped = {name: read_record(catalog.load("weights", name)) for name in catalog.names("weights")}
+    everything = known()
     fitting = {
         name: record
-        for name, record in shipped.items()
+        for name, record in everything.items()
         if record["geometry"]["name"] == geometry and pdg in record["pdg"]
     }
     if not fitting:
-        raise CatalogError(refusal(pdg, geometry, shipped, QUALITIES))
+        raise CatalogError(refusal(pdg, geometry, everything, QUALITIES))
     if quality is None:
-        order = (*QUALITIES, None)
-        return TrainedModel.load(min(fitting, key=lambda name: _rank(fitting[name], order)), threads)
+        return TrainedModel.load(_best(fitting), threads)
     for name, record in fitting.items():
         if record.get("quality") == quality:
             return TrainedModel.load(name, threads)

@@ -1,6 +1,5 @@
 """What every metric is: two samples -> a number, with a name, a citation and the fewest showers it needs."""
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -61,6 +60,5 @@ class Metric:
 
 def every(joint: bool) -> tuple[Metric, ...]:
     """Return the metrics of the catalogue: the joint ones, or those of one observable."""
-    modules = (importlib.import_module(f"caloforge.metrics.{name}") for name in catalog.names("metrics"))
-    entries = (getattr(module, "ENTRY", None) for module in modules)
+    entries = (catalog.load("metrics", name) for name in catalog.names("metrics"))
     return tuple(entry for entry in entries if isinstance(entry, Metric) and entry.joint is joint)

@@ -8,16 +8,20 @@ from caloforge import catalog
 from caloforge.formats.native import read
 from caloforge.incident.beam import Beam
 from caloforge.incident.spectrum import Spectrum
+from caloforge.inference import zoo
 from caloforge.inference.generator import Generator
 from caloforge.inference.model import TrainedModel
 from caloforge.showers import Showers
 from caloforge.stages.export import model_card as card
 
+ZOO = Path(__file__).parents[3] / "zoo"
+NAMES = [*catalog.names("weights"), *sorted(path.stem for path in ZOO.glob("*.json"))]
 
-@pytest.mark.parametrize("name", catalog.names("weights"))
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_model_has_a_card(name: str) -> None:
     model = TrainedModel.load(name)
-    text = catalog.load("weights", name).with_suffix(".md").read_text(encoding="utf-8")
+    text = zoo.locate(name).with_suffix(".md").read_text(encoding="utf-8")
     for part in (model.record["sha256"], card.training_command(model.record), "Geant4", "layer 2"):
         assert part in text
 

@@ -1,0 +1,81 @@
+"""Where trained models lie, and which one a name means.
+
+A model is its record, ``NAME.json``, with the graph that the record names and the card ``NAME.md`` beside it.
+It may ship with caloforge (``weights``), lie in ``zoo/`` of the repository that caloforge runs from, in a
+folder that the environment variable ``CALOFORGE_MODELS`` lists, or in the user's own folder, which `home`
+names. A name that two places have means the first one: what ships is the same for everybody.
+"""
+
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from caloforge.catalog import unknown
+from caloforge.errors import CatalogError
+
+VARIABLE = "CALOFORGE_MODELS"
+
+
+def home() -> Path:
+    """Return the user's own folder of models, which need not exist."""
+    from platformdirs import user_data_path
+
+    return user_data_path("caloforge", appauthor=False) / "models"
+
+
+def shipped() -> Path:
+    """Return the folder of models in the package."""
+    return Path(str(files("caloforge").joinpath("weights")))
+
+
+def folders() -> list[Path]:
+    """Return every folder in which models are looked for, the first one first; they need not exist."""
+    source = shipped().parents[1]
+    checkout = [source.with_name("zoo")] if source.name == "src" else []
+    listed = [Path(folder) for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder]
+    return [shipped(), *checkout, *listed, home()]
+
+
+def records() -> dict[str, Path]:
+    """Return the path of every record that is found, by name."""
+    found: dict[str, Path] = {}
+    for folder in folders():
+        for path in sorted(folder.glob("*.json")):
+            if path.stem not in found and describes_a_graph(path):
+                found[path.stem] = path
+    return found
+
+
+def names() -> list[str]:
+    """Return the names of all models that are found: those that ship, then those of the other folders."""
+    return list(records())
+
+
+def locate(name: str) -> Path:
+    """Return the path of a model's record.
+
+    Raises
+    ------
+    CatalogError
+        No model of this name is found; the message names the nearest, all others, and where to get more.
+    """
+    found = records()
+    if name not in found:
+        raise CatalogError(
+            f"{unknown(name, list(found), what='models')} The zoo/ of caloforge's repository has more: "
+            f"'caloforge models add FOLDER' (or the URL of a record) takes them over, or {VARIABLE} lists "
+            "the folder."
+        )
+    return found[name]
+
+
+def describes_a_graph(path: Path) -> bool:
+    """Tell records from other JSON, such as figures that lie beside them; what ships is not doubted."""
+    if path.parent == shipped():
+        return True
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and "graph" in content

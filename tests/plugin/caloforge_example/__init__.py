@@ -1,0 +1,1 @@
+"""Entries for caloforge's catalogues, one a file."""
