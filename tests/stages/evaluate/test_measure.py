@@ -51,7 +51,7 @@ def test_kept_showers_are_those_of_the_file_and_the_seed(files: Path) -> None:
 
 def test_only_chosen_showers_count(files: Path) -> None:
     with ShowerFile(files / "reference.h5") as source:
-        chosen = source.energy > 5e4
+        chosen = source.incident().energy > 5e4
         found = measure(source, [], chosen=chosen)
         assert found.energy.min() > 5e4
         assert len(found) == len(found.kept) == chosen.sum()

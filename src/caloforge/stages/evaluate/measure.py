@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from caloforge.errors import InputError
 from caloforge.formats.base import Source, batch_size
+from caloforge.formats.native import ShowerFile
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 from caloforge.observables.base import Observable
@@ -44,10 +45,8 @@ class Measured:
     ----------
     geometry, provenance
         As in the file; the provenance names the file too.
-    energy
-        (N,) incident energies in MeV.
-    pdg
-        (N,) PDG ids.
+    incident
+        The N incident particles.
     values
         (N,) of each observable by its name; nan where it is not defined.
     mean, mean_square
@@ -62,8 +61,7 @@ class Measured:
 
     geometry: Calorimeter
     provenance: Mapping[str, Any]
-    energy: Floats
-    pdg: NDArray[np.int32]
+    incident: Incident
     values: Mapping[str, Floats]
     mean: Floats
     mean_square: Floats
@@ -72,7 +70,17 @@ class Measured:
     kept: Showers
 
     def __len__(self) -> int:
-        return len(self.energy)
+        return len(self.incident)
+
+    @property
+    def energy(self) -> Floats:
+        """Incident energies, (N,) in MeV."""
+        return self.incident.energy
+
+    @property
+    def pdg(self) -> NDArray[np.int32]:
+        """PDG ids, (N,)."""
+        return self.incident.pdg
 
     @property
     def file(self) -> str:
@@ -136,10 +144,9 @@ def measure(
 
 def incident_energies(source: Source) -> Floats:
     """Return the incident energies of all showers, (N,) in MeV; cheap for caloforge's own files."""
-    energy = getattr(source, "energy", None)
-    if energy is None:
-        energy = np.concatenate([np.zeros(0), *(batch.energy for batch in source.batches())])
-    return np.asarray(energy, float)
+    if isinstance(source, ShowerFile):
+        return source.incident().energy
+    return np.concatenate([np.zeros(0), *(batch.energy for batch in source.batches())])
 
 
 def same_spectrum(
@@ -221,8 +228,7 @@ class _Sums:
     geometry: Calorimeter
     observables: Sequence[Observable]
     kept: NDArray[np.intp]
-    energy: list[Floats] = field(default_factory=list)
-    pdg: list[NDArray[np.int32]] = field(default_factory=list)
+    incident: list[Incident] = field(default_factory=list)
     values: dict[str, list[Floats]] = field(default_factory=dict)
     samples: list[Showers] = field(default_factory=list)
 
@@ -235,8 +241,7 @@ class _Sums:
 
     def add(self, showers: Showers, numbers: NDArray[np.intp]) -> None:
         """Take in showers and their numbers in the file."""
-        self.energy.append(showers.energy)
-        self.pdg.append(showers.pdg)
+        self.incident.append(showers.incident)
         for observable in self.observables:
             self.values.setdefault(observable.name, []).append(observable(showers))
         self._add_cells(showers.cells)
@@ -258,14 +263,13 @@ class _Sums:
 
     def result(self, provenance: Mapping[str, Any]) -> Measured:
         """Return what came together."""
-        n = sum(map(len, self.energy))
+        n = sum(map(len, self.incident))
         nothing = Showers(self.geometry, np.zeros((0, self.geometry.n_cells)), Incident(0, 1.0))
         kept = Showers.concatenate(self.samples) if self.samples else nothing
         return Measured(
             self.geometry,
             provenance,
-            np.concatenate(self.energy),
-            np.concatenate(self.pdg),
+            Incident.concatenate(self.incident),
             {name: np.concatenate(parts) for name, parts in self.values.items()},
             self.sum / n,
             self.square / n,

@@ -14,7 +14,7 @@ from caloforge.files import written_aside
 from caloforge.reports.page import Section, write_page
 from caloforge.reports.tables import Cell, Table, markdown
 from caloforge.showers import labels
-from caloforge.stages.evaluate.results import Results, Sample, Speed, Verdict
+from caloforge.stages.evaluate.results import MetricResult, Results, ShowerSample, Speed
 
 CLASSIFIERS = ("low_level_auc", "boosted_auc")
 """Metrics of the picture: can cells, or shower shapes, be told from the reference's?"""
@@ -67,11 +67,13 @@ def ranking(reports: Sequence[Results], metric: str) -> list[str]:
     """Return a line a generator, the best one first."""
     lines = []
     for place, one in enumerate(_ordered(reports, metric), 1):
-        judged = _of(one, metric)
+        compared = _of(one, metric)
         value = (
-            labels.with_error(judged.value or 0.0, judged.error or 0.0) if judged.value is not None else "–"
+            labels.with_error(compared.value or 0.0, compared.error or 0.0)
+            if compared.value is not None
+            else "–"
         )
-        floor = "" if judged.floor is None else f", floor {judged.floor:.3g}"
+        floor = "" if compared.floor is None else f", floor {compared.floor:.3g}"
         pace = f", {one.speed.ms:.3g} ms a shower" if one.speed else ""
         lines.append(f"{place}. {one.generated.source}: {value}{floor}{pace}")
     return lines
@@ -98,7 +100,7 @@ def read_speeds(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def speed_of(sample: Sample, rows: Sequence[Mapping[str, Any]]) -> Speed | None:
+def speed_of(sample: ShowerSample, rows: Sequence[Mapping[str, Any]]) -> Speed | None:
     """Return how long a shower of a sample took to make, in the fastest way; None if nobody measured it."""
     own = [row for row in rows if row["model"] == sample.source and row["particle"] in sample.particles]
     if not own:
@@ -131,19 +133,19 @@ def _ordered(reports: Sequence[Results], metric: str) -> list[Results]:
         raise InputError(catalog.unknown(metric, known, what="metrics of these reports"))
 
     def badness(one: Results) -> float:
-        judged = _of(one, metric)
-        if judged.value is None:
+        compared = _of(one, metric)
+        if compared.value is None:
             return float("inf")
-        return -judged.value if judged.higher else judged.value
+        return -compared.value if compared.higher else compared.value
 
     return sorted(reports, key=badness)
 
 
-def _of(one: Results, metric: str) -> Verdict:
+def _of(one: Results, metric: str) -> MetricResult:
     """Return the verdict of a metric, an empty one where a report has none."""
     found = (verdict for verdict in one.overall if verdict.metric == metric)
     missing = "This report has no such metric."
-    none = Verdict(metric, metric, "", "joint", "", None, None, None, None, None, 0, 0, reason=missing)
+    none = MetricResult(metric, metric, "", "joint", "", None, None, None, None, None, 0, 0, reason=missing)
     return next(found, none)
 
 
@@ -185,7 +187,7 @@ def _summary(reports: Sequence[Results]) -> Table:
     return Table(["", *_names(reports), "floor"], rows)
 
 
-def _floor(one: Verdict) -> str:
+def _floor(one: MetricResult) -> str:
     return "–" if one.floor is None else labels.with_error(one.floor, one.floor_error or 0.0)
 
 
@@ -196,7 +198,7 @@ def _worth(one: Results) -> str:
     return Cell(f"{first.effective:,.0f} / {first.training:,}", order=first.effective, hint=first.label)
 
 
-def _cell(one: Verdict) -> str:
+def _cell(one: MetricResult) -> str:
     if one.value is None:
         return Cell("–", "unknown", hint=one.reason)
     sigma = "" if one.sigma is None else f", {one.sigma:.1f} σ above it"
@@ -248,7 +250,7 @@ def _lines(reports: Sequence[Results], simulation: Speed | None) -> list[str]:
     return [*said, f"{SIMULATION}: {simulation.conditions}"] if simulation else said
 
 
-def _fidelity(verdicts: Sequence[Verdict]) -> plots.Fidelity:
+def _fidelity(verdicts: Sequence[MetricResult]) -> plots.Fidelity:
     label = next(one.label for one in verdicts if one.value is not None)
     numbers = (
         np.array([getattr(one, name) for one in verdicts], float) for name in ("value", "error", "floor")
