@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from caloforge.errors import InputError
-from caloforge.stages.benchmark import Setting, Shot, markdown, pinned, prepare
-from caloforge.stages.benchmark import report as write
-from caloforge.stages.benchmark import simulate as speed
+from caloforge.stages.benchmark import BenchmarkPoint, Setting, pinned, time_simulation
+from caloforge.stages.benchmark.machine import machine
+from caloforge.stages.benchmark.report import make_report, markdown, prepare, write
 
-SHOTS = [Shot(-11, 1e3), Shot(-11, 1e4), Shot(211, 1e3)]
+POINTS = [BenchmarkPoint(-11, 1e3), BenchmarkPoint(-11, 1e4), BenchmarkPoint(211, 1e3)]
 
 
 def test_time_is_for_each_gev_and_without_the_first_shower(simulation: Any) -> None:
-    report = speed(simulation, SHOTS, Setting("usual"), effort=1e5)
-    points = report.record["points"]
+    record = time_simulation(simulation, POINTS, Setting("usual"), effort=1e5)
+    points = record["points"]
     assert [point["showers"] for point in points] == [100, 20, 100]
     for point in points:
         assert point["ms_per_GeV"] == pytest.approx(1.0, rel=0.2)
@@ -26,8 +26,8 @@ def test_time_is_for_each_gev_and_without_the_first_shower(simulation: Any) -> N
 @pytest.mark.parametrize(("effort", "showers"), [(0, 20), (float("inf"), 500), (float("nan"), 20)])
 def test_no_effort_is_too_small_or_too_large(simulation: Any, effort: float, showers: int) -> None:
     simulation.showers = 600
-    report = speed(simulation, SHOTS[:1], Setting("usual"), effort)
-    assert [point["showers"] for point in report.record["points"]] == [showers]
+    record = time_simulation(simulation, POINTS[:1], Setting("usual"), effort)
+    assert [point["showers"] for point in record["points"]] == [showers]
 
 
 @pytest.mark.parametrize("name", ["results.md", "results.md/below"])
@@ -46,18 +46,20 @@ def test_a_folder_for_results_is_made_and_left_empty(tmp_path: Path) -> None:
 
 def test_progress_counts_energy(simulation: Any) -> None:
     calls: list[tuple[float, float]] = []
-    speed(simulation, SHOTS, Setting("usual"), 5e4, lambda done, total, note="": calls.append((done, total)))
+    time_simulation(
+        simulation, POINTS, Setting("usual"), 5e4, lambda done, total, note="": calls.append((done, total))
+    )
     assert calls == [(0, 300), (50, 300), (250, 300), (300, 300)]
 
 
 def test_the_report_says_where_it_was_measured(simulation: Any, tmp_path: Path) -> None:
-    report = speed(simulation, SHOTS, Setting("usual"), effort=2e4)
-    text, record = (path.read_text() for path in write(report, tmp_path / "new"))
-    assert text == markdown(report)
+    record = time_simulation(simulation, POINTS, Setting("usual"), effort=2e4)
+    text, kept = (path.read_text() for path in write(make_report(record), tmp_path / "new"))
+    assert text == markdown(make_report(record))
     assert "| ms/GeV | 1 GeV | 10 GeV |" in text
     assert text.count("\n| e+ | ") == text.count("\n| pi+ | ") == 1
     assert all(word in text for word in ("processor: ", "geant4: geant4-1", "G4EMLOW8.8", "small"))
-    assert json.loads(record) == json.loads(json.dumps(report.record))
+    assert json.loads(kept) == json.loads(json.dumps(record))
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
@@ -66,3 +68,10 @@ def test_one_core_while_it_lasts() -> None:
     with pinned():
         assert len(os.sched_getaffinity(0)) == 1
     assert os.sched_getaffinity(0) == before
+
+
+def test_the_machine_is_described() -> None:
+    found = machine()
+    assert found["processor"]
+    assert found["cores"] == os.cpu_count()
+    json.dumps(found)
