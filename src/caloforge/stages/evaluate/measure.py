@@ -131,7 +131,7 @@ def measure(
     wanted = np.ones(len(source), bool) if chosen is None else chosen
     if not wanted.any():
         raise InputError(f"{file or 'The sample'} holds no showers to evaluate: give a file with some.")
-    sums = _Sums(source.geometry, observables, _draw(wanted, kept, source.geometry, seed))
+    sums = _Accumulator(source.geometry, observables, _drawn_numbers(wanted, kept, source.geometry, seed))
     size = min(_BATCH, batch_size(source.geometry))
     for start in range(0, len(source), size):
         rows = np.flatnonzero(wanted[start : start + size])
@@ -212,7 +212,9 @@ def _range(energy: Floats) -> str:
     return f"{energy.min() / GeV:.4g} to {energy.max() / GeV:.4g} GeV"
 
 
-def _draw(wanted: NDArray[np.bool_], kept: int, geometry: Calorimeter, seed: int) -> NDArray[np.intp]:
+def _drawn_numbers(
+    wanted: NDArray[np.bool_], kept: int, geometry: Calorimeter, seed: int
+) -> NDArray[np.intp]:
     """Return the numbers of the showers to keep, ascending."""
     numbers = np.flatnonzero(wanted)
     most = min(kept, max(1, _KEPT_CELLS // geometry.n_cells))
@@ -222,7 +224,7 @@ def _draw(wanted: NDArray[np.bool_], kept: int, geometry: Calorimeter, seed: int
 
 
 @dataclass
-class _Sums:
+class _Accumulator:
     """Takes in batches."""
 
     geometry: Calorimeter
@@ -247,7 +249,7 @@ class _Sums:
         self._add_cells(showers.cells)
         there = np.flatnonzero(np.isin(numbers, self.kept, assume_unique=True))
         if len(there):
-            self.samples.append(_bare(showers, there, numbers[there]))
+            self.samples.append(_without_columns(showers, there, numbers[there]))
 
     def _add_cells(self, cells: NDArray[np.float32]) -> None:
         self.sum += cells.sum(axis=0, dtype=float)
@@ -279,6 +281,6 @@ class _Sums:
         )
 
 
-def _bare(showers: Showers, rows: NDArray[np.intp], numbers: NDArray[np.intp]) -> Showers:
+def _without_columns(showers: Showers, rows: NDArray[np.intp], numbers: NDArray[np.intp]) -> Showers:
     """Return some showers with nothing beside them but their numbers in the file."""
     return Showers(showers.geometry, showers.cells[rows], showers.incident[rows], {"number": numbers})

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from caloforge.errors import InputError, MissingExtra
 from caloforge.formats.open import open_any
 from caloforge.incident.particles import particle_name
-from caloforge.metrics.classifiers.base import Floats, Rows, joined, split_sizes
+from caloforge.metrics.classifiers.base import Floats, LabelledRows, joined, split_sizes
 from caloforge.metrics.classifiers.cells import visible
 from caloforge.progress import Progress, no_progress
 from caloforge.showers import Showers
@@ -122,7 +122,7 @@ def separate_particles(
     cells = reference[0].geometry.n_cells
     accuracy = np.empty((2, 2, trials))
     for trial, trained_on in product(range(trials), range(2)):
-        parts = [_divided(domain, n, [seed, trial, number]) for number, domain in enumerate(domains)]
+        parts = [_split(domain, n, [seed, trial, number]) for number, domain in enumerate(domains)]
         rows, validation, _ = parts[trained_on]
         tests = [test for _, _, test in parts]
         accuracy[trained_on, :, trial] = _accuracies(rows, validation, tests, cells, seed + trial)
@@ -161,7 +161,7 @@ def _particle(sample: Showers) -> str:
     return particle_name(int(pdg[0]))
 
 
-def _divided(domain: Sequence[Floats], n: int, seed: list[int]) -> list[Rows]:
+def _split(domain: Sequence[Floats], n: int, seed: list[int]) -> list[LabelledRows]:
     """Showers of both particles for training, validation and test, drawn at random."""
     random = np.random.default_rng(seed)
     mixed = [sample[random.permutation(len(sample))[:n]] for sample in domain]
@@ -169,7 +169,9 @@ def _divided(domain: Sequence[Floats], n: int, seed: list[int]) -> list[Rows]:
     return [joined(*(sample[a:b] for sample in mixed)) for a, b in zip([0, *ends], ends, strict=False)]
 
 
-def _accuracies(rows: Rows, validation: Rows, tests: Sequence[Rows], cells: int, seed: int) -> list[float]:
+def _accuracies(
+    rows: LabelledRows, validation: LabelledRows, tests: Sequence[LabelledRows], cells: int, seed: int
+) -> list[float]:
     """Train once; the share of right decisions on each test sample."""
     from caloforge.metrics.classifiers import networks
 

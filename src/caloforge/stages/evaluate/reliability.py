@@ -21,7 +21,7 @@ from caloforge.incident.incident import Incident
 from caloforge.incident.particles import brought, particle_name
 from caloforge.incident.spectrum import Spectrum
 from caloforge.inference.model import TrainedModel
-from caloforge.metrics.outliers import ANY, SHARE, Outside, Ranges
+from caloforge.metrics.outliers import ANY, SHARE, OutlierCounts, Ranges
 from caloforge.observables.base import Observable
 from caloforge.observables.hits import Hits
 from caloforge.observables.lateral_width import LateralWidth
@@ -55,7 +55,7 @@ Floats = NDArray[np.float64]
 
 
 @strict_dataclass
-class Example:
+class FailedShower:
     """A shower that failed: its number, and its energies as far as they are numbers."""
 
     shower: int
@@ -64,17 +64,17 @@ class Example:
 
 
 @strict_dataclass
-class Check:
+class CheckCount:
     """What no shower may have, how many had it, and the first of them."""
 
     name: str
     label: str
     failed: int
-    examples: tuple[Example, ...]
+    examples: tuple[FailedShower, ...]
 
 
 @strict_dataclass
-class Rate:
+class RateWithErrors:
     """A share of showers with its binomial error, of the reference and of the generated ones."""
 
     reference: float
@@ -89,13 +89,13 @@ class Rate:
 
 
 @strict_dataclass
-class Shape:
+class ShapeOutliers:
     """Outliers in one shape, or in any."""
 
     name: str
     label: str
-    outliers: Rate
-    far: Rate
+    outliers: RateWithErrors
+    far: RateWithErrors
 
 
 @strict_dataclass
@@ -121,7 +121,7 @@ class Outliers:
     tested: int
     share: float
     bins: int
-    shapes: tuple[Shape, ...]
+    shapes: tuple[ShapeOutliers, ...]
 
 
 @strict_dataclass
@@ -156,7 +156,7 @@ class Reliability:
     brought_MeV: float  # noqa: N815
     highest_response: float
     excess_MeV: float  # noqa: N815
-    checks: tuple[Check, ...]
+    checks: tuple[CheckCount, ...]
     outliers: Outliers | None
     seconds: float
     generating: float
@@ -194,7 +194,7 @@ class Reference:
     geometry: Calorimeter
     empty_below: float
     ranges: Ranges
-    own: Outside
+    own: OutlierCounts
     tested: int
 
     @classmethod
@@ -286,15 +286,15 @@ def reliability(
     spectrum = spectrum or Spectrum.uniform(*model.energy_range)
     if reference is not None:
         _check_reference(reference, model, pdg, spectrum)
-    watch = _Watch(model.geometry, pdg, brought(pdg), reference)
+    monitor = _ShowerMonitor(model.geometry, pdg, brought(pdg), reference)
     begin, generating = time.perf_counter(), 0.0
     progress(0, n)
     for start in range(0, n, _BLOCK):
         energy = spectrum.sample(seed, start, min(start + _BLOCK, n))
         before = time.perf_counter()
-        cells = _made(model, pdg, energy, [seed & _WORD, start // _BLOCK, seed >> 32])
+        cells = _generated_cells(model, pdg, energy, [seed & _WORD, start // _BLOCK, seed >> 32])
         generating += time.perf_counter() - before
-        watch.look(start, energy, cells)
+        monitor.inspect(start, energy, cells)
         progress(start + len(energy), n)
     return Reliability(
         model.name,
@@ -304,11 +304,11 @@ def reliability(
         spectrum.text,
         n,
         seed,
-        watch.brought,
-        watch.highest,
-        watch.excess,
-        watch.checks,
-        watch.outliers,
+        monitor.brought,
+        monitor.highest,
+        monitor.excess,
+        monitor.checks,
+        monitor.outliers,
         time.perf_counter() - begin,
         generating,
     )
@@ -329,13 +329,13 @@ def _check_reference(reference: Reference, model: TrainedModel, pdg: int, spectr
         )
 
 
-def _made(model: TrainedModel, pdg: int, energy: Floats, seeds: list[int]) -> NDArray[np.float32]:
+def _generated_cells(model: TrainedModel, pdg: int, energy: Floats, seeds: list[int]) -> NDArray[np.float32]:
     stream = np.random.Generator(np.random.SFC64(seeds))
     return model(model.noise(stream, len(energy)), energy, np.full(len(energy), model.label(pdg)))
 
 
 @dataclass
-class _Watch:
+class _ShowerMonitor:
     """Looks at showers, block by block."""
 
     geometry: Calorimeter
@@ -344,11 +344,11 @@ class _Watch:
     reference: Reference | None
     highest: float = 0.0
     excess: float = 0.0
-    outside: Outside | None = None
+    outside: OutlierCounts | None = None
     failed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CHECKS, 0))
-    examples: dict[str, list[Example]] = field(default_factory=lambda: {name: [] for name in CHECKS})
+    examples: dict[str, list[FailedShower]] = field(default_factory=lambda: {name: [] for name in CHECKS})
 
-    def look(self, start: int, energy: Floats, cells: NDArray[np.float32]) -> None:
+    def inspect(self, start: int, energy: Floats, cells: NDArray[np.float32]) -> None:
         """Take in showers from number ``start`` on."""
         with np.errstate(invalid="ignore"):
             total = cells.sum(axis=1, dtype=float)  # a number unless a cell is none: doubles do not overflow
@@ -381,13 +381,13 @@ class _Watch:
         self.failed[name] += len(which)
         for i in which[: _EXAMPLES - len(self.examples[name])].tolist():
             deposited = float(total[i]) if np.isfinite(total[i]) else None
-            self.examples[name].append(Example(start + i, float(energy[i] / GeV), deposited))
+            self.examples[name].append(FailedShower(start + i, float(energy[i] / GeV), deposited))
 
     @property
-    def checks(self) -> tuple[Check, ...]:
+    def checks(self) -> tuple[CheckCount, ...]:
         """What was found."""
         return tuple(
-            Check(name, label, self.failed[name], tuple(self.examples[name]))
+            CheckCount(name, label, self.failed[name], tuple(self.examples[name]))
             for name, label in CHECKS.items()
         )
 
@@ -409,7 +409,9 @@ class _Watch:
             SHARE,
             len(ranges.energies) - 1,
             tuple(
-                Shape(name, label, Rate(*near[:, row].tolist()), Rate(*far[:, row].tolist()))
+                ShapeOutliers(
+                    name, label, RateWithErrors(*near[:, row].tolist()), RateWithErrors(*far[:, row].tolist())
+                )
                 for row, (name, label) in enumerate(names)
             ),
         )

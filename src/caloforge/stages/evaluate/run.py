@@ -38,7 +38,7 @@ from caloforge.units import GeV
 Stages = Callable[[str, str], AbstractContextManager[Progress]]
 """Told of every stage by its title and the unit of its progress; gives who listens to it."""
 
-_Both = tuple[Measured, Measured]
+_Samples = tuple[Measured, Measured]
 
 
 def quiet(title: str, unit: str) -> AbstractContextManager[Progress]:
@@ -135,7 +135,7 @@ class _BesideTraining:
 
 
 def _compared_with_training(
-    file: Path, both: _Both, every: tuple[Observable, ...], seed: int, stages: Stages
+    file: Path, both: _Samples, every: tuple[Observable, ...], seed: int, stages: Stages
 ) -> _BesideTraining:
     """Read the training sample, and compare both samples with it."""
     reference, generated = both
@@ -154,7 +154,7 @@ def _compared_with_training(
 
 
 def _results(
-    both: _Both,
+    both: _Samples,
     every: tuple[Observable, ...],
     settings: Settings,
     compared: list[MetricResult],
@@ -201,14 +201,14 @@ def _of_memorisation(found: MemorisationScore) -> MetricResult:
     )
 
 
-def _measured(files: tuple[Path, Path], settings: Settings, stages: Stages) -> _Both:
+def _measured(files: tuple[Path, Path], settings: Settings, stages: Stages) -> _Samples:
     """Read both files, side by side."""
     with ExitStack() as opened, stages("Reading", "showers") as progress:
         sources = [opened.enter_context(open_any(file)) for file in files]
         checks.check_cells(sources[0].geometry, sources[1].geometry)
         matched = _matched(files, sources, settings.seed) if settings.match_energies else (None, None)
         every = observables.every(sources[0].geometry)
-        listeners = _together(progress, len(sources))
+        listeners = _joint_listeners(progress, len(sources))
 
         def read(n: int) -> Measured:
             return measure(
@@ -236,7 +236,7 @@ def _matched(
     return same_spectrum(incident_energies(sources[0]), incident_energies(sources[1]), seed)
 
 
-def _together(progress: Progress, parts: int) -> list[Progress]:
+def _joint_listeners(progress: Progress, parts: int) -> list[Progress]:
     """Return one listener a part, which tell one listener of all."""
     states = [(0.0, 0.0)] * parts
 
@@ -252,7 +252,7 @@ def _together(progress: Progress, parts: int) -> list[Progress]:
 
 
 def _of_metrics(
-    both: _Both, every: tuple[Observable, ...], settings: Settings, stages: Stages
+    both: _Samples, every: tuple[Observable, ...], settings: Settings, stages: Stages
 ) -> list[MetricResult]:
     """Apply all metrics of observables, one by one and together."""
     repeats, seed = settings.repeats, settings.seed
@@ -263,7 +263,7 @@ def _of_metrics(
     return found
 
 
-def _of_classifiers(both: _Both, seed: int, stages: Stages) -> list[MetricResult]:
+def _of_classifiers(both: _Samples, seed: int, stages: Stages) -> list[MetricResult]:
     found: list[MetricResult] = []
     for name in tests.names():
         with stages(f"Classifier {name}", "trainings") as progress:
@@ -278,7 +278,7 @@ def _sample(measured: Measured) -> ShowerSample:
         labels.source_text(measured.kept),
         len(measured),
         tuple(checks.particle_names(measured.incident)),
-        _ends(measured.energy / GeV),
+        _span(measured.energy / GeV),
         measured.geometry.name,
         provenance,
         incident=_incident_ranges(measured.incident),
@@ -288,9 +288,14 @@ def _sample(measured: Measured) -> ShowerSample:
 def _incident_ranges(incident: Incident) -> IncidentRanges:
     theta, phi = checks.directions(incident)
     eta, across = incident.position.T.astype(float)
-    return IncidentRanges(_ends(theta), _ends(phi) if len(phi) else None, _ends(eta), _ends(across))
+    return IncidentRanges(
+        _span(theta),
+        _span(phi) if len(phi) else None,
+        _span(eta),
+        _span(across),
+    )
 
 
-def _ends(values: NDArray[np.float64]) -> tuple[float, float]:
+def _span(values: NDArray[np.float64]) -> tuple[float, float]:
     """Return the lowest and the highest value."""
     return float(values.min()), float(values.max())

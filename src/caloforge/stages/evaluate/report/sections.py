@@ -61,7 +61,7 @@ def closing(results: Results) -> list[Section]:
     if results.omissions:
         rows = [[one.what, Cell(one.reason, "words")] for one in results.omissions]
         parts.append(Section("What is not on this page", table=Table(["what", "why"], rows)))
-    rows = [[name, Cell(_plain(value), "words")] for name, value in _making(results)]
+    rows = [[name, Cell(_as_text(value), "words")] for name, value in _how_made(results)]
     return [*parts, Section("How it was made", table=Table(["", ""], rows))]
 
 
@@ -114,7 +114,7 @@ def _overall(results: Results) -> Section:
             Cell(_value(one), order=one.value),
             Cell(_floor(one), order=one.floor),
             Cell(_sigma(one), one.level, order=one.sigma),
-            Cell(_words(one), f"words {one.level}"),
+            Cell(_level_text(one), f"words {one.level}"),
             Cell(f"{one.showers:,}", order=one.showers),
         ]
         for one in results.overall
@@ -128,7 +128,7 @@ def _overall(results: Results) -> Section:
     return Section("The samples as a whole", text, Table(head, rows, sortable=True))
 
 
-def _words(one: MetricResult) -> str:
+def _level_text(one: MetricResult) -> str:
     """Say how far a sample is, or why nobody knows."""
     return one.reason if one.value is None or one.level == "unknown" else LEVELS[one.level]
 
@@ -145,7 +145,7 @@ def _observables(results: Results) -> Section:
         row.append(Cell(_mean(quantity.reference, quantity.reference_error), order=quantity.reference))
         row.append(Cell(_mean(quantity.generated, quantity.generated_error), order=quantity.generated))
         for compared in by_name.values():
-            row += _pair(compared[quantity.name])
+            row += _value_and_sigma(compared[quantity.name])
         rows.append(row)
     text = (
         "One row an observable, for all showers for which it is defined; a click on a column sorts by it. "
@@ -154,7 +154,7 @@ def _observables(results: Results) -> Section:
     return Section("Observables", text, Table(head, rows, sortable=True))
 
 
-def _pair(one: MetricResult) -> list[str]:
+def _value_and_sigma(one: MetricResult) -> list[str]:
     if one.value is None:
         return [Cell("–", "unknown", hint=one.reason), Cell("", "unknown", hint=one.reason)]
     hint = f"{_value(one)}, floor {_floor(one)}"
@@ -236,7 +236,7 @@ def sample_line(sample: outcome.ShowerSample) -> str:
     return "  ·  ".join((_name(sample), *parts, sample.file))
 
 
-def _making(results: Results) -> Iterator[tuple[str, Any]]:
+def _how_made(results: Results) -> Iterator[tuple[str, Any]]:
     yield "caloforge", results.caloforge
     yield "random divisions", results.settings.repeats
     yield "seed", results.settings.seed
@@ -245,7 +245,7 @@ def _making(results: Results) -> Iterator[tuple[str, Any]]:
         yield f"{name}: {sample.file}", sample.provenance
 
 
-def _plain(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, dict):
-        return "; ".join(f"{key} {_plain(part)}" for key, part in value.items() if part not in ("", {}, []))
-    return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)
+        return "; ".join(f"{key} {_as_text(part)}" for key, part in value.items() if part not in ("", {}, []))
+    return ", ".join(map(_as_text, value)) if isinstance(value, list | tuple) else str(value)
