@@ -100,7 +100,7 @@ class ShapeOutliers:
 
 @strict_dataclass
 class Outliers:
-    """Outliers beside those of a reference; `caloforge.evaluate.outliers` says what they are.
+    """Outliers beside those of a reference; `caloforge.metrics.outliers` says what they are.
 
     Attributes
     ----------
