@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack
 from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
+
+if TYPE_CHECKING:
+    from caloforge.inference.model import TrainedModel
 
 MakeShowers = Callable[..., Showers]
 
@@ -58,3 +62,36 @@ def small() -> Calorimeter:
     )
     slabs = (Slab("G4_Pb", 2.0, "absorber"), Slab("G4_lAr", 4.0, "active"))
     return Calorimeter("small", "for tests", "none", (Stack(2, slabs),), ("absorber", "active"), layers)
+
+
+@pytest.fixture(scope="session")
+def gamma() -> "TrainedModel":
+    """Return the model of photons that one should have."""
+    from caloforge.inference.shipped import find
+
+    return find(22, "calogan", threads=1)
+
+
+@pytest.fixture(scope="session")
+def lavish() -> "TrainedModel":
+    """Return a model of photons of which some showers hold more than came in."""
+    from caloforge.inference.model import TrainedModel
+
+    return TrainedModel.load("calogan_gamma")
+
+
+@pytest.fixture(scope="session", params=["calogan", "bytes", "normal"])
+def every_noise(
+    request: pytest.FixtureRequest,
+    gamma: "TrainedModel",
+    small: Calorimeter,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> "TrainedModel":
+    """Return a model of photons that takes its noise in one of the possible ways."""
+    from caloforge.inference.model import TrainedModel
+    from tests import small_weights
+
+    if request.param == "calogan":
+        return gamma
+    folder = tmp_path_factory.mktemp("weights")
+    return TrainedModel.load(small_weights.write(folder / "a.json", small, request.param))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caloforge.stages.simulate.run import simulate
+from caloforge.stages.simulate import run as stage
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -16,7 +16,7 @@ Run = Callable[..., tuple[int, str, str]]
 def test_the_cost_is_said_where_it_is_known(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cost: float, words: str
 ) -> None:
-    done = simulate.Summary(
+    done = stage.Summary(
         path=tmp_path / "a.h5",
         showers=2,
         simulated=2,
@@ -27,7 +27,7 @@ def test_the_cost_is_said_where_it_is_known(
         crashes=0,
         seconds_per_shower=np.full(2, cost),
     )
-    monkeypatch.setattr(simulate, "run", lambda *_, **__: done)
+    monkeypatch.setattr(stage, "simulate", lambda *_, **__: done)
     arguments = ("-p", "e+", "--energy", "1", "-n", "2", "-o", tmp_path / "a.h5")
     code, output, _ = run("simulate", "calogan", *arguments)
     assert code == 0

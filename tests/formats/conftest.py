@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from caloforge.geometry import Axis, Calorimeter, Layer, RingLayer
+from caloforge.incident.incident import FIELDS
 from caloforge.showers import Showers
 
 R = Axis(edges=[0.0, 1.0, 4.65, 30.0])
@@ -65,9 +66,8 @@ def write(path: Path, datasets: dict[str, Any]) -> Path:
 
 def same_showers(first: Showers, second: Showers) -> bool:
     """Whether two samples are the same bit for bit."""
-    numbers = all(
-        getattr(first, name).tobytes() == getattr(second, name).tobytes()
-        for name in ("cells", "energy", "pdg", "direction")
+    numbers = first.cells.tobytes() == second.cells.tobytes() and all(
+        getattr(first.incident, name).tobytes() == getattr(second.incident, name).tobytes() for name in FIELDS
     )
     columns = first.columns.keys() == second.columns.keys() and all(
         first.columns[name].dtype == second.columns[name].dtype

@@ -1,5 +1,7 @@
 """What every layout of the catalogue must do: give showers back bit for bit, refuse what is no such file."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -36,7 +38,7 @@ def geometry_of(request):
 
 
 def sample(geometry, n=7, seed=1):
-    """Showers that have everything: several particles, directions, columns of all kinds, energies in GeV."""
+    """Showers that have everything: several particles, directions, positions, columns of all kinds."""
     random = np.random.default_rng(seed)
     hit = random.random((n, geometry.n_cells)) < 0.3
     return Showers(
@@ -46,6 +48,7 @@ def sample(geometry, n=7, seed=1):
             random.choice([11, -11, 22, 211], n),
             random.integers(1, 4, n) * 1000.0,
             random.uniform(0, 1.5, (n, 2)),
+            random.uniform(-50, 50, (n, 2)),
         ),
         columns={"leaked": random.exponential(1, n), "tries": np.arange(n), "overflow_1": random.random(n)},
         provenance={"seed": seed, "versions": {"caloforge": "1"}},
@@ -81,6 +84,7 @@ def test_any_showers_come_back_bit_for_bit(request, tmp_path, name, geometry, da
             data.draw(arrays.arrays(np.int32, n, elements=st.integers(1, 2**31 - 1))),
             data.draw(st.lists(energies, min_size=n, max_size=n)),
             data.draw(arrays.arrays(np.float32, (n, 2), elements=st.floats(-10, 10, width=32))),
+            data.draw(arrays.arrays(np.float32, (n, 2), elements=st.floats(-1e6, 1e6, width=32))),
         ),
         columns={
             "some": data.draw(arrays.arrays(np.float64, n, elements=st.floats())),
@@ -192,6 +196,34 @@ def test_what_other_programs_change_counts(geometry_of, tmp_path, name):
     order = np.argsort(showers.energy, kind="stable") if name == "par04_vae" else slice(None)
     np.testing.assert_allclose(alone.cells, showers.cells[order], rtol=2e-7)
     np.testing.assert_allclose(alone.energy, showers.energy[order], rtol=1e-6)
+
+
+@pytest.mark.parametrize("placed", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_groups_of_older_files_are_read(geometry_of, tmp_path, name, placed):
+    """They have no position, but the columns eta and phi where particles did not come to the centre."""
+    entry, path, showers = catalog.load("formats", name), tmp_path / "a.h5", sample(geometry_of(name))
+    entry.write(showers, path)
+    with h5py.File(path, "r+") as file:
+        position = file["caloforge/position"][:]
+        del file["caloforge/position"]
+        if placed:
+            file["caloforge/columns/eta"], file["caloforge/columns/phi"] = position.T
+    given = showers.incident
+    expected = Incident(given.pdg, given.energy, given.direction, given.position if placed else (0.0, 0.0))
+    assert same_showers(entry.read(path), replace(showers, incident=expected))
+    with open_any(path) as file:
+        assert same_showers(file.read(2, 4), replace(showers, incident=expected)[2:4])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_group_of_other_positions_is_refused(geometry_of, tmp_path, name):
+    entry, path = catalog.load("formats", name), tmp_path / "a.h5"
+    entry.write(sample(geometry_of(name)), path)
+    with h5py.File(path, "r+") as file:
+        file["caloforge/position"].resize(6, axis=0)
+    with pytest.raises(ShowerFileError, match="has 7 showers, but its group 'caloforge' tells of 6"):
+        entry.read(path)
 
 
 @pytest.mark.parametrize("name", ["calochallenge", "calogan", "getting_high", "par04", "showerdata"])

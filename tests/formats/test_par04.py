@@ -44,7 +44,7 @@ def test_cells_lie_where_they_were(tmp_path, calorimeter):
     for layer in (0, 7, 44):
         assert np.array_equal(images[layer], given["showers"][:, :, :, layer].swapaxes(1, 2))
     assert np.array_equal(showers.energy, given["incident_energy"])
-    assert not showers.direction.any()
+    assert not showers.incident.direction.any()
     assert np.array_equal(showers.columns["incident_theta"], given["incident_theta"])
 
 

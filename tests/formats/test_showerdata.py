@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from caloforge.errors import InputError, ShowerFileError
-from caloforge.formats.native import write
 from caloforge.formats.showerdata import ENTRY
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
@@ -43,7 +42,7 @@ def test_the_package_opens_what_is_written(tmp_path, showers):
     np.testing.assert_allclose(found.energies[:, 0], showers.energy / 1000, rtol=1e-6)
     assert np.array_equal(found.pdg, showers.pdg)
     assert found.shower_ids.tolist() == [0, 1, 2, 3, 4]
-    theta, phi = showers.direction.T
+    theta, phi = showers.incident.direction.T
     np.testing.assert_allclose(found.directions[:, 2], np.cos(theta), rtol=1e-6)
     np.testing.assert_allclose(found.directions[:, 0], np.sin(theta) * np.sin(phi), rtol=1e-6)  # x is phi
     layers = showerdata.observables.calc_energy_per_layer(found, len(showers.geometry.layers))
@@ -74,7 +73,7 @@ def test_files_of_the_package_come_back(tmp_path, showers):
     ENTRY.write(showers, tmp_path / "ours.h5")
     first = showerdata.load(tmp_path / "ours.h5")
     first.shower_ids = np.array([7, 5, 3, 2, 11], np.int32)
-    write(first, tmp_path / "theirs.h5")
+    first.save(tmp_path / "theirs.h5")
     read = ENTRY.read(tmp_path / "theirs.h5", geometry=showers.geometry)
     assert read.provenance["format"] == "showerdata"
     assert not read.columns["outside"].any()
@@ -104,15 +103,15 @@ def test_points_are_summed_and_those_outside_kept(tmp_path, boxes):
     assert showers.columns["outside"].tolist() == [3000.0, 0.0]
     assert showers.energy.tolist() == [1e4, 2e4]
     assert set(showers.pdg) == {211}
-    np.testing.assert_allclose(showers.direction, [(0, 0), (np.pi / 4, 0)], atol=1e-7)
+    np.testing.assert_allclose(showers.incident.direction, [(0, 0), (np.pi / 4, 0)], atol=1e-7)
 
 
 def test_a_direction_of_the_file_is_taken_where_it_was_changed(tmp_path, showers):
     ENTRY.write(showers, tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         file["directions"][1] = (0.0, 0.0, 1.0)
-    found = ENTRY.read(tmp_path / "a.h5").direction
-    assert np.array_equal(found[[0, 2, 3, 4]], showers.direction[[0, 2, 3, 4]])
+    found = ENTRY.read(tmp_path / "a.h5").incident.direction
+    assert np.array_equal(found[[0, 2, 3, 4]], showers.incident.direction[[0, 2, 3, 4]])
     assert not found[1].any()
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from caloforge.errors import InputError
 from caloforge.geometry import Axis, Calorimeter, RingLayer, Slab, Stack
 from caloforge.incident.beam import Beam, Range, parse_direction, parse_position
+from caloforge.incident.incident import FIELDS
 from caloforge.incident.spectrum import Spectrum
 
 SPECTRUM = Spectrum.parse("1:100")
@@ -25,9 +26,10 @@ def test_a_particle_is_the_same_in_whatever_part_it_is_made(
 ) -> None:
     stop, middle = start + length, start + min(cut, length)
     whole = WIDE.sample(seed, start, stop)
-    parts = zip(WIDE.sample(seed, start, middle), WIDE.sample(seed, middle, stop), strict=True)
-    for values, (first, second) in zip(whole, parts, strict=True):
-        np.testing.assert_array_equal(values, np.concatenate([first, second]))
+    parts = WIDE.sample(seed, start, middle), WIDE.sample(seed, middle, stop)
+    for name in FIELDS:
+        joined = np.concatenate([getattr(part, name) for part in parts])
+        np.testing.assert_array_equal(getattr(whole, name), joined)
 
 
 @given(seed=seeds)
@@ -42,14 +44,14 @@ def test_a_beam_is_perpendicular_and_central_unless_told_otherwise() -> None:
 
 
 def test_ranges_are_filled_evenly_and_independently() -> None:
-    energy, direction, position = WIDE.sample(5, 0, 4000)
-    columns = np.stack([energy, *direction.T, position[:, 0]])
+    incident = WIDE.sample(5, 0, 4000)
+    columns = np.stack([incident.energy, *incident.direction.T, incident.position[:, 0]])
     limits = [(1e3, 1e5), (math.radians(10), math.radians(30)), (-math.pi / 2, math.pi / 2), (-5, 5)]
     for values, (low, high) in zip(columns, limits, strict=True):
         uniform = (values - low) / (high - low)
         assert 0 <= uniform.min() < 0.01 < 0.99 < uniform.max() <= 1 + 1e-6
         assert abs(uniform.mean() - 0.5) < 5 / math.sqrt(12 * 4000)
-    assert (position[:, 1] == 20).all()
+    assert (incident.position[:, 1] == 20).all()
     off_diagonal = np.corrcoef(columns)[~np.eye(4, dtype=bool)]
     assert np.abs(off_diagonal).max() < 5 / math.sqrt(4000)
 

@@ -1,7 +1,5 @@
 """Incident energies."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -60,12 +58,6 @@ def test_different_seeds_give_different_energies() -> None:
 def test_lists_are_taken_in_turn_and_numbers_are_fixed() -> None:
     np.testing.assert_array_equal(Spectrum.parse("10,50").sample(1, 1, 4), np.array([50, 10, 50]) * GeV)
     np.testing.assert_array_equal(Spectrum.parse("50").sample(1, 0, 2), np.array([50, 50]) * GeV)
-
-
-def test_a_text_file_gives_one_energy_a_line(tmp_path: Path) -> None:
-    (tmp_path / "energies.txt").write_text("1.5\n20\n")
-    spectrum = Spectrum.parse(str(tmp_path / "energies.txt"))
-    np.testing.assert_array_equal(spectrum.sample(1, 0, 2), [1500, 20000])
 
 
 @given(

@@ -1,15 +1,17 @@
-"""What is said where no model was trained."""
+"""Finding a model that ships, and what is said where there is none."""
 
-import shlex
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from caloforge.cli import app
+from caloforge import catalog
+from caloforge.errors import CatalogError
+from caloforge.geometry import Calorimeter
 from caloforge.incident.particles import parse_particle
-from caloforge.inference.commands import recipe
-from caloforge.inference.shipped import nearest, refusal
+from caloforge.inference.shipped import find, nearest, refusal
+from tests import small_weights
 
 QUALITIES = ("fast", "precise")
 
@@ -56,36 +58,56 @@ def test_the_refusal_names_the_nearest_and_the_energies_it_knows() -> None:
     assert "simulate calogan --particle neutron --energy 1:100 -n 2400" in text
 
 
-@pytest.mark.parametrize(
-    ("more", "options", "folder"),
-    [({"plan": {"epochs": 104}, "chosen": "last"}, ["--epochs", "104"], "mine"), ({}, [], "mine/best")],
-)
-def test_a_training_is_as_long_as_that_of_the_model_it_follows(
-    more: dict[str, Any], options: list[str], folder: str
-) -> None:
-    lines = recipe(record(22) | more, 22, "calogan", (1, 160)).splitlines()
-    _, train, export, _ = (shlex.split(line) for line in lines)
-    after = train.index("--geometry") + 2
-    assert train[after : train.index("--set")] == options
-    assert export[2] == folder
+@pytest.fixture
+def shipped(tmp_path: Path, small: Calorimeter, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder that stands for the catalogue of weights."""
+    monkeypatch.setattr(catalog, "names", lambda _: sorted(path.stem for path in tmp_path.glob("*.json")))
+    monkeypatch.setattr(catalog, "load", lambda _, name: tmp_path / f"{name}.json")
+    small_weights.write(tmp_path / "calogan_gamma.json", small)
+    return tmp_path
 
 
-@pytest.mark.parametrize("pdg", [22, -11, 130, 1000060120])
-def test_the_commands_exist_and_follow_each_other(pdg: int) -> None:
-    lines = recipe(SHIPPED["fast_gamma"], pdg, "my read-out.toml", (0.3, 500.0)).splitlines()
-    stages = []
-    for line in lines:
-        program, stage, *arguments = shlex.split(line)
-        command = get_command(app).commands[stage]  # type: ignore[attr-defined]
-        parameters = command.make_context(stage, arguments).params
-        assert program == "caloforge"
-        stages.append((stage, parameters))
-    simulate, train, export, generate = (parameters for _, parameters in stages)
-    assert [stage for stage, _ in stages] == ["simulate", "train", "export", "generate"]
-    assert train["data"] == [simulate["output"]]
-    assert train["settings"] == ["energy_range=[0.3, 500.0]"]
-    assert export["folder"].parent == train["output"]
-    assert generate["model"] == str(export["output"].with_suffix(".json"))
-    assert simulate["energy"] == generate["energy"] == "0.3:500"
-    assert simulate["geometry"] == train["geometry"] == "my read-out.toml"
-    assert parse_particle(simulate["particle"]) == parse_particle(generate["particle"]) == pdg
+def test_the_fast_model_is_taken_unless_another_is_asked_for(shipped: Path, small: Calorimeter) -> None:
+    assert find(22, "small").name == "calogan_gamma"
+    small_weights.write(shipped / "precise_gamma.json", small, quality="precise")
+    assert find(22, "small").name == "precise_gamma"
+    small_weights.write(shipped / "fast_gamma.json", small, quality="fast")
+    assert find(22, "small").name == "fast_gamma"
+    assert find(22, "small", "precise").name == "precise_gamma"
+    assert find(22, "small", quality="fast", threads=1).threads == 1
+
+
+def test_a_preferred_model_comes_before_a_fast_one(shipped: Path, small: Calorimeter) -> None:
+    small_weights.write(shipped / "fast_gamma.json", small, quality="fast")
+    preferred = shipped / "precise_gamma.json"
+    small_weights.write(preferred, small, quality="precise")
+    preferred.write_text(json.dumps(json.loads(preferred.read_text()) | {"preferred": True}))
+    assert find(22, "small").name == "precise_gamma"
+    assert find(22, "small", "fast").name == "fast_gamma"
+
+
+def test_what_ships_by_default_is_what_one_should_have() -> None:
+    found = {name: find(parse_particle(name), "calogan").name for name in ("e+", "gamma", "pi+")}
+    assert found == {"e+": "fast_eplus", "gamma": "fast_gamma", "pi+": "precise_piplus"}
+
+
+def test_records_without_a_quality_are_found(shipped: Path) -> None:
+    path = shipped / "calogan_gamma.json"
+    record = json.loads(path.read_text())
+    del record["quality"], record["noise"]
+    path.write_text(json.dumps(record))
+    assert find(22, "small").name == "calogan_gamma"
+
+
+def test_a_quality_that_there_is_not_is_refused(shipped: Path) -> None:
+    with pytest.raises(CatalogError, match=r"gamma in small is 'fast'. There are: calogan_gamma"):
+        find(22, "small", "fast")
+    with pytest.raises(CatalogError, match="Did you mean 'fast'"):
+        find(22, "small", "fats")
+
+
+def test_an_untrained_request_is_answered_with_the_nearest_and_a_way(shipped: Path) -> None:
+    with pytest.raises(CatalogError, match=r"gamma in calogan. The nearest is calogan_gamma: gamma in small"):
+        find(22, "calogan")
+    with pytest.raises(CatalogError, match="caloforge simulate small --particle neutron"):
+        find(2112, "small")

@@ -101,8 +101,8 @@ def test_too_few_layers_have_no_maximum(make_showers) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(
-    eta=st.floats(-40, 40),
-    phi=st.floats(-40, 40),
+    eta=st.floats(-40, 40, width=32),
+    phi=st.floats(-40, 40, width=32),
     theta=st.floats(0, 0.4),
     azimuth=st.floats(-3, 3),
     rings=st.booleans(),
@@ -114,8 +114,7 @@ def test_energy_on_the_axis_is_within_the_smallest_radius(eta, phi, theta, azimu
     for first, layer in zip(geometry.offsets, geometry.layers, strict=False):
         way = np.tan(theta) * sum(layer.z) / 2
         hit[0, first + cell_at(layer, eta + way * np.cos(azimuth), phi + way * np.sin(azimuth))] = 1.0
-    columns = {"eta": np.array([eta]), "phi": np.array([phi])}
-    showers = Showers(geometry, hit, Incident(11, ENERGY, [[theta, azimuth]]), columns=columns)
+    showers = Showers(geometry, hit, Incident(11, ENERGY, (theta, azimuth), (eta, phi)))
     diagonal = 60.0 / profile.matter(geometry).moliere_radius
     held = profile.containment(showers, np.array([0.0, diagonal / 2, diagonal]))
     assert held.least[-1] == pytest.approx(1.0)

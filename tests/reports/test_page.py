@@ -1,20 +1,13 @@
-"""A page: one file, no network, everything escaped; figures of two samples beside each other."""
+"""A page: one file, no network, everything escaped."""
 
 import base64
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
-import pytest
-
 from caloforge import plots
-from caloforge.errors import InputError
-from caloforge.incident.incident import Incident
-from caloforge.reports.comparison import comparison
 from caloforge.reports.page import Card, Section, write_page
 from caloforge.reports.tables import Cell, Table
-from caloforge.showers import Showers
 
 
 class Reader(HTMLParser):
@@ -72,35 +65,6 @@ def test_large_pictures_are_embedded_as_pixels(make_showers, monkeypatch, tmp_pa
 def test_sections_may_be_bare(tmp_path: Path) -> None:
     write_page(tmp_path / "page.html", "A page", [Section("Nothing yet")])
     assert read_page(tmp_path / "page.html").tags.count("section") == 1
-
-
-def test_comparison_has_all_figures_of_both_samples(make_showers, calogan) -> None:
-    showers = make_showers(30)
-    twice = Showers(calogan, showers.cells * 2, Incident(22, showers.energy), provenance={"model": "twice"})
-    table = comparison(twice, showers)
-    assert list(table.head) == ["mean of", "twice", "unknown source", "difference"]
-    assert all(len(row) == 4 for row in table.rows)
-    rows = {row[0]: row[1:] for row in table.rows}
-    assert rows["showers"] == ["30", "30", ""]
-    assert rows["response"][2].startswith("100 ± ")
-    mean = (showers.cells.sum(axis=1) / showers.energy).mean()
-    assert float(rows["response"][1].split()[0]) == pytest.approx(mean, rel=0.02)
-    assert [name for name in rows if name.startswith("width in η")] == [
-        f"width in η, layer {n} [cells]" for n in range(3)
-    ]
-
-
-@pytest.mark.parametrize("n", [1, 2])
-def test_empty_showers_can_be_compared(make_showers, calogan, n: int) -> None:
-    empty = Showers(calogan, np.zeros((n, calogan.n_cells)), Incident(22, 1e4))
-    rows = {row[0]: row[1:] for row in comparison(empty, make_showers(1)).rows}
-    assert rows["shower depth [layers]"][0] == "undefined"
-    assert rows["response"][0] == "0"
-
-
-def test_other_cells_are_refused(make_showers, calogan_fine) -> None:
-    with pytest.raises(InputError, match="different cells"):
-        comparison(make_showers(1), make_showers(1, calogan_fine))
 
 
 def test_cells_carry_colour_order_and_hint(tmp_path: Path) -> None:

@@ -1,164 +1,19 @@
-import gzip
-import signal
-import subprocess
-import sys
-import textwrap
-from itertools import pairwise
+"""Showers in memory."""
 
-import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
-from caloforge.errors import GeometryError, InputError, ShowerFileError
-from caloforge.formats.native import ShowerFile, ShowerWriter, read, write
-from caloforge.geometry import Calorimeter
+from caloforge.errors import GeometryError, InputError
 from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
-
-
-def assert_equal(first, second):
-    assert first.geometry == second.geometry
-    assert first.provenance == second.provenance
-    assert first.columns.keys() == second.columns.keys()
-    fields = [
-        (getattr(first, name), getattr(second, name)) for name in ("cells", "energy", "pdg", "direction")
-    ]
-    fields += [(first.columns[name], second.columns[name]) for name in first.columns]
-    for one, other in fields:
-        assert one.dtype == other.dtype
-        assert np.array_equal(one, other)
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    """A calorimeter of 2 x 3 + 1 x 2 cells."""
-    slab = {"material": "G4_Si", "thickness": 2.0, "role": "active"}
-    return Calorimeter.from_dict(
-        {
-            "name": "tiny",
-            "description": "",
-            "reference": "",
-            "visible": ["active"],
-            "stack": [{"repeat": 1, "slabs": [slab]}],
-            "layers": [
-                {"z": [0, 1], "eta": {"edges": [0, 1, 2, 4]}, "phi": {"edges": [0, 1, 2]}},
-                {"z": [1, 2], "eta": {"edges": [0, 2, 4]}, "phi": {"edges": [0, 2]}},
-            ],
-        }
-    )
-
-
-@st.composite
-def samples(draw):
-    n = draw(st.integers(0, 6))
-    values = st.one_of(st.just(0.0), st.floats(0, 2.0**100, width=32))
-    number = st.floats(1e-6, 1e9)
-    finite = st.floats(-4, 4, width=32)
-    return {
-        "cells": draw(arrays.arrays(np.float32, (n, 8), elements=values)),
-        "energy": draw(arrays.arrays(np.float64, n, elements=number)),
-        "pdg": draw(arrays.arrays(np.int32, n, elements=st.sampled_from([11, -11, 22, 211, 1000020040]))),
-        "direction": draw(arrays.arrays(np.float32, (n, 2), elements=finite)),
-        "columns": {"leaked": draw(arrays.arrays(np.float64, n)), "tries": np.arange(n, dtype=np.int16)},
-        "provenance": draw(
-            st.dictionaries(st.text(), st.one_of(st.integers(), st.text(), st.none()), max_size=3)
-        ),
-    }
-
-
-@settings(max_examples=50, deadline=None)
-@given(sample=samples())
-def test_a_file_gives_back_what_was_saved(tiny, tmp_path_factory, sample):
-    showers = Showers(tiny, **sample)
-    path = tmp_path_factory.mktemp("round") / "showers.h5"
-    write(showers, path)
-    back = read(path)
-    assert back.provenance == showers.provenance
-    for name in ("cells", "energy", "pdg", "direction"):
-        assert np.array_equal(getattr(back, name), getattr(showers, name))
-    for name, column in showers.columns.items():
-        assert back.columns[name].dtype == column.dtype
-        assert np.array_equal(back.columns[name], column, equal_nan=column.dtype.kind == "f")
-
-
-@settings(max_examples=30, deadline=None)
-@given(parts=st.lists(st.integers(0, 5), min_size=1, max_size=6), append=st.booleans())
-def test_written_in_parts_is_written_at_once(make_showers, tmp_path_factory, parts, append):
-    whole = make_showers(sum(parts))
-    path = tmp_path_factory.mktemp("parts") / "showers.h5"
-    bounds = np.cumsum([0, *parts])
-    if append:
-        for a, b in pairwise(bounds):
-            with ShowerWriter(path, whole.geometry, whole.provenance, append=True) as writer:
-                writer.write(whole[a:b])
-    else:
-        with ShowerWriter(path, whole.geometry, whole.provenance) as writer:
-            for a, b in pairwise(bounds):
-                writer.write(whole[a:b])
-                assert len(writer) == b
-    assert_equal(read(path), whole)
-
-
-@settings(max_examples=60, deadline=None)
-@given(start=st.integers(-15, 15), stop=st.none() | st.integers(-15, 15), size=st.integers(1, 12))
-def test_ranges_and_batches(range_file, start, stop, size):
-    with ShowerFile(range_file) as file:
-        whole = file.read()
-        assert_equal(file.read(start, stop), whole[start:stop])
-        batches = list(file.batches(size))
-        assert [len(batch) for batch in batches[:-1]] == [size] * (len(batches) - 1)
-        assert_equal(Showers.concatenate(batches), whole)
-
-
-@pytest.fixture(scope="module")
-def range_file(make_showers, tmp_path_factory):
-    """Ten showers, of which some are empty, the last two included."""
-    showers = make_showers(10)
-    showers.cells[[0, 4, 5, 8, 9]] = 0
-    path = tmp_path_factory.mktemp("ranges") / "showers.h5"
-    write(showers, path)
-    return path
-
-
-def test_a_file_is_read_without_loading_it(range_file):
-    with ShowerFile(range_file) as file:
-        assert len(file) == 10
-        assert file.geometry == Calorimeter.load("calogan")
-        assert file.provenance == {"seed": 1}
-        assert file.column_names == ["leaked", "tries"]
-        assert np.array_equal(file.energy, file.read().energy)
-        assert np.array_equal(file.pdg, file.read().pdg)
-        with pytest.raises(InputError, match="at least 1"):
-            next(file.batches(0))
-
-
-def test_cells_are_stored_sparsely(make_showers, calogan, calogan_fine, tmp_path):
-    for geometry, dtype in ((calogan, np.uint16), (calogan_fine, np.uint16)):
-        showers = make_showers(4, geometry)
-        write(showers, tmp_path / "a.h5")
-        with h5py.File(tmp_path / "a.h5") as file:
-            assert file["cells/index"].dtype == dtype
-            assert len(file["cells/value"]) == np.count_nonzero(showers.cells)
-            assert (file.attrs["format"], file.attrs["version"]) == ("caloforge-showers", 1)
-
-
-def test_long_provenance_fits(make_showers, tmp_path):
-    showers = make_showers(1)
-    long = Showers(
-        showers.geometry, showers.cells, Incident(22, 1.0), provenance={"seeds": list(range(50_000))}
-    )
-    write(long, tmp_path / "a.h5")
-    assert read(tmp_path / "a.h5").provenance == long.provenance
 
 
 def test_one_value_stands_for_all(calogan):
     showers = Showers(calogan, np.zeros((3, 504)), Incident(22, 50e3))
     assert showers.energy.tolist() == [50e3] * 3
     assert showers.pdg.tolist() == [22] * 3
-    assert showers.direction.tolist() == [[0, 0]] * 3
+    assert showers.incident.direction.tolist() == [[0, 0]] * 3
+    assert showers.incident.position.tolist() == [[0, 0]] * 3
     assert (showers.cells.dtype, showers.energy.dtype, showers.pdg.dtype) == (
         np.float32,
         np.float64,
@@ -194,20 +49,15 @@ def test_an_impossible_cell_is_named(calogan, value):
     [
         ({"cells": np.zeros((2, 503))}, r"shape \(2, 503\); calogan needs \(showers, 504\)"),
         ({"cells": np.zeros(504)}, "shape"),
-        ({"energy": [1.0, 0.0]}, "energy of shower 1 is 0 MeV"),
-        ({"energy": [np.nan, 1.0]}, "energy of shower 0 is nan MeV"),
-        ({"energy": [1.0, 2.0, 3.0]}, r"energy has shape \(3,\)"),
-        ({"pdg": [22]}, "pdg has shape"),
-        ({"pdg": 22.5}, "whole numbers"),
-        ({"direction": [0.0, np.inf]}, "direction is not finite"),
-        ({"direction": [0.0, 0.0, 0.0]}, "direction has shape"),
-        ({"columns": {"a": [1.0]}}, "column 'a' has shape"),
+        ({"incident": Incident(22, [1.0, 2.0, 3.0])}, "3 incident particles do not fit 2 showers"),
+        ({"incident": Incident([], [])}, "0 incident particles do not fit 2 showers"),
+        ({"columns": {"a": [1.0]}}, r"column 'a' has shape \(1,\)"),
         ({"columns": {"a": ["x", "y"]}}, "'a' holds"),
         ({"columns": {"a/b": [1, 2]}}, "'a/b' can't name"),
     ],
 )
 def test_impossible_showers_are_refused(calogan, changes, sentence):
-    fields = {"cells": np.zeros((2, 504)), "energy": 1.0, "pdg": 22} | changes
+    fields = {"cells": np.zeros((2, 504)), "incident": Incident(22, 1.0)} | changes
     with pytest.raises(InputError, match=sentence):
         Showers(calogan, **fields)
 
@@ -234,182 +84,3 @@ def test_rebin_keeps_all_but_the_cells(make_showers, calogan_fine, calogan):
     assert coarse.provenance == {"seed": 1, "rebinned_from": "calogan_fine"}
     with pytest.raises(GeometryError):
         coarse.rebin(calogan_fine)
-
-
-def test_an_exception_while_appending_keeps_the_old_file(make_showers, tmp_path):
-    path = tmp_path / "showers.h5"
-    showers = make_showers(3)
-    write(showers, path)
-    before = path.read_bytes()
-    with pytest.raises(RuntimeError), ShowerWriter(path, showers.geometry, append=True) as writer:  # noqa: PT012
-        writer.write(showers)
-        raise RuntimeError
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("append", [False, True])
-def test_killed_while_writing_keeps_the_old_file(make_showers, tmp_path, append):
-    path = tmp_path / "showers.h5"
-    write(make_showers(3), path)
-    before = path.read_bytes()
-    script = f"""
-        import os, signal
-        from caloforge.showers import ShowerWriter, read
-        showers = read({str(path)!r})
-        with ShowerWriter({str(path)!r}, showers.geometry, append={append}) as writer:
-            for _ in range(50):
-                writer.write(showers)
-            writer._file.flush()
-            os.kill(os.getpid(), signal.SIGKILL)
-    """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert path.read_bytes() == before
-
-
-def test_the_first_shower_decides_the_columns_and_not_an_empty_sample(make_showers, tmp_path):
-    showers = make_showers(3)
-    bare = Showers(showers.geometry, showers.cells, Incident(22, 1.0))
-    with ShowerWriter(tmp_path / "a.h5", showers.geometry) as writer:
-        writer.write(showers[:0])
-        writer.write(bare)
-    assert_equal(read(tmp_path / "a.h5"), bare)
-
-
-def test_only_fitting_showers_are_appended(make_showers, calogan_fine, tmp_path):
-    path = tmp_path / "showers.h5"
-    showers = make_showers(3)
-    write(showers, path)
-    with pytest.raises(ShowerFileError, match="calogan and calogan_fine"):
-        ShowerWriter(path, calogan_fine, append=True)
-    with pytest.raises(ShowerFileError, match="differ in"), ShowerWriter(path, showers.geometry) as writer:
-        writer.write(make_showers(1, calogan_fine))
-    bare = Showers(showers.geometry, showers.cells, Incident(22, 1.0))
-    with (
-        pytest.raises(InputError, match="columns none"),
-        ShowerWriter(path, showers.geometry, append=True) as writer,
-    ):
-        writer.write(bare)
-    floats = Showers(
-        showers.geometry, showers.cells, Incident(22, 1.0), columns={"leaked": [0] * 3, "tries": [1.5] * 3}
-    )
-    with (
-        pytest.raises(InputError, match="'tries'"),
-        ShowerWriter(path, showers.geometry, append=True) as writer,
-    ):
-        writer.write(floats)
-    with pytest.raises(InputError, match="JSON"):
-        ShowerWriter(path, showers.geometry, {"path": object()})
-    with pytest.raises(InputError, match="JSON"):
-        ShowerWriter(path, showers.geometry, {"mean": float("nan")})
-    assert_equal(read(path), showers)
-
-
-@pytest.fixture
-def saved(make_showers, tmp_path):
-    path = tmp_path / "showers.h5"
-    write(make_showers(40), path)
-    return path
-
-
-@pytest.mark.parametrize("share", [1e-4, 0.01, 0.3, 0.9, 0.999])
-def test_a_truncated_file_is_recognised(saved, share):
-    whole = saved.read_bytes()
-    saved.write_bytes(whole[: max(1, int(share * len(whole)))])
-    with pytest.raises(ShowerFileError, match="truncated"):
-        read(saved)
-
-
-def test_a_damaged_file_never_gives_showers_silently(saved):
-    good, whole = read(saved), bytearray(saved.read_bytes())
-    for place in np.linspace(len(whole) // 4, len(whole) - 1, 40).astype(int):
-        damaged = bytearray(whole)
-        damaged[place : place + 16] = bytes(byte ^ 0xFF for byte in damaged[place : place + 16])
-        saved.write_bytes(damaged)
-        try:
-            found = read(saved)
-        except ShowerFileError:
-            continue
-        assert_equal(found, good)
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"", "empty"),
-        (b"energy,cell\n1,2\n", "not an HDF5 file"),
-        (gzip.compress(b"x"), "not an HDF5 file"),
-    ],
-)
-def test_a_file_of_another_kind_is_named(tmp_path, content, sentence):
-    path = tmp_path / "showers.h5"
-    path.write_bytes(content)
-    with pytest.raises(ShowerFileError, match=sentence):
-        read(path)
-
-
-def test_no_file(tmp_path):
-    with pytest.raises(ShowerFileError, match="does not exist"):
-        read(tmp_path / "none.h5")
-    with pytest.raises(ShowerFileError, match="folder"):
-        read(tmp_path)
-
-
-def test_a_foreign_hdf5_file(tmp_path, calogan):
-    path = tmp_path / "foreign.h5"
-    with h5py.File(path, "w") as file:
-        file["showers"] = np.zeros(3)
-    with pytest.raises(ShowerFileError, match="nor of a known layout"):
-        read(path)
-    with h5py.File(path, "w") as file:
-        file["energy"] = np.ones((3, 1))
-        for number, shape in enumerate(calogan.shapes):
-            file[f"layer_{number}"] = np.zeros((3, *shape))
-    with pytest.raises(ShowerFileError, match=r"layout 'calogan'.*caloforge convert .* showers.h5"):
-        read(path)
-
-
-def test_a_newer_version(saved):
-    with h5py.File(saved, "r+") as file:
-        file.attrs["version"] = 2
-    with pytest.raises(ShowerFileError, match=r"version 2 .* only up to version 1; install a newer"):
-        read(saved)
-
-
-def overwrite(name, value):
-    def change(file):
-        file[name][-1] = value
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (lambda file: file.attrs.__delitem__("geometry"), "geometry"),
-        (lambda file: file.attrs.__setitem__("geometry", "{}"), "geometry"),
-        (lambda file: file.attrs.__setitem__("version", "one"), "version is 'one'"),
-        (lambda file: file.__delitem__("energy"), "no dataset 'energy'"),
-        (lambda file: file["pdg"].resize(39, axis=0), "'pdg' has 39 entries instead of 40"),
-        (lambda file: file["columns/tries"].resize(41, axis=0), "'columns/tries' has 41"),
-        (overwrite("cells/index", 504), "names cell 504"),
-        (overwrite("cells/indptr", 10**9), "do not ascend"),
-        (overwrite("cells/indptr", 0), "do not ascend"),
-        (overwrite("cells/value", np.nan), r"of shower 39 is nan MeV"),
-        (overwrite("energy", -5.0), "energy of shower 39 is -5 MeV"),
-    ],
-)
-def test_a_file_that_contradicts_itself(saved, change, sentence):
-    with h5py.File(saved, "r+") as file:
-        change(file)
-    with pytest.raises(ShowerFileError, match=sentence):
-        read(saved)
-
-
-def test_real_showers_come_back(geant4_showers, tmp_path):
-    from caloforge.formats.calogan import ENTRY
-
-    showers = ENTRY.read(geant4_showers / "calogan_piplus.h5")
-    write(showers, tmp_path / "pions.h5")
-    assert_equal(read(tmp_path / "pions.h5"), showers)

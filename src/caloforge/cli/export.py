@@ -11,6 +11,7 @@ from caloforge.cli.common import Output, Quality, Seed, extra, say
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from caloforge.geometry import Calorimeter
     from caloforge.inference.model import TrainedModel
     from caloforge.showers import Showers
 
@@ -30,6 +31,13 @@ def command(
     output: Output,
     reference: Annotated[
         Path | None, typer.Option(help="Geant4 showers that were not learned from: adds a model card.")
+    ] = None,
+    geometry: Annotated[
+        str | None,
+        typer.Option(
+            help="Read-out to draw, for a model that is conditioned on it: a name or a TOML file (default: "
+            "the first that it has learned)."
+        ),
     ] = None,
     precision: Annotated[
         Precision, typer.Option(help="Of the large products; int8 is smaller and faster.")
@@ -53,11 +61,14 @@ def command(
         from caloforge.models import checkpoint
         from caloforge.stages.export.onnx import export
 
-    record = checkpoint.load(folder).record
-    geant4 = _sample(reference, record) if reference else None
+    from caloforge.geometry import Calorimeter
+
+    read_out = Calorimeter.load(geometry) if geometry else None
+    geant4 = _sample(reference, checkpoint.load(folder).record, read_out) if reference else None
     trained = export(
         folder,
         output,
+        geometry=read_out,
         precision=precision.value,
         quality=quality and quality.value,
         preferred=preferred,
@@ -71,7 +82,7 @@ def command(
     say(f"Next: caloforge generate --model {written[1]} --particle ... -o showers.h5")
 
 
-def _sample(path: Path, record: "Mapping[str, Any]") -> "Showers":
+def _sample(path: Path, record: "Mapping[str, Any]", geometry: "Calorimeter | None") -> "Showers":
     """Read showers to compare with: of one particle, of the model's calorimeter, and not learned from."""
     from caloforge.errors import InputError
     from caloforge.files import sha256
@@ -80,8 +91,9 @@ def _sample(path: Path, record: "Mapping[str, Any]") -> "Showers":
     showers = read(path)
     if sha256(path) in [item["sha256"] for item in record["data"]]:
         raise InputError(f"The model was trained on {path}: compare it with showers that it has not seen.")
-    if showers.geometry.to_dict() != record["geometry"]:
-        raise InputError(f"{path} has other cells than the model, which draws {record['geometry']['name']}.")
+    drawn = geometry.to_dict() if geometry else record["geometries"][0]
+    if showers.geometry.to_dict() != drawn:
+        raise InputError(f"{path} has other cells than the model, which draws {drawn['name']}.")
     particles = len(set(showers.pdg.tolist()))
     if particles != 1:
         raise InputError(f"{path} holds showers of {particles} particles: a card compares those of one.")
@@ -92,14 +104,19 @@ def _write_card(path: Path, model: "TrainedModel", geant4: "Showers", seed: int)
     """Generate showers at the energies of a sample and at some fixed ones, and write the card."""
     import numpy as np
 
-    from caloforge.incident.spectrum import Spectrum
+    from caloforge.incident.beam import RecordedParticles
+    from caloforge.incident.incident import Incident
     from caloforge.inference.generator import Generator
     from caloforge.showers import Showers
-    from caloforge.stages.export import model_card as card
+    from caloforge.stages.export import model_card
 
-    def generate(energies: np.ndarray, n: int) -> Showers:
-        stream = Generator(model, int(geant4.pdg[0]), Spectrum.listed(energies), seed)
-        return Showers.concatenate(list(stream.batches(n, n)))
+    def generate(incident: Incident) -> Showers:
+        stream = Generator(model, RecordedParticles(incident, "those of the reference"), seed)
+        return Showers.concatenate(list(stream.batches(len(incident), len(incident))))
 
-    fixed = [generate(energy, _FIXED) for energy in np.geomspace(*model.energy_range, 7)]
-    card.write(path, model, generate(geant4.energy, len(geant4)), geant4, fixed)
+    some = geant4.incident[np.arange(_FIXED) % len(geant4)]
+    fixed = [
+        generate(Incident(some.pdg, energy, some.direction, some.position))
+        for energy in np.geomspace(*model.energy_range, 7)
+    ]
+    model_card.write(path, model, generate(geant4.incident), geant4, fixed)

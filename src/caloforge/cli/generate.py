@@ -2,12 +2,17 @@
 
 import time
 import warnings
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from caloforge.cli.common import Energy, Output, Quality, Seed, messages, progress_bar, say
+from caloforge.formats.energies import read_incident
+from caloforge.formats.open import open_any
+from caloforge.incident.beam import Particles, RecordedParticles, parse_direction, parse_position
+from caloforge.stages.generate import aim
 
 
 def command(
@@ -16,9 +21,25 @@ def command(
         str, typer.Option("--particle", "-p", help="Incident particle: e+, gamma, pi+ or a PDG id.")
     ],
     energy: Energy = "1:100",
+    direction: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="THETA PHI",
+            help="Angle to the z axis and azimuth in degrees, each a number or LOW:HIGH (default: that "
+            "of the model, if it has only one, else perpendicular).",
+        ),
+    ] = None,
+    position: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="ETA PHI", help="Place on the front face in mm (default: its centre)."),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="File of showers: take energy, direction and position of its particles, in turn."),
+    ] = None,
     number: Annotated[
         int | None,
-        typer.Option("-n", help="Showers to generate (default: 1000, or those of a file of energies)."),
+        typer.Option("-n", help="Showers to generate (default: 1000, or those of a file)."),
     ] = None,
     geometry: Annotated[str, typer.Option(help="Calorimeter of the shipped models.")] = "calogan",
     model: Annotated[
@@ -29,7 +50,7 @@ def command(
         typer.Option(
             help="Which shipped model: fast makes a shower in one step, in microseconds; precise sends it "
             "through a network, which takes some ten microseconds and is closer to Geant4 for pions. "
-            "Default: what one should have, fast for e+ and gamma, precise for pi+.",
+            "Default: the recommended one, fast for e+ and gamma, precise for pi+.",
         ),
     ] = None,
     seed: Seed = 1,
@@ -51,17 +72,26 @@ def command(
     [bold]Example[/bold]: caloforge generate --particle gamma --energy 1:100 -n 10000 -o showers.h5
     [bold]Example[/bold]: caloforge generate -p e+ --quality precise --energy 50 -o showers.h5
     """
-    from caloforge.formats.energies import names_file, parse_spectrum
+    from caloforge.formats.energies import parse_spectrum
     from caloforge.incident.particles import parse_particle, particle_name
     from caloforge.inference.generator import Conservation, Generator, OutsideTrainedRange
     from caloforge.stages.generate import choose, generate_file
 
     pdg = parse_particle(particle)
-    spectrum = parse_spectrum(energy)
-    if number is None:
-        number = len(spectrum.values) if names_file(energy) else 1000
     trained = choose(pdg, geometry, model, quality, threads)
-    generator = Generator(trained, pdg, spectrum, seed, Conservation(max_tries) if conserve_energy else None)
+    particles: Particles
+    if like is not None:
+        with open_any(like) as file:
+            particles = RecordedParticles(read_incident(file), like.name)
+    else:
+        places = (
+            parse_direction(*direction) if direction else None,
+            parse_position(*position) if position else None,
+        )
+        particles = aim(trained, pdg, parse_spectrum(energy), *places)
+    if number is None:
+        number = _number(particles, energy)
+    generator = Generator(trained, particles, seed, Conservation(max_tries) if conserve_energy else None)
     begin = time.perf_counter()
     with (
         warnings.catch_warnings(record=True) as caught,
@@ -76,3 +106,13 @@ def command(
         messages.print(f"Energy conservation: {generator.rejected:,} showers were drawn again.")
     rate = f"{number / seconds:,.0f} showers/s, written"
     say(f"{output}: {number:,} showers, {rate}")
+
+
+def _number(particles: "Particles", energy: str) -> int:
+    """Return as many showers as a file has particles, or a thousand."""
+    from caloforge.formats.energies import names_file
+    from caloforge.incident.beam import RecordedParticles
+
+    if isinstance(particles, RecordedParticles):
+        return len(particles.incident)
+    return len(particles.spectrum.values) if names_file(energy) else 1000

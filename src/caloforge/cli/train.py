@@ -1,12 +1,28 @@
 """``caloforge train``."""
 
 import tomllib
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from caloforge.cli.common import Seed, extra, progress_bar, say
+
+
+class Device(StrEnum):
+    """Where to train."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Precision(StrEnum):
+    """Arithmetic of a training's steps."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
 
 
 def command(
@@ -17,8 +33,25 @@ def command(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the training; the same command resumes it.")
     ],
-    geometry: Annotated[str, typer.Option(help="Read-out to learn: a name or a TOML file.")] = "calogan",
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 50,
+    geometry: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Read-out to learn: a name or a TOML file (default: calogan). Give several to a model that "
+            "is conditioned on the read-out."
+        ),
+    ] = None,
+    parent: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Folder of the training that this one starts from: a teacher, an autoencoder."
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Passes over the data in all phases together (default: the model's own lengths)."
+        ),
+    ] = None,
     batch: Annotated[int, typer.Option(min=2, help="Showers a step.")] = 256,
     held_out: Annotated[int, typer.Option(min=1, help="Showers kept aside for validation.")] = 500,
     flips: Annotated[
@@ -31,6 +64,12 @@ def command(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A key of the model's configuration: attention=false")
     ] = None,
+    device: Annotated[
+        Device, typer.Option(help="Where to train; auto takes an accelerator where there is one.")
+    ] = Device.auto,
+    precision: Annotated[
+        Precision, typer.Option(help="Arithmetic of the steps; bfloat16 is automatic mixed precision.")
+    ] = Precision.float32,
     config: Annotated[Path | None, typer.Option(help="TOML file with the model's configuration.")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Time between checkpoints.")] = 5.0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
@@ -47,14 +86,16 @@ def command(
         from caloforge.stages.train.run import train
     from caloforge.geometry import Calorimeter
 
-    plan = Plan(epochs, batch, seed, held_out, flips, average, validate_every)
+    plan = Plan(epochs, batch, seed, held_out, flips, average, validate_every, precision.value)
     with progress_bar("Reading", "showers") as reading, progress_bar("Training", "steps") as progress:
         train(
             model,
             data,
             output,
             plan,
-            geometry=Calorimeter.load(geometry),
+            geometries=[Calorimeter.load(name) for name in geometry or ["calogan"]],
+            parent=parent,
+            device=device.value,
             settings=_settings(config, settings or []),
             threads=threads,
             minutes=minutes,

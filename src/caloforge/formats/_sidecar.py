@@ -2,7 +2,8 @@
 
 A file written here has a group ``caloforge`` beside the datasets of its layout: ``geometry`` and
 ``provenance`` (JSON), the incident particle as caloforge's own file has it, and ``columns/<name>``, so that
-showers come back bit for bit. Other programs do not look at it. Where the layout has the same number, the
+showers come back bit for bit. Groups without ``position`` are older; they are read as files of version 1 are
+(`caloforge.formats.native`). Other programs do not look at it. Where the layout has the same number, the
 group's is taken as long as the two agree but for rounding: a file that was changed means what its layout
 says.
 """
@@ -17,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from caloforge.errors import ShowerFileError
-from caloforge.formats.native import append_numbers, create_numbers, prepare_columns, to_json
+from caloforge.formats.native import OLD_POSITION, append_numbers, create_numbers, prepare_columns, to_json
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import FIELDS
 from caloforge.showers import Showers
 
 GROUP = "caloforge"
@@ -82,18 +84,25 @@ class Kept:
             self._group = file[GROUP]
             self.geometry = Calorimeter.from_dict(json.loads(self._text("geometry")))
             self.provenance: dict[str, Any] = json.loads(self._text("provenance"))
-            columns = {name: dataset.shape for name, dataset in self._group["columns"].items()}
-            shapes = columns | {name: self._group[name].shape[:1] for name in ("energy", "pdg", "direction")}
+            self._eta_and_phi = "position" not in self._group and all(n in self._group for n in OLD_POSITION)
+            numbers = [name for name in FIELDS if name != "position" or name in self._group]
+            numbers += [f"columns/{name}" for name in self._group["columns"]]
+            shapes = {name: self._group[name].shape[:1] for name in numbers}
         except _DAMAGE as error:
             raise ShowerFileError(
                 f"{path} is damaged: its group '{GROUP}' can't be read ({error})."
             ) from None
-        if set(shapes.values()) != {(count,)}:
+        others = [shape for shape in shapes.values() if shape != (count,)]
+        if others:
             raise ShowerFileError(
-                f"{path} has {count} showers, but its group '{GROUP}' tells of {shapes['energy'][0]}: "
+                f"{path} has {count} showers, but its group '{GROUP}' tells of {sum(others[0])}: "
                 "another program changed it. Delete the group to read what the layout itself says."
             )
-        self._columns = list(columns)
+        self._columns = [
+            name
+            for name in self._group["columns"]
+            if not (self._eta_and_phi and f"columns/{name}" in OLD_POSITION)
+        ]
 
     def refined(self, found: Rows, rows: slice) -> Rows:
         """Return showers with what the layout rounded or left out."""
@@ -103,9 +112,16 @@ class Kept:
             _agreed(self._group["energy"][rows], found.energy),
             _agreed(self._group["pdg"][rows], found.pdg),
             _agreed_direction(self._group["direction"][rows], found.direction),
-            self._group["position"][rows] if "position" in self._group else found.position,
+            self._position(found, rows),
             {name: _agreed(self._group["columns"][name][rows], own.get(name)) for name in self._columns},
         )
+
+    def _position(self, found: Rows, rows: slice) -> Numbers | None:
+        if "position" in self._group:
+            return np.asarray(self._group["position"][rows])
+        if self._eta_and_phi:
+            return np.stack([self._group[name][rows] for name in OLD_POSITION], axis=1)
+        return found.position
 
     def _text(self, name: str) -> str:
         return str(self._group[name].asstr()[()])

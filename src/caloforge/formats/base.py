@@ -12,7 +12,7 @@ from caloforge.showers import Showers
 
 
 class Source(Protocol):
-    """An open file of showers, whatever its layout; `caloforge.showers.ShowerFile` is one."""
+    """An open file of showers, whatever its layout; `caloforge.formats.native.ShowerFile` is one."""
 
     geometry: Calorimeter
     provenance: dict[str, Any]

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from caloforge.errors import InputError
+from caloforge.formats.base import Source
 from caloforge.formats.native import ShowerFile
 from caloforge.formats.open import open_any
+from caloforge.incident.incident import Incident
 from caloforge.incident.spectrum import Spectrum, parse_energy
 
 
@@ -43,6 +45,11 @@ def _from_file(path: Path) -> list[float]:
 def _incident(path: Path) -> list[float]:
     """Return the incident energies of a file of showers of any known layout."""
     with open_any(path) as file:
-        if isinstance(file, ShowerFile):  # which has them apart from the cells
-            return list(file.incident().energy)
-        return [float(value) for batch in file.batches() for value in batch.energy]
+        return list(read_incident(file).energy)
+
+
+def read_incident(file: Source) -> Incident:
+    """Return the incident particles of all showers of an open file."""
+    if isinstance(file, ShowerFile):  # which has them apart from the cells
+        return file.incident()
+    return Incident.concatenate([batch.incident for batch in file.batches()])

@@ -42,7 +42,8 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SPARSE_VALUES = 1 << 18  # cells that are made sparse at once, so that they stay in a processor's cache
 _CHUNKS = {"cells/index": 1 << 17, "cells/value": 1 << 17}
 _CHUNK = 1 << 12
-_OLD_POSITION = ("columns/eta", "columns/phi")  # of version 1
+OLD_POSITION = ("columns/eta", "columns/phi")
+"""Where version 1 has the position, if it has one."""
 
 
 def read(path: str | Path) -> Showers:
@@ -110,13 +111,18 @@ class ShowerFile:
 
     def incident(self, start: int = 0, stop: int | None = None) -> Incident:
         """Return the particles of showers start to stop, without reading their cells."""
-        start, stop, _ = slice(start, stop).indices(len(self))
-        pdg, energy, direction = (self._slice(name, start, stop) for name in ("pdg", "energy", "direction"))
-        return Incident(pdg, energy, direction, self._position(start, stop))
+        start, stop = self._bounds(start, stop)
+        values = {name: self._slice(name, start, stop) for name in FIELDS if name in self._datasets}
+        if self._eta_and_phi:
+            values["position"] = np.stack([self._slice(name, start, stop) for name in OLD_POSITION], axis=1)
+        try:
+            return Incident(**values)
+        except InputError as error:
+            raise self._impossible(error, start, stop) from None
 
     def sparse(self, start: int = 0, stop: int | None = None) -> csr_array:
         """Return the cells of showers start to stop (MeV) as sparse rows, (stop - start, n_cells)."""
-        start, stop, _ = slice(start, stop).indices(len(self))
+        start, stop = self._bounds(start, stop)
         bounds, index, value = self._entries(start, stop)
         return csr_array(
             (value, index.astype(np.int32), bounds - bounds[0]), (stop - start, self.geometry.n_cells)
@@ -125,21 +131,19 @@ class ShowerFile:
     @property
     def column_names(self) -> list[str]:
         """Names of the further numbers that each shower has."""
-        other = {} if "position" in self._datasets else dict.fromkeys(_OLD_POSITION)
-        names = (name for name in self._datasets if name.startswith("columns/") and name not in other)
-        return sorted(name.partition("/")[2] for name in names)
+        names = {name for name in self._datasets if name.startswith("columns/")}
+        others = names - set(OLD_POSITION) if self._eta_and_phi else names
+        return sorted(name.partition("/")[2] for name in others)
 
     def read(self, start: int = 0, stop: int | None = None) -> Showers:
         """Return showers start to stop, bounded as Python's slices are."""
-        start, stop, _ = slice(start, stop).indices(len(self))
-        stop = max(start, stop)
+        start, stop = self._bounds(start, stop)
+        columns = {name: self._slice(f"columns/{name}", start, stop) for name in self.column_names}
+        cells, incident = self._dense(start, stop), self.incident(start, stop)
         try:
-            columns = {name: self._slice(f"columns/{name}", start, stop) for name in self.column_names}
-            return Showers(
-                self.geometry, self._dense(start, stop), self.incident(start, stop), columns, self.provenance
-            )
+            return Showers(self.geometry, cells, incident, columns, self.provenance)
         except InputError as error:
-            raise ShowerFileError(f"{self.path}, showers {start} to {stop}: {error}") from None
+            raise self._impossible(error, start, stop) from None
 
     def batches(self, size: int | None = None) -> Iterator[Showers]:
         """Return all showers in their order, size at a time (default: as many as take 64 MiB)."""
@@ -151,12 +155,17 @@ class ShowerFile:
         except (OSError, RuntimeError) as error:
             raise ShowerFileError(f"{self.path} is damaged: '{name}' can't be read ({error}).") from None
 
-    def _position(self, start: int, stop: int) -> npt.NDArray[Any]:
-        if "position" in self._datasets:
-            return self._slice("position", start, stop)
-        if self._datasets.keys() >= set(_OLD_POSITION):
-            return np.stack([self._slice(name, start, stop) for name in _OLD_POSITION], axis=1)
-        return np.zeros((stop - start, 2), np.float32)
+    @property
+    def _eta_and_phi(self) -> bool:
+        """Whether the position is where version 1 has it."""
+        return "position" not in self._datasets and self._datasets.keys() >= set(OLD_POSITION)
+
+    def _bounds(self, start: int, stop: int | None) -> tuple[int, int]:
+        start, stop, _ = slice(start, stop).indices(len(self))
+        return start, max(start, stop)
+
+    def _impossible(self, error: InputError, start: int, stop: int) -> ShowerFileError:
+        return ShowerFileError(f"{self.path}, showers {start} to {stop}: {error}")
 
     def _dense(self, start: int, stop: int) -> npt.NDArray[np.float32]:
         bounds, index, value = self._entries(start, stop)
@@ -225,7 +234,7 @@ class ShowerWriter:
         self._file = self._output.__enter__().file
         if not self._append:
             _create_layout(self._file, self._geometry)
-        elif "position" not in self._file:
+        elif self._file.attrs["version"] == 1:
             _add_position(self._file)
         self._file.attrs["provenance"] = self._provenance
         self._growing: dict[str, Growing] = {}
@@ -308,9 +317,9 @@ def _add_position(file: h5py.File) -> None:
     """Bring a file of version 1 to version 2, before showers are appended."""
     _create(file, "position", (2,), np.float32, unit="mm")
     values = np.zeros((len(file["energy"]), 2), np.float32)
-    if all(name in file for name in _OLD_POSITION):
-        values = np.stack([file[name][:] for name in _OLD_POSITION], axis=1)
-        for name in _OLD_POSITION:
+    if all(name in file for name in OLD_POSITION):
+        values = np.stack([file[name][:] for name in OLD_POSITION], axis=1)
+        for name in OLD_POSITION:
             del file[name]
     extend(file["position"], values)
     file.attrs["version"] = VERSION
@@ -438,8 +447,9 @@ def _foreign(path: Path) -> str:
 def _read_layout(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
     """Return the datasets by name, after a look whether their lengths fit together."""
     datasets: dict[str, h5py.Dataset] = {}
-    names = ["energy", "pdg", "direction", "cells/indptr", "cells/index", "cells/value"]
-    names += ["position"] if "position" in file else []
+    names = [*FIELDS, "cells/indptr", "cells/index", "cells/value"]
+    if file.attrs["version"] == 1:
+        names.remove("position")
     with suppress(KeyError):
         names += [f"columns/{name}" for name in file["columns"]]
     for name in names:

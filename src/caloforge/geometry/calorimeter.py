@@ -249,6 +249,14 @@ class Calorimeter:
                 rows += [row[mirror] for row in rows]
         return np.stack(rows)
 
+    def mirror_signs(self) -> npt.NDArray[np.float32]:
+        """Return what each of the `symmetries` multiplies eta and phi of a point by, (S, 2) of 1 and -1."""
+        signs = [[1.0, 1.0]]
+        for axis, direction in enumerate(get_args(Direction)):
+            if self._mirrored(direction) is not None:
+                signs += [[-one if i == axis else one for i, one in enumerate(row)] for row in signs]
+        return np.array(signs, np.float32)
+
     def _mirrored(self, direction: Direction) -> Integers | None:
         """Return the number of each cell's mirror image, (n_cells,); None where a layer has none."""
         parts = [layer.mirrored(direction) for layer in self.layers]

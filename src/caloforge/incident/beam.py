@@ -1,7 +1,8 @@
 """The beam: which particles meet the calorimeter, with what energy, from what direction, at what place.
 
-Shower number i depends on the seed and on i alone, as its energy does (`caloforge.spectrum`). Directions and
-positions have random numbers of their own, so a tilted beam has the energies of the perpendicular one.
+Shower number i depends on the seed and on i alone, as its energy does (`caloforge.incident.spectrum`).
+Directions and positions have random numbers of their own, so a tilted beam has the energies of the
+perpendicular one.
 """
 
 import math
@@ -64,6 +65,10 @@ class Range:
         """Return the numbers that stand for uniform ones between 0 and 1."""
         return self.low + (self.high - self.low) * uniforms
 
+    def covers(self, other: "Range", slack: float = 0.0) -> bool:
+        """Whether another range lies within this one, but for a slack at either end."""
+        return self.low - slack <= other.low and other.high <= self.high + slack
+
     @property
     def extreme(self) -> float:
         """Largest absolute value."""
@@ -77,7 +82,8 @@ Ranges = tuple[Range, Range]
 
 PERPENDICULAR: Ranges = (Range(0.0, 0.0), Range(0.0, 0.0))
 """The direction at a right angle to the front face."""
-_CENTRE: Ranges = (Range(0.0, 0.0), Range(0.0, 0.0))
+CENTRE: Ranges = (Range(0.0, 0.0), Range(0.0, 0.0))
+"""The middle of the front face."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +132,21 @@ class Beam:
 
         Directions and positions are float32 numbers, as the files of showers hold them.
         """
-        random = np.random.Philox(key=seed + _STREAM)
-        random.advance(start)
-        uniforms = np.random.Generator(random).random((stop - start, _COORDINATES))
-        ranges = (*self.direction, *(self.position or _CENTRE))
-        values = np.stack([bounds.at(column) for bounds, column in zip(ranges, uniforms.T, strict=True)], 1)
-        placed = values.astype(np.float32)
+        ranges = (*self.direction, *self.place)
+        if all(bounds.low == bounds.high for bounds in ranges):
+            placed = np.tile(np.array([bounds.low for bounds in ranges], np.float32), (stop - start, 1))
+        else:
+            random = np.random.Philox(key=seed + _STREAM)
+            random.advance(start)
+            uniforms = np.random.Generator(random).random((stop - start, _COORDINATES))
+            columns = [bounds.at(column) for bounds, column in zip(ranges, uniforms.T, strict=True)]
+            placed = np.stack(columns, 1).astype(np.float32)
         return Incident(self.pdg, self.spectrum.sample(seed, start, stop), placed[:, :2], placed[:, 2:])
+
+    @property
+    def place(self) -> Ranges:
+        """Ranges in mm of eta and phi on the front face."""
+        return self.position or CENTRE
 
     def check(self, calorimeter: Calorimeter) -> None:
         """Refuse a beam that misses the front face of a calorimeter.
@@ -142,7 +156,7 @@ class Beam:
         InputError
             The message says how far the front face reaches.
         """
-        eta, phi = self.position or _CENTRE
+        eta, phi = self.place
         first = calorimeter.layers[0]
         if isinstance(first, Layer):
             inside = _within(eta, first.eta.edges) and _within(phi, first.phi.edges)
@@ -189,6 +203,65 @@ class Beam:
         )
 
 
+@dataclass(frozen=True)
+class RecordedParticles:
+    """Particles that are there already, taken in turn: those of a file, or of the caller.
+
+    Attributes
+    ----------
+    incident
+        The particles, all of one kind.
+    name
+        What they are called in a sample's provenance.
+
+    Raises
+    ------
+    InputError
+        There is none, or they are of several kinds.
+    """
+
+    incident: Incident
+    name: str
+
+    def __post_init__(self) -> None:
+        kinds = np.unique(self.incident.pdg)
+        if len(kinds) != 1:
+            found = ", ".join(map(particle_name, kinds.tolist())) or "none"
+            raise InputError(f"{self.name} must hold particles of one kind; found: {found}.")
+
+    @property
+    def pdg(self) -> int:
+        """PDG id of the particles."""
+        return int(self.incident.pdg[0])
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """Their kinetic energies."""
+        return Spectrum.named(self.name, self.incident.energy.tolist())
+
+    @property
+    def direction(self) -> Ranges:
+        """Ranges of theta and phi in rad."""
+        return _spans(self.incident.direction)
+
+    @property
+    def place(self) -> Ranges:
+        """Ranges in mm of eta and phi on the front face."""
+        return _spans(self.incident.position)
+
+    def sample(self, seed: int, start: int, stop: int) -> Incident:
+        """Return the particles of showers start to stop (exclusive), whatever the seed."""
+        return self.incident[np.arange(start, stop) % len(self.incident)]
+
+    def provenance(self) -> dict[str, str]:
+        """Return what a file of showers says about these particles."""
+        return {"particle": particle_name(self.pdg), "incident": self.name}
+
+
+Particles = Beam | RecordedParticles
+"""Where the incident particles of a sample come from."""
+
+
 def parse_direction(theta: str, phi: str) -> Ranges:
     """Read a direction in degrees, each angle a number or ``LOW:HIGH``; returns ranges in rad.
 
@@ -219,6 +292,11 @@ def _bounds(ranges: Ranges) -> list[list[float]]:
 def _ranges(bounds: list[list[float]]) -> Ranges:
     (first_low, first_high), (second_low, second_high) = bounds
     return Range(first_low, first_high), Range(second_low, second_high)
+
+
+def _spans(values: npt.NDArray[np.float32]) -> Ranges:
+    low, high = values.min(axis=0).tolist(), values.max(axis=0).tolist()
+    return Range(low[0], high[0]), Range(low[1], high[1])
 
 
 def _within(bounds: Range, edges: npt.NDArray[np.float64]) -> bool:

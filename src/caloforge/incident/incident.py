@@ -54,18 +54,16 @@ class Incident:
         direction: npt.ArrayLike = (0.0, 0.0),
         position: npt.ArrayLike = (0.0, 0.0),
     ) -> None:
-        given = {
-            "pdg": np.asarray(pdg),
-            "energy": np.asarray(energy, np.float64),
-            "direction": np.asarray(direction, np.float32),
-            "position": np.asarray(position, np.float32),
-        }
-        n = max((len(values) for name, values in given.items() if values.ndim > _TAIL[name]), default=1)
-        if any(values.ndim > _TAIL[name] and not len(values) for name, values in given.items()):
-            n = 0
+        with np.errstate(over="ignore"):
+            given = {
+                "pdg": np.asarray(pdg),
+                "energy": np.asarray(energy, np.float64),
+                "direction": np.asarray(direction, np.float32),
+                "position": np.asarray(position, np.float32),
+            }
+        n = _number(given)
         for name, values in given.items():
-            tail = (2,) * _TAIL[name]
-            object.__setattr__(self, name, _CHECKS[name](filled(name, values, (n, *tail))))
+            object.__setattr__(self, name, _CHECKS[name](filled(name, values, (n, *_TAILS[name]))))
 
     def __len__(self) -> int:
         return len(self.energy)
@@ -80,7 +78,9 @@ class Incident:
 
     @staticmethod
     def concatenate(parts: Sequence["Incident"]) -> "Incident":
-        """Join particles in their order."""
+        """Join particles in their order; raises `InputError` where there are no parts."""
+        if not parts:
+            raise InputError("There are no incident particles to join: give at least one sample.")
         return Incident(*(np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS))
 
     def repeated(self, n: int) -> "Incident":
@@ -106,43 +106,67 @@ class Incident:
 
 def filled(name: str, values: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """Repeat one value for all showers; refuse everything else that is not one value a shower."""
-    if values.ndim == len(shape) - 1 and values.shape == shape[1:]:
+    if values.shape == shape[1:]:
         return np.broadcast_to(values, shape).copy()
     if values.shape != shape:
-        raise InputError(f"The {name} has shape {values.shape}, but {shape[0]} showers need {shape}.")
+        raise InputError(
+            f"The {name} has shape {values.shape}; one for each shower has {shape}, one for all {shape[1:]}."
+        )
     return values
+
+
+def _number(given: dict[str, npt.NDArray[Any]]) -> int:
+    """Return how many particles are given; one if there is a single value of everything."""
+    several = {name: len(values) for name, values in given.items() if values.ndim > len(_TAILS[name])}
+    if len(set(several.values())) > 1:
+        counts = ", ".join(f"{count} of {name}" for name, count in several.items())
+        raise InputError(
+            f"Incident particles have one value each, or a single one for all, but here are {counts}."
+        )
+    return next(iter(several.values()), 1)
 
 
 def _checked_pdg(given: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     if len(given) and given.dtype.kind not in "iu":
         raise InputError(f"PDG ids are whole numbers, not {given.dtype}.")
+    _refuse(np.abs(given.astype(np.float64)) > _LARGEST_PDG, given, "pdg", f"PDG ids end at {_LARGEST_PDG}")
     return given.astype(np.int32, copy=False)
 
 
 def _checked_energy(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    wrong = ~(np.isfinite(values) & (values > 0))
-    if wrong.any():
-        shower = int(np.argmax(wrong))
-        raise InputError(
-            f"The energy of shower {shower} is {values[shower]:g} MeV; energies are finite and above 0."
-        )
+    possible = np.isfinite(values) & (values > 0)
+    _refuse(~possible, values, "energy", "energies are finite and above 0", " MeV")
     return values
 
 
 def _checked_direction(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    if not np.isfinite(values).all():
-        raise InputError("A direction is not finite; give theta and phi in rad.")
+    _refuse(_not_finite(values), values, "direction", "give finite theta and phi in rad")
     return values
 
 
 def _checked_position(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    if not np.isfinite(values).all():
-        raise InputError("A position is not finite; give eta and phi in mm.")
+    _refuse(_not_finite(values), values, "position", "give finite eta and phi in mm")
     return values
 
 
-_TAIL = {"pdg": 0, "energy": 0, "direction": 1, "position": 1}
-"""Axes that a value has beside that of the particles."""
+def _not_finite(pairs: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    return np.asarray(~np.isfinite(pairs).all(axis=1))
+
+
+def _refuse(
+    wrong: npt.NDArray[np.bool_], values: npt.NDArray[Any], name: str, rule: str, unit: str = ""
+) -> None:
+    """Raise `InputError` for the first shower whose value is wrong, if there is one."""
+    if wrong.any():
+        shower = int(np.argmax(wrong))
+        found = ", ".join(f"{value:.12g}" for value in np.atleast_1d(values[shower]))
+        raise InputError(f"The {name} of shower {shower} is {found}{unit}; {rule}.")
+
+
+_TAILS: dict[str, tuple[int, ...]] = {"pdg": (), "energy": (), "direction": (2,), "position": (2,)}
+"""Shape of one particle's value."""
+
+_LARGEST_PDG = np.iinfo(np.int32).max
 
 _CHECKS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
     "pdg": _checked_pdg,

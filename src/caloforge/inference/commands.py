@@ -1,14 +1,16 @@
 """The command lines that messages, cards and pages quote."""
 
 import json
-import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from caloforge.incident.particles import particle_name
 
 Record = Mapping[str, Any]
+
+_ZEROS = ((0.0, 0.0), (0.0, 0.0))
+_FROM_DATA = ("particles", "direction_range", "position_range")  # keys that training fills in
 
 
 def recipe(like: Record, pdg: int, geometry: str, energies: tuple[float, float]) -> str:
@@ -49,20 +51,37 @@ def export_command(record: Mapping[str, Any]) -> str:
 
 
 def training_command(record: Mapping[str, Any]) -> str:
-    """Return the command that trains a model again, up to the validation at which it was taken."""
-    plan = {key.replace("_", "-"): value for key, value in record["plan"].items()}
-    learned = sum(item["showers"] for item in record["data"]) - plan["held-out"]
-    plan["epochs"] = math.ceil(record["step"] / (learned // plan["batch"]))
+    """Return the command that trains a model again."""
+    plan = {key.replace("_", "-"): value for key, value in record["plan"].items() if value is not None}
+    flips = plan.pop("flips")
     words = ["caloforge", "train", record["model"]]
     words += [word for item in record["data"] for word in ("--data", item["file"])]
     words += ["--geometry", record["geometry"]["name"], "--output", "FOLDER"]
-    flips = plan.pop("flips")
+    words += ["--from", record["parent"]["folder"]] if record.get("parent") else []
     words += [word for key, value in plan.items() for word in (f"--{key}", str(value))]
     words += ["--flips" if flips else "--no-flips", "--threads", str(record["surroundings"]["threads"])]
     words += [
         word
         for key, value in record["config"].items()
-        if key != "particles"
+        if key not in _FROM_DATA
         for word in ("--set", f"{key}={json.dumps(value)}")
     ]
     return shlex.join(words)
+
+
+def incidence(record: Mapping[str, Any]) -> str:
+    """Say in words from where and to which place the particles of a model come."""
+    theta, phi = record.get("direction_range_deg", _ZEROS)
+    eta_mm, phi_mm = record.get("position_range_mm", _ZEROS)
+    perpendicular, centre = not any(theta), not any((*eta_mm, *phi_mm))
+    direction = "perpendicular to the front face"
+    if not perpendicular:
+        direction = f"at theta {_range(theta)} and phi {_range(phi)} degrees"
+    place = "at its centre" if centre and perpendicular else "at the centre of the front face"
+    if not centre:
+        place = f"at eta {_range(eta_mm)} and phi {_range(phi_mm)} mm on the front face"
+    return f"{direction}, {place}"
+
+
+def _range(bounds: Sequence[float]) -> str:
+    return " to ".join(dict.fromkeys(f"{value:g}" for value in bounds))

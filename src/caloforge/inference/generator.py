@@ -1,4 +1,8 @@
-"""The seeded stream of showers that every stage draws from."""
+"""The seeded stream of showers that every stage draws from.
+
+Shower number i of a seed follows from the model, the seed and i alone: it is the same, bit for bit, whatever
+is asked for around it, however the work is divided, and whatever other showers are made with it.
+"""
 
 import warnings
 from collections.abc import Iterator
@@ -6,26 +10,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from caloforge import __version__
 from caloforge.errors import InputError
+from caloforge.incident.beam import Particles, Range, Ranges
 from caloforge.incident.incident import Incident
-from caloforge.incident.particles import particle_name
-from caloforge.incident.spectrum import Spectrum
 from caloforge.inference.commands import recipe
-from caloforge.inference.model import TrainedModel
+from caloforge.inference.model import BLOCK, TrainedModel
+from caloforge.inference.runtime import Cells
 from caloforge.showers import Showers
 from caloforge.units import GeV
 
-_WORD = (1 << 32) - 1
-BLOCK = 128
-"""Showers that are made at once; part of what a seed means.
-
-More at once would be hardly faster, and a single shower, for which a whole block is made, would come later.
-"""
 _FAR = (0.5, 1.5)
 """Times the lowest and the highest trained energy: how far beyond them showers are made, with a warning."""
+
+_AT_ONCE = 8 * BLOCK  # showers whose noise is held at once
+
+_SLACK = (1e-3, 0.1)
+"""Rad and mm by which directions and positions may lie outside of those of the training: its rounding."""
 
 
 class OutsideTrainedRange(UserWarning):
@@ -53,12 +55,10 @@ class Generator:
     ----------
     model
         The trained model.
-    pdg
-        The particle.
-    spectrum
-        Its incident energies.
+    beam
+        The incident particles.
     seed
-        Of energies and showers.
+        Of particles and showers.
     conservation
         None takes showers as they come.
     rejected
@@ -66,101 +66,93 @@ class Generator:
     """
 
     model: TrainedModel
-    pdg: int
-    spectrum: Spectrum
+    beam: Particles
     seed: int = 1
     conservation: Conservation | None = None
     rejected: int = 0
 
     def batches(self, n: int, size: int) -> Iterator[Showers]:
-        """Return n showers in batches of a size, rounded up to whole blocks; the last may be smaller.
+        """Return n showers in batches of a size; the last may be smaller.
 
         Raises
         ------
         InputError
-            Less than one shower, or less than one a batch, is asked for, energies are far outside of those
+            Less than one shower, or less than one a batch, is asked for, the particles are others than those
             that the model was trained on, or energy conservation is not met.
         """
         for what, value in (("number of showers", n), ("batch size", size)):
             if value < 1:
                 raise InputError(f"The {what} must be at least 1; found {value}.")
-        if not 0 <= self.seed < 1 << 64:
-            raise InputError(f"The seed {self.seed} is not possible: give a number from 0 to 2^64 - 1.")
-        self._check_energies()
+        self.check()
         return self._batches(n, size)
 
     def _batches(self, n: int, size: int) -> Iterator[Showers]:
-        size = -(-size // BLOCK) * BLOCK
         for start in range(0, n, size):
-            yield self._batch(start, min(n - start, size))
+            incident, cells = self.draw(start, min(start + size, n))
+            yield Showers(self.model.geometry, cells, incident, provenance=self.provenance)
 
-    def _batch(self, start: int, wanted: int) -> Showers:
-        """Make whole blocks, of which the first showers are wanted, and return those."""
-        blocks = range(start // BLOCK, -(-(start + wanted) // BLOCK))
-        energy = self.spectrum.sample(self.seed, start, blocks.stop * BLOCK)
-        cells = np.empty((len(energy), self.model.geometry.n_cells), np.float32)
-        for number in blocks:
-            first = number * BLOCK - start
-            here = slice(first, first + BLOCK)
-            self._block(number, energy[here], cells[here], wanted - first)
-        return Showers(
-            self.model.geometry,
-            cells[:wanted],
-            Incident(self.pdg, energy[:wanted]),
-            provenance=self.provenance,
-        )
+    def draw(self, start: int, stop: int) -> tuple[Incident, Cells]:
+        """Return showers start to stop of the stream as they come out of the model, cells in MeV.
 
-    def _block(
-        self, number: int, energy: npt.NDArray[np.float64], cells: npt.NDArray[np.float32], wanted: int
-    ) -> None:
-        """Fill the cells of a block, of which the first showers are wanted."""
-        label = np.full(BLOCK, self.model.label(self.pdg))
-        cells[:] = self._draw(number, 0, energy, label, np.full(BLOCK, True))
+        Unlike those of `batches` they are not looked at: a cell may be no number.
+        """
+        incident = self.beam.sample(self.seed, start, stop)
+        cells = np.empty((stop - start, self.model.geometry.n_cells), np.float32)
+        for first in range(start, stop, _AT_ONCE):
+            last = min(first + _AT_ONCE, stop)
+            here = slice(first - start, last - start)
+            self.model(self.model.noise(self.seed, first, last), incident[here], cells[here])
         if self.conservation is not None:
-            self._conserve(cells, number, energy, label, wanted)
+            self._conserve(cells, incident, start)
+        return incident, cells
 
-    def _draw(
-        self,
-        number: int,
-        attempt: int,
-        energy: npt.NDArray[np.float64],
-        label: npt.NDArray[np.int64],
-        which: npt.NDArray[np.bool_],
-    ) -> npt.NDArray[np.float32]:
-        """Make some showers of a block, from random numbers that only the block and the attempt decide."""
-        # One word of 32 bits each, so that no two meanings share a stream.
-        words = [self.seed & _WORD, number, attempt, self.seed >> 32]
-        stream = np.random.Generator(np.random.SFC64(words))
-        noise = self.model.noise(stream, BLOCK)
-        return self.model(noise[which], energy[which], label[which])
-
-    def _conserve(
-        self,
-        cells: npt.NDArray[np.float32],
-        number: int,
-        energy: npt.NDArray[np.float64],
-        label: npt.NDArray[np.int64],
-        wanted: int,
-    ) -> None:
+    def _conserve(self, cells: Cells, incident: Incident, start: int) -> None:
         """Replace, in place, showers with more energy than came in by ones drawn again."""
         assert self.conservation is not None
         for attempt in range(1, self.conservation.tries + 1):
-            over = cells.sum(axis=1, dtype=np.float64) > energy
-            if not over[:wanted].any():
+            over = np.flatnonzero(cells.sum(axis=1, dtype=np.float64) > incident.energy)
+            if not len(over):
                 return
-            self.rejected += int(over[:wanted].sum())
-            cells[over] = self._draw(number, attempt, energy, label, over)
-        over = (cells.sum(axis=1, dtype=np.float64) > energy)[:wanted]
-        if over.any():
+            self.rejected += len(over)
+            noise = [self.model.noise(self.seed, start + i, start + i + 1, attempt) for i in over.tolist()]
+            cells[over] = self.model(np.concatenate(noise), incident[over])
+        over = np.flatnonzero(cells.sum(axis=1, dtype=np.float64) > incident.energy)
+        if len(over):
             raise InputError(
-                f"After {self.conservation.tries} draws {over.sum()} of {len(over)} showers still hold more "
-                f"than their incident energy (the lowest is {energy[:wanted][over].min() / GeV:.3g} GeV): "
+                f"After {self.conservation.tries} draws {len(over)} of {len(cells)} showers still hold more "
+                f"than their incident energy (the lowest is {incident.energy[over].min() / GeV:.3g} GeV): "
                 "allow more tries, choose higher energies, or do without energy conservation."
             )
 
+    def check(self) -> None:
+        """Refuse particles that the model was not trained for; warn of energies a little outside.
+
+        Raises
+        ------
+        InputError, CatalogError
+            The seed is not possible, or particle, energies, directions or positions are others than those of
+            the training.
+        """
+        if not 0 <= self.seed < 1 << 64:
+            raise InputError(f"The seed {self.seed} is not possible: give a number from 0 to 2^64 - 1.")
+        self.model.label(self.beam.pdg)
+        self._check_energies()
+        degrees = 180 / np.pi
+        for what, asked, trained, slack, unit in (
+            ("directions", self.beam.direction, self.model.direction_range, _SLACK[0], degrees),
+            ("positions", self.beam.place, self.model.position_range, _SLACK[1], 1.0),
+        ):
+            if not all(there.covers(one, slack) for one, there in zip(asked, trained, strict=True)):
+                raise InputError(
+                    f"{self.model.name} was trained for the {what} {_words(trained, what, unit)}, not for "
+                    f"{_words(asked, what, unit)}: ask for those, or choose a model that knows others "
+                    "(caloforge models lists them)."
+                )
+
     def _check_energies(self) -> None:
         """Warn of energies a little outside of the trained range; refuse those far outside."""
-        trained, asked = self.model.energy_range, (self.spectrum.low, self.spectrum.high)
+        spectrum = self.beam.spectrum
+        trained, asked = self.model.energy_range, (spectrum.low, spectrum.high)
         if trained[0] <= asked[0] and asked[1] <= trained[1]:
             return
         reach = f"{self.model.name} was trained from {_in_gev(trained)} GeV; showers of {_in_gev(asked)} GeV"
@@ -170,12 +162,12 @@ class Generator:
             raise InputError(
                 f"{reach} reach too far beyond. Ask for {_in_gev(allowed)} GeV, or make a model of your "
                 "own:\n"
-                f"{recipe(self.model.record, self.pdg, self.model.geometry.name, energies)}"
+                f"{recipe(self.model.record, self.beam.pdg, self.model.geometry.name, energies)}"
             )
         warnings.warn(
             f"{reach} reach beyond, and nobody has compared those with Geant4.",
             OutsideTrainedRange,
-            stacklevel=3,
+            stacklevel=4,
         )
 
     @property
@@ -185,8 +177,7 @@ class Generator:
             "stage": "generate",
             "model": self.model.name,
             "weights_sha256": self.model.record["sha256"],
-            "particle": particle_name(self.pdg),
-            "energy_GeV": self.spectrum.text,
+            **self.beam.provenance(),
             "seed": self.seed,
             "conserve_energy": self.conservation is not None,
             "caloforge": __version__,
@@ -195,3 +186,10 @@ class Generator:
 
 def _in_gev(bounds: tuple[float, float]) -> str:
     return " to ".join(dict.fromkeys(f"{energy / GeV:g}" for energy in bounds))
+
+
+def _words(ranges: Ranges, what: str, unit: float) -> str:
+    names = ("theta", "phi") if what == "directions" else ("eta", "phi")
+    suffix = "degrees" if what == "directions" else "mm"
+    parts = (f"{name} {Range.scaled(one, unit)}" for name, one in zip(names, ranges, strict=True))
+    return f"{', '.join(parts)} {suffix}"

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +15,23 @@ import numpy.typing as npt
 from caloforge import catalog
 from caloforge.errors import CatalogError, CheckpointError
 from caloforge.geometry import Calorimeter
+from caloforge.incident.beam import Range, Ranges
+from caloforge.incident.incident import Incident
 from caloforge.incident.particles import particle_name
-from caloforge.inference.noise import NOISES, Noise
+from caloforge.inference.noise import NOISES, Noise, draw
+from caloforge.inference.runtime import RUNTIMES, Cells, Runtime
 from caloforge.units import GeV
 
-Cells = npt.NDArray[np.float32]
+BLOCK = 128
+"""Showers that are made at once: more at once would be hardly faster."""
 
+ROWS = 16
+"""The number of showers that a runtime sees is a multiple of this one.
 
+Then every row of a matrix product goes through the same instructions, and so does every shower.
+"""
+
+_ZEROS = ((0.0, 0.0), (0.0, 0.0))
 _KEYS = {"graph", "sha256", "pdg", "geometry", "energy_range_GeV", "noise_size"}
 
 
@@ -86,16 +97,26 @@ class TrainedModel:
         return low * GeV, high * GeV
 
     @property
-    def noise_size(self) -> int:
-        """Random numbers a shower."""
-        return int(self.record["noise_size"])
+    def direction_range(self) -> Ranges:
+        """Ranges of theta and phi of the training, in rad; perpendicular where the record does not say."""
+        theta, phi = (Range(*bounds) for bounds in self.record.get("direction_range_deg", _ZEROS))
+        return theta.scaled(math.pi / 180), phi.scaled(math.pi / 180)
 
-    def noise(self, stream: np.random.Generator, n: int) -> Noise:
-        """Draw the random numbers of n showers, (n, noise_size), of the kind that the graph takes.
+    @property
+    def position_range(self) -> Ranges:
+        """Ranges of eta and phi of the training, in mm; the centre where the record does not say."""
+        eta, phi = (Range(*bounds) for bounds in self.record.get("position_range_mm", _ZEROS))
+        return eta, phi
 
-        They are float32 standard normals, or uint8 from 0 to `LEVELS` - 1, all as likely.
-        """
-        return NOISES[self.record.get("noise", "normal")](stream, n, self.noise_size)
+    @cached_property
+    def runtime(self) -> Runtime:
+        """What turns noise and conditions into cells."""
+        return RUNTIMES[self.record.get("runtime", "onnx")](self.graph, self.threads)
+
+    def noise(self, seed: int, start: int, stop: int, attempt: int = 0) -> Noise:
+        """Return the random numbers of showers start to stop of a seed, (stop - start, noise_size)."""
+        kind, size = self.record.get("noise", "normal"), int(self.record["noise_size"])
+        return draw(kind, size, seed, start, stop, attempt)
 
     def label(self, pdg: int) -> int:
         """Return the label of a particle; raises `CatalogError` for one that the model does not know."""
@@ -104,28 +125,37 @@ class TrainedModel:
             raise CatalogError(f"{self.name} was trained for {known}, not for {particle_name(pdg)}.")
         return int(self.record["pdg"].index(pdg))
 
-    def __call__(
-        self, noise: Noise, energy: npt.NDArray[np.floating[Any]], label: npt.NDArray[np.int64]
-    ) -> Cells:
-        """Turn `noise`, energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
-        inputs = {"noise": noise, "energy": energy.astype(np.float32), "label": label}
-        (cells,) = self._session.run(None, {name: inputs[name] for name in self._inputs})
-        return np.asarray(cells, np.float32)
+    def __call__(self, noise: Noise, incident: Incident, out: Cells | None = None) -> Cells:
+        """Turn noise (N, noise_size) and N particles into cells (N, n_cells) in MeV, in ``out`` if given.
 
-    @cached_property
-    def _inputs(self) -> list[str]:
-        return [item.name for item in self._session.get_inputs()]
+        A shower is the same, bit for bit, whatever else is in the call: matrix products depend in their last
+        bits on how many rows they have, so the runtime only ever sees whole multiples of `ROWS`.
+        """
+        inputs = {"noise": noise, **self._conditions(incident)}
+        cells = np.empty((len(noise), self.geometry.n_cells), np.float32) if out is None else out
+        for start in range(0, len(noise), BLOCK):
+            part = {name: values[start : start + BLOCK] for name, values in inputs.items()}
+            n = len(part["noise"])
+            made = self.runtime({name: _padded(values) for name, values in part.items()})
+            cells[start : start + n] = made[:n]
+        return cells
 
-    @cached_property
-    def _session(self) -> Any:
-        import onnxruntime
+    def _conditions(self, incident: Incident) -> dict[str, npt.NDArray[Any]]:
+        """Return the inputs that the graph takes beside noise."""
+        labels = {pdg: self.label(pdg) for pdg in np.unique(incident.pdg).tolist()}
+        every: dict[str, Callable[[], npt.NDArray[Any]]] = {
+            "energy": lambda: incident.energy.astype(np.float32),
+            "direction": lambda: incident.unit_direction.astype(np.float32),
+            "position": lambda: incident.position,
+            "label": lambda: np.array([labels[pdg] for pdg in incident.pdg.tolist()], np.int64),
+        }
+        return {name: make() for name, make in every.items() if name in self.runtime.inputs}
 
-        options = onnxruntime.SessionOptions()
-        if self.threads is not None:
-            options.intra_op_num_threads = self.threads
-        # Spinning threads between blocks would take a whole core from whoever shares the machine.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        return onnxruntime.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
+
+def _padded(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Repeat the last row until there are whole multiples of `ROWS`."""
+    missing = -len(values) % ROWS
+    return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)]) if missing else values
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -138,9 +168,10 @@ def read_record(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} is no record of a trained model: give the .json that 'caloforge export' wrote."
         )
-    if record.get("noise", "normal") not in NOISES:
-        raise CheckpointError(
-            f"{path} takes noise of a kind, '{record['noise']}', that this caloforge does not draw: "
-            "install a newer caloforge."
-        )
+    for key, default, known in (("noise", "normal", NOISES), ("runtime", "onnx", RUNTIMES)):
+        if record.get(key, default) not in known:
+            raise CheckpointError(
+                f"{path} needs the {key} '{record[key]}', which this caloforge does not know: "
+                "install a newer caloforge."
+            )
     return record

@@ -1,16 +1,59 @@
-"""What training, checkpoints and export know about a model."""
+"""What training, checkpoints and export know about a model: its whole contract."""
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from caloforge.config import strict_dataclass
+from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
+
+CONDITIONS = ("energy", "direction", "position", "label", "geometry")
+"""What a model can be conditioned on: the incident particle, and the read-out itself."""
+
+Pair = tuple[float, float]
+
+
+@strict_dataclass
+class ModelConfig:
+    """What the configuration of every model has; a model's ``Config`` adds its own keys.
+
+    Attributes
+    ----------
+    particles
+        Names of the particles that the labels count.
+    energy_range
+        Incident kinetic energies that the model is for, GeV.
+    direction_range
+        Lowest and highest theta and phi of the incident particles, degrees; training takes them from the
+        data.
+    position_range
+        Lowest and highest eta and phi at which they meet the front face, mm; training takes them from the
+        data.
+    """
+
+    particles: tuple[str, ...] = Field(default=("e+",), min_length=1)
+    energy_range: Pair = (1.0, 100.0)
+    direction_range: tuple[Pair, Pair] = ((0.0, 0.0), (0.0, 0.0))
+    position_range: tuple[Pair, Pair] = ((0.0, 0.0), (0.0, 0.0))
+
+    def __post_init__(self) -> None:
+        """Refuse what no single field can tell."""
+        low, high = self.energy_range
+        if not 0 < low < high:
+            raise ValueError(f"energy_range must be two ascending energies above 0 (found {low}, {high}).")
 
 
 class Batch(NamedTuple):
-    """Showers to learn from.
+    """Showers to learn from, all of one read-out.
 
     Attributes
     ----------
@@ -18,13 +61,99 @@ class Batch(NamedTuple):
         (N, n_cells) float32, energy in each cell, MeV.
     energy
         (N,) float32, incident kinetic energy, MeV.
+    direction
+        (N, 3) float32, unit vectors along eta, phi and z.
+    position
+        (N, 2) float32, eta and phi on the front face, mm.
     label
         (N,) int64, index into the particles that the model was configured for.
+    geometry
+        The read-out.
     """
 
     cells: Tensor
     energy: Tensor
+    direction: Tensor
+    position: Tensor
     label: Tensor
+    geometry: Calorimeter
+
+    def inputs(self, names: Sequence[str]) -> tuple[Tensor, ...]:
+        """Return the tensors of some conditions, in their order."""
+        return tuple(getattr(self, name) for name in names)
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the same showers on a device."""
+        tensors = {name: getattr(self, name).to(device, non_blocking=True) for name in self._fields[:-1]}
+        return self._replace(**tensors)
+
+
+class TrainingShowers(Protocol):
+    """All showers to train on, as a phase sees them before its first step and after its last."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, size: int | None = None) -> Iterator[Batch]:
+        """Yield all showers in one order, size at a time (default: as many as take 64 MiB)."""
+
+    def sample(self, values: int = 1 << 26) -> Batch:
+        """Return the first showers of the first read-out: all, or as many as have this many cells in all."""
+
+
+Figures = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a training, with what is learned in it and how.
+
+    Attributes
+    ----------
+    name
+        In a word, for the log.
+    step
+        Called with a batch and the share of the phase that is done (0 to below 1); makes all updates that the
+        algorithm makes of a batch, and returns named scalars (0-dimensional, detached) for the log.
+    optimizers
+        What the step uses, by name; their state is part of a checkpoint.
+    schedules
+        Called with the number of steps of the phase; returns the schedules of the optimizers' rates, each of
+        which is advanced after every step.
+    epochs, steps
+        How long the phase is unless the user says how many epochs all take together: one of the two. A phase
+        of no steps is only prepared and finished.
+    frozen
+        Modules that it leaves as they are: without gradients, in evaluation mode.
+    prepare
+        Called with all showers before the first step: for scales and starting values.
+    finish
+        Called with all showers after the last step: fits what has no gradient (a KDE, a covariance).
+    """
+
+    name: str
+    step: Callable[[Batch, float], Figures]
+    optimizers: Mapping[str, torch.optim.Optimizer] = field(default_factory=dict)
+    schedules: Callable[[int], Sequence[torch.optim.lr_scheduler.LRScheduler]] = lambda steps: ()
+    epochs: float | None = None
+    steps: int | None = None
+    frozen: Sequence[nn.Module] = ()
+    prepare: Callable[[TrainingShowers], None] | None = None
+    finish: Callable[[TrainingShowers], None] | None = None
+
+
+class Symmetries(NamedTuple):
+    """Mirror images of showers that are as likely as the showers themselves.
+
+    Attributes
+    ----------
+    cells
+        (S, n_cells) int64 permutations of the cells; the first is the identity.
+    signs
+        (S, 2) float32, what eta and phi of the incident particle are multiplied by.
+    """
+
+    cells: npt.NDArray[np.int64]
+    signs: npt.NDArray[np.float32]
 
 
 class GenerativeModel(nn.Module, ABC):
@@ -37,17 +166,25 @@ class GenerativeModel(nn.Module, ABC):
     ----------
     config
         An instance of the class's ``Config``.
-    geometry
-        The calorimeter whose cells are drawn.
+    geometries
+        The calorimeters whose cells are drawn: one, unless the model is conditioned on the read-out.
+
+    Attributes
+    ----------
+    conditions
+        Which of `CONDITIONS` the model uses. Showers that vary in another one are refused by training.
+    parent_model
+        Name of the model whose training this one starts from (`inherit`), or None.
     """
 
     Config: type[Any]
-    noise_size: int
+    conditions: ClassVar[tuple[str, ...]] = ("energy",)
+    parent_model: ClassVar[str | None] = None
 
-    def __init__(self, config: Any, geometry: Calorimeter) -> None:
+    def __init__(self, config: Any, *geometries: Calorimeter) -> None:
         super().__init__()
         self.config = config
-        self.geometry = geometry
+        self.geometries = geometries
 
     @property
     def name(self) -> str:
@@ -55,50 +192,82 @@ class GenerativeModel(nn.Module, ABC):
         return type(self).__module__.rpartition(".")[2]
 
     @property
-    def sampled(self) -> nn.Module:
-        """The part that draws showers, of which training may keep a running average."""
-        return self
+    def geometry(self) -> Calorimeter:
+        """The calorimeter; the first where there are several."""
+        return self.geometries[0]
 
-    def prepare(self, showers: Batch) -> None:
-        """Look at all showers to train on, once before the first step: for scales and starting values.
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors that a `sampler` takes behind the noise: all conditions but the read-out."""
+        return tuple(name for name in self.conditions if name != "geometry")
 
-        Nothing is done by a model that needs no look.
+    def symmetries(self, geometry: Calorimeter) -> Symmetries:
+        """Return the mirror images under which the model's showers have one distribution.
+
+        What the model is not conditioned on must stay as it is: a model of showers that all come from one
+        side knows no image in which they come from the other.
         """
+        signs = geometry.mirror_signs()
+        (theta, _), (phi, _) = self.config.direction_range
+        (eta_mm, _), (phi_mm, _) = self.config.position_range
+        direction = Incident(0, 1.0, np.deg2rad([theta, phi])).unit_direction[0, :2]
+        fixed = {"direction": direction, "position": np.array([eta_mm, phi_mm])}
+        same = np.ones(len(signs), bool)
+        for name in fixed.keys() - set(self.conditions):
+            same &= (np.abs((signs - 1) * fixed[name]) < _SAME).all(axis=1)
+        return Symmetries(geometry.symmetries()[same], signs[same])
+
+    def inherit(self, parent: "GenerativeModel") -> None:
+        """Start from a trained model, of the kind that `parent_model` names: a teacher, an autoencoder.
+
+        Called once for each process that trains, before the first phase or the checkpoint to go on from.
+
+        Raises
+        ------
+        InputError
+            This model starts from no other.
+        """
+        raise InputError(f"{self.name} does not start from another training: leave --from out.")
 
     @abstractmethod
-    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
-        """Turn noise into showers, deterministically.
+    def phases(self) -> Sequence[Phase]:
+        """Return the parts of a training in their order, with fresh optimizers."""
+
+    @abstractmethod
+    def sampler(self, geometry: Calorimeter) -> "Sampler":
+        """Return a copy for generation: evaluation mode, folded linear algebra; it can be exported to ONNX.
+
+        Where the model iterates, it does so by `torch._higher_order_ops.scan`, which becomes ONNX's Scan, so
+        that the graph does not grow with the number of iterations.
+        """
+
+
+class Sampler(nn.Module, ABC):
+    """Noise and conditions to showers, deterministically, each shower on its own.
+
+    Attributes
+    ----------
+    noise_size
+        Standard normal numbers that a shower takes.
+    """
+
+    noise_size: int
+
+    @abstractmethod
+    def forward(self, noise: Tensor, *conditions: Tensor) -> Tensor:
+        """Turn noise into showers.
 
         Parameters
         ----------
         noise
             (N, noise_size) float32, standard normal.
-        energy
-            (N,) float32, incident kinetic energy, MeV.
-        label
-            (N,) int64, index into ``config.particles``; zeros for a model of one particle.
+        conditions
+            What `GenerativeModel.inputs` names, as `Batch` has it.
 
         Returns
         -------
         (N, n_cells) float32, energy in each cell, MeV.
         """
 
-    @abstractmethod
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return fresh optimizers, named, as `training_step` expects them."""
 
-    @abstractmethod
-    def training_step(self, batch: Batch, optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
-        """Learn from one batch, with all updates that the model's algorithm makes of it.
-
-        Returns
-        -------
-        Named scalars (0-dimensional, detached) for the log.
-        """
-
-    @abstractmethod
-    def sampler(self) -> nn.Module:
-        """Return a copy for generation: evaluation mode, folded linear algebra, same signature as `forward`.
-
-        The copy equals `forward` in evaluation mode up to float32 rounding and can be exported to ONNX.
-        """
+_SAME = 1e-6  # of a unit vector's component, and in mm

@@ -5,7 +5,7 @@ Inside the networks energies are in GeV and maps are laid out as (phi rows, eta 
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from caloforge.config import strict_dataclass
 from caloforge.geometry import Calorimeter
-from caloforge.models.base import Batch, GenerativeModel
+from caloforge.models import base
+from caloforge.models.base import Batch, Figures, GenerativeModel, ModelConfig, Phase
 from caloforge.models.layers import (
     BatchNorm,
     Convolution,
@@ -34,17 +35,18 @@ from caloforge.models.layers import (
 from caloforge.units import GeV
 
 SLOPE = 0.3  # of the leaky ReLU below zero
+_EPOCHS = 50
 CARRY_OVER_BIAS = -10.0  # at first a layer copies nothing from the one before it
 
 
 @strict_dataclass
-class Config:
+class Config(ModelConfig):
     """CaloGAN as published (Sec. IV); energies in GeV.
+
+    Training draws the energies of generated showers uniformly in ``energy_range``.
 
     Attributes
     ----------
-    particles
-        Names of the particles that the labels count.
     conditioning
         How the networks learn of the label: not at all, by an auxiliary classifier (AC-GAN) or as an input of
         the discriminator (conditional GAN). In both of these the noise is multiplied by an embedding of it.
@@ -52,8 +54,6 @@ class Config:
         In-painting from each layer into the next; False is the ablation without it.
     latent
         Size of the noise.
-    energy_range
-        Incident energies that training draws uniformly for generated showers.
     energy_tolerance
         Deviation of the total energy beyond which the discriminator is told so.
     lambda_energy, lambda_class
@@ -66,11 +66,9 @@ class Config:
         Arithmetic of the generator's dense products in training; all else is float32.
     """
 
-    particles: tuple[str, ...] = Field(default=("e+",), min_length=1)
     conditioning: Literal["none", "acgan", "cgan"] = "none"
     attention: bool = True
     latent: int = Field(default=1024, gt=0)
-    energy_range: tuple[float, float] = (1.0, 100.0)
     energy_tolerance: float = Field(default=5.0, ge=0)
     lambda_energy: float = Field(default=0.05, ge=0)
     lambda_class: float = Field(default=0.2, ge=0)
@@ -84,14 +82,12 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse what no single field can tell."""
-        low, high = self.energy_range
-        if not 0 < low < high:
-            raise ValueError(f"energy_range must be two ascending energies above 0 (found {low}, {high}).")
+        ModelConfig.__post_init__(self)
         if len(self.particles) > 1 and self.conditioning == "none":
             raise ValueError('more than one particle needs conditioning = "acgan" or "cgan".')
 
 
-class Verdict(NamedTuple):
+class DiscriminatorOutput(NamedTuple):
     """What the discriminator says of N showers.
 
     Attributes
@@ -155,6 +151,7 @@ class Generator(nn.Module):
 
     def __init__(self, config: Config, shapes: list[Size]) -> None:
         super().__init__()
+        self.latent_size = config.latent
         self.streams = nn.ModuleList(Stream(config.latent, size, config.precision) for size in shapes)
         pairs = pairwise(shapes) if config.attention else ()
         self.inpaintings = nn.ModuleList(Inpainting(before, size) for before, size in pairs)
@@ -229,7 +226,7 @@ class Discriminator(nn.Module):
             nn.init.xavier_uniform_(head.weight)
             nn.init.zeros_(head.bias)
 
-    def forward(self, images: list[Tensor], energy: Tensor, label: Tensor) -> Verdict:
+    def forward(self, images: list[Tensor], energy: Tensor, label: Tensor) -> DiscriminatorOutput:
         """Images (rows, columns, 1, N) and energy (N,) in GeV, label (N,)."""
         one_hot = (
             functional.one_hot(label, self.conditions).T
@@ -242,7 +239,7 @@ class Discriminator(nn.Module):
         total = energies.sum(dim=0)
         features = torch.cat([*seen, *self._energy_features(energies, total, energy)]).T
         classes = None if self.classes is None else self.classes(features)
-        return Verdict(self.real(features).squeeze(1), total, classes)
+        return DiscriminatorOutput(self.real(features).squeeze(1), total, classes)
 
     def _energy_features(self, energies: Tensor, total: Tensor, energy: Tensor) -> list[Tensor]:
         deviation = (total - energy).abs()
@@ -258,51 +255,51 @@ class CaloGAN(GenerativeModel):
     other where attention is on.
     """
 
+    conditions = ("energy", "label")
+
     def __init__(self, config: Config, geometry: Calorimeter) -> None:
         super().__init__(config, geometry)
         self.config: Config = config
         self.shapes: list[Size] = [(int(rows), int(columns)) for rows, columns in geometry.shapes]
-        self.noise_size = config.latent
         self.generator = Generator(config, self.shapes)
         self.discriminator = Discriminator(config, self.shapes)
 
-    @property
-    def sampled(self) -> nn.Module:
-        """The generator."""
-        return self.generator
-
     def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
-        """Turn noise (N, noise_size), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
+        """Turn noise (N, latent), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV.
+
+        The networks as they are trained; `sampler` returns the same map with fewer operations.
+        """
         return _cells(self.generator(noise, energy / GeV, label))
 
-    def sampler(self) -> nn.Module:
+    def sampler(self, geometry: Calorimeter) -> "Sampler":
         """Return a copy for generation, with folded linear algebra."""
         return Sampler(self.generator)
 
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return Adam for each network, "generator" and "discriminator" (Sec. IV C)."""
+    def phases(self) -> Sequence[Phase]:
+        """Return the only phase: Adam for each network, 50 epochs (Sec. IV C).
+
+        Each step updates the discriminator on real showers, then on generated ones, then the generator twice.
+        A batch is all real or all generated, since batch normalisation and minibatch discrimination look at
+        the batch as a whole. Each update draws fresh noise, energies and labels.
+        """
         betas = (self.config.beta_1, self.config.beta_2)
         rates = {"generator": self.config.generator_rate, "discriminator": self.config.discriminator_rate}
-        return {
+        optimizers = {
             name: torch.optim.Adam(self.get_submodule(name).parameters(), lr=rate, betas=betas, fused=True)
             for name, rate in rates.items()
         }
 
-    def training_step(self, batch: Batch, optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
-        """Update the discriminator on real showers, then on generated ones, then the generator twice.
+        def step(batch: Batch, done: float) -> Figures:
+            scalars = self._learn_to_discriminate(batch, optimizers["discriminator"])
+            updates = [
+                self._learn_to_generate(batch.energy, optimizers["generator"])
+                for _ in range(self.config.generator_updates)
+            ]
+            for name in updates[0]:
+                scalars[f"generator/{name}"] = torch.stack([update[name] for update in updates]).mean()
+            return scalars
 
-        A batch is all real or all generated, since batch normalisation and minibatch discrimination look at
-        the batch as a whole. Each update draws fresh noise, energies and labels.
-        """
-        self.train()
-        scalars = self._learn_to_discriminate(batch, optimizers["discriminator"])
-        updates = [
-            self._learn_to_generate(batch.energy, optimizers["generator"])
-            for _ in range(self.config.generator_updates)
-        ]
-        for name in updates[0]:
-            scalars[f"generator/{name}"] = torch.stack([update[name] for update in updates]).mean()
-        return scalars
+        return [Phase("adversarial", step, optimizers, epochs=_EPOCHS)]
 
     def _learn_to_discriminate(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         """Two updates: all real, then all generated, by the generator in evaluation mode."""
@@ -334,7 +331,12 @@ class CaloGAN(GenerativeModel):
             return self._update(verdict, energy, label, True, optimizer)
 
     def _update(
-        self, verdict: Verdict, energy: Tensor, label: Tensor, real: bool, optimizer: torch.optim.Optimizer
+        self,
+        verdict: DiscriminatorOutput,
+        energy: Tensor,
+        label: Tensor,
+        real: bool,
+        optimizer: torch.optim.Optimizer,
     ) -> dict[str, Tensor]:
         """Descend on Eq. 3 (generator) or 4 (discriminator); the adversarial part is Eq. 1 as cross-entropy.
 
@@ -357,7 +359,7 @@ class CaloGAN(GenerativeModel):
     def _requests(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Draw noise, energy (GeV) and label of as many showers to generate."""
         low, high = self.config.energy_range
-        noise = torch.randn(len(like), self.noise_size, device=like.device)
+        noise = torch.randn(len(like), self.config.latent, device=like.device)
         label = torch.randint(len(self.config.particles), like.shape, device=like.device)
         return noise, low + (high - low) * torch.rand_like(like), label
 
@@ -410,11 +412,12 @@ class FoldedStream(nn.Module):
         return hypothesis
 
 
-class Sampler(nn.Module):
+class Sampler(base.Sampler):
     """The generator of a trained CaloGAN for inference, with the signature of `CaloGAN.forward`."""
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
+        self.noise_size = generator.latent_size
         with torch.no_grad():
             self.generator = copy.deepcopy(generator)
             streams: Any = generator.streams
@@ -425,7 +428,7 @@ class Sampler(nn.Module):
                 inpainting.weighting = ExportableLocal(inpainting.weighting)
         self.requires_grad_(False).eval()
 
-    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
+    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:  # type: ignore[override]
         """Turn noise (N, noise_size), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
         vectors = self.generator.latent(noise, label)
         hypotheses = [stream(vectors, energy / GeV) for stream in self.generator.streams]

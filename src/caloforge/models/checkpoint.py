@@ -32,7 +32,7 @@ class Checkpoint:
     Attributes
     ----------
     record
-        The JSON: model, config, geometry, training, step, surroundings, sha256.
+        The JSON: model, config, geometries, training, phase, step, surroundings, sha256.
     tensors
         All numbers by name: ``model.*``, ``average.*`` and ``optimizer.*``.
     """
@@ -48,10 +48,9 @@ class Checkpoint:
     def build_model(self) -> GenerativeModel:
         """Rebuild the model with its trained parameters (averaged ones, where training kept an average)."""
         entry = catalog.load("models", self.record["model"])
-        geometry = Calorimeter.from_dict(self.record["geometry"])
-        model: GenerativeModel = entry(config.load(entry.Config, self.record["config"]), geometry)
-        model.load_state_dict(self.group("model"))
-        model.sampled.load_state_dict(self.group("average") or model.sampled.state_dict())
+        geometries = [Calorimeter.from_dict(content) for content in self.record["geometries"]]
+        model: GenerativeModel = entry(config.load(entry.Config, self.record["config"]), *geometries)
+        model.load_state_dict(self.group("average.module") or self.group("model"))
         return model
 
 
@@ -69,7 +68,8 @@ def save(folder: Path, record: Mapping[str, Any], tensors: dict[str, torch.Tenso
     folder
         Where the checkpoint lives; made if it is missing.
     record
-        JSON-able; has ``step``, and what `Checkpoint.build_model` needs: ``model``, ``config``, ``geometry``.
+        JSON-able; has ``step``, and what `Checkpoint.build_model` needs: ``model``, ``config`` and
+        ``geometries``.
     tensors
         Numbers by name.
     """

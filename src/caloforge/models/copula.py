@@ -1,4 +1,4 @@
-"""A censored Gaussian copula: the normal numbers of `caloforge.scaling`, drawn from one normal distribution.
+"""A censored Gaussian copula: the numbers of `caloforge.preprocessing`, drawn from one normal distribution.
 
 A copula is a joint distribution with the single ones divided out (Sklar, Publ. Inst. Stat. Univ. Paris 8
 (1959) 229). Here the single ones are the conditional distributions of layer energies and cells, and what
@@ -6,34 +6,54 @@ joins them is one correlation matrix. A shower costs one product of a matrix wit
 """
 
 import copy
+from collections.abc import Sequence
+from typing import Annotated
 
-import torch
-from torch import Tensor, nn
+from pydantic import Field
+from torch import Tensor
 
 from caloforge.config import strict_dataclass
 from caloforge.geometry import Calorimeter
-from caloforge.models.base import Batch, GenerativeModel
-from caloforge.preprocessing import CopulaConfig, Decoder, NormalShowers
+from caloforge.incident.particles import brought, parse_particle
+from caloforge.models import base
+from caloforge.models.base import Batch, Figures, GenerativeModel, ModelConfig, Phase, TrainingShowers
+from caloforge.preprocessing import CopulaConfig, Decoder, NormalShowers, falling
+from caloforge.units import GeV
 
 
 @strict_dataclass
-class Config(CopulaConfig):
-    """The copula: what `caloforge.scaling.CopulaConfig` has, and nothing else."""
+class Config(CopulaConfig, ModelConfig):
+    """The copula of one particle.
+
+    Attributes
+    ----------
+    steps
+        Of the training, unless epochs are given.
+    """
+
+    particles: Annotated[tuple[str, ...], Field(min_length=1, max_length=1)] = ("e+",)
+    steps: int = Field(default=1500, gt=0)
+
+    def __post_init__(self) -> None:
+        """Refuse what no single field can tell."""
+        ModelConfig.__post_init__(self)
+        self.check_levels()
 
 
-class Sampler(nn.Module):
+class Sampler(base.Sampler):
     """Noise to showers: the correlations as a matrix for the layers and one for the cells of each."""
 
     def __init__(self, factor: Tensor, decoder: Decoder) -> None:
         super().__init__()
+        self.noise_size = len(factor)
         parts = factor.T.split([len(decoder.sizes), *decoder.sizes], dim=1)
         self.parts = len(parts)
         for number, part in enumerate(parts):
             self.register_buffer(f"factor{number}", part.clone())
         self.decoder = decoder
 
-    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
-        """(N, noise_size), (N,) MeV, (N,) unused -> (N, n_cells) MeV."""
+    def forward(self, noise: Tensor, energy: Tensor) -> Tensor:  # type: ignore[override]
+        """(N, noise_size) and (N,) MeV -> (N, n_cells) MeV."""
         heads, *cells = (noise @ self.get_buffer(f"factor{number}") for number in range(self.parts))
         return self.decoder.assemble(heads, cells, energy)
 
@@ -44,32 +64,43 @@ class Copula(GenerativeModel):
     def __init__(self, config: Config, geometry: Calorimeter) -> None:
         super().__init__(config, geometry)
         self.config: Config = config
-        self.showers = NormalShowers(geometry, config)
-        self.noise_size = self.showers.size
+        low, high = config.energy_range
+        self.showers = NormalShowers(
+            geometry,
+            config,
+            (low * GeV, high * GeV),
+            brought(parse_particle(config.particles[0])),
+            self.symmetries(geometry).cells,
+        )
 
-    def prepare(self, showers: Batch) -> None:
-        """Set knots and starting values by all showers to train on."""
-        self.showers.prepare(showers.cells, showers.energy)
-
-    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
-        """Turn noise (N, noise_size), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
-        cells: Tensor = self._sampler()(noise, energy, label)
-        return cells
-
-    def sampler(self) -> nn.Module:
+    def sampler(self, geometry: Calorimeter) -> Sampler:
         """Return the map from noise to showers as it stands now."""
-        return copy.deepcopy(self._sampler()).eval().requires_grad_(False)
+        showers = self.showers
+        drawn = Sampler(showers.gaussian.factor(), showers.scaling.decoder())
+        return copy.deepcopy(drawn).eval().requires_grad_(False)
 
-    def _sampler(self) -> Sampler:
-        return Sampler(self.showers.gaussian.factor(), self.showers.scaling.decoder())
+    def phases(self) -> Sequence[Phase]:
+        """Return the only phase: Adam for the single distributions, and the correlations beside it."""
+        optimizer = self.showers.optimizer()
 
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return Adam for the single distributions."""
-        return {"showers": self.showers.optimizer()}
+        def step(batch: Batch, done: float) -> Figures:
+            return self.showers.learn(batch.cells, batch.energy, optimizer, done)
 
-    def training_step(self, batch: Batch, optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
-        """Fit the single distributions, and from `CopulaConfig.settled` on the correlations."""
-        return self.showers.learn(batch.cells, batch.energy, optimizers["showers"])
+        return [
+            Phase(
+                "copula",
+                step,
+                {"showers": optimizer},
+                lambda steps: [falling(optimizer, steps)],
+                steps=self.config.steps,
+                prepare=self._prepare,
+            )
+        ]
+
+    def _prepare(self, showers: TrainingShowers) -> None:
+        sample = showers.sample()
+        rest = ((batch.cells, batch.energy) for batch in showers.batches())
+        self.showers.prepare(sample.cells, sample.energy, rest if len(sample.energy) < len(showers) else ())
 
 
 Copula.Config = Config

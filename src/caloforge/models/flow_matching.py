@@ -1,6 +1,6 @@
 """Flow matching on top of the censored Gaussian copula: what the copula leaves unsaid, a network adds.
 
-A shower is normal numbers (`caloforge.scaling`). Whitened by the copula's correlations they would be
+A shower is normal numbers (`caloforge.preprocessing`). Whitened by the copula's correlations they would be
 independent noise if the copula were all there is. A flow leads from noise to what they are: Lipman et al.,
 Flow Matching for Generative Modeling, arXiv:2210.02747, on trigonometric paths (Albergo and Vanden-Eijnden,
 arXiv:2209.15571), x(t) = cos(t) noise + sin(t) shower for t from 0 to pi/2, whose velocity the network
@@ -12,6 +12,8 @@ Energies of the layers are as the copula draws them; the flow is of the cells gi
 
 import copy
 import math
+from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -20,7 +22,9 @@ from torch.nn import functional
 
 from caloforge.config import strict_dataclass
 from caloforge.geometry import Calorimeter
-from caloforge.models.base import Batch, GenerativeModel
+from caloforge.incident.particles import brought, parse_particle
+from caloforge.models import base
+from caloforge.models.base import Batch, Figures, GenerativeModel, ModelConfig, Phase, TrainingShowers
 from caloforge.preprocessing import CopulaConfig, Decoder, NormalShowers, Ramps, falling
 from caloforge.units import GeV
 
@@ -29,30 +33,37 @@ _MOST = 1.0  # norm at which gradients are cut
 
 
 @strict_dataclass
-class Config(CopulaConfig):
+class Config(CopulaConfig, ModelConfig):
     """The copula's configuration, and the network's.
 
     Attributes
     ----------
+    steps, flow_steps
+        Of the copula and then of the network, unless epochs are given: these are shared out in proportion.
     width, blocks
         Of the residual network.
     dropout
         Share of activations that training leaves out.
     flow_rate, decay
         Rate and weight decay (AdamW); the rate falls to a hundredth as a cosine does.
-    flow_steps
-        Steps in which it falls, after those of the copula.
     integration
         Steps of the midpoint rule that a shower takes; each evaluates the network twice.
     """
 
+    particles: Annotated[tuple[str, ...], Field(min_length=1, max_length=1)] = ("e+",)
+    steps: int = Field(default=1500, gt=0)
+    flow_steps: int = Field(default=1500, gt=0)
     width: int = Field(default=384, gt=0)
     blocks: int = Field(default=2, gt=0)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     flow_rate: float = Field(default=5e-4, gt=0)
     decay: float = Field(default=0.05, ge=0)
-    flow_steps: int = Field(default=1500, gt=0)
     integration: int = Field(default=1, gt=0)
+
+    def __post_init__(self) -> None:
+        """Refuse what no single field can tell."""
+        ModelConfig.__post_init__(self)
+        self.check_levels()
 
 
 class Block(nn.Module):
@@ -113,20 +124,21 @@ class Velocity(nn.Module):
         return out
 
 
-class Sampler(nn.Module):
+class Sampler(base.Sampler):
     """Noise to showers."""
 
     factor: Tensor
 
     def __init__(self, velocity: Velocity, factor: Tensor, decoder: Decoder, integration: int) -> None:
         super().__init__()
+        self.noise_size = len(factor)
         self.velocity, self.decoder = velocity, decoder
         self.register_buffer("factor", factor.T.contiguous())
         self.layers = len(decoder.sizes)
         self.integration = integration
 
-    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
-        """(N, noise_size), (N,) MeV, (N,) unused -> (N, n_cells) MeV."""
+    def forward(self, noise: Tensor, energy: Tensor) -> Tensor:  # type: ignore[override]
+        """(N, noise_size) and (N,) MeV -> (N, n_cells) MeV."""
         layers, x = noise[:, : self.layers], noise[:, self.layers :]
         step = math.pi / 2 / self.integration
         for number in range(self.integration):
@@ -138,65 +150,73 @@ class Sampler(nn.Module):
 
 
 class FlowMatching(GenerativeModel):
-    """The flow; see the module. Its noise has one number for each layer and each cell.
-
-    The copula is trained first, for `CopulaConfig.steps`, then the network.
-    """
-
-    flow_steps: Tensor
+    """The flow; see the module. Its noise has one number for each layer and each cell."""
 
     def __init__(self, config: Config, geometry: Calorimeter) -> None:
         super().__init__(config, geometry)
         self.config: Config = config
-        self.copula = NormalShowers(geometry, config)
+        low, high = config.energy_range
+        self.copula = NormalShowers(
+            geometry,
+            config,
+            (low * GeV, high * GeV),
+            brought(parse_particle(config.particles[0])),
+            self.symmetries(geometry).cells,
+        )
         self.velocity = Velocity(config, len(geometry.layers), geometry.n_cells)
-        self.noise_size = self.copula.size
-        self.register_buffer("flow_steps", torch.tensor(0))
 
-    def prepare(self, showers: Batch) -> None:
-        """Set knots and starting values of the copula by all showers to train on."""
-        self.copula.prepare(showers.cells, showers.energy)
-
-    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
-        """Turn noise (N, noise_size), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
-        cells: Tensor = self._sampler()(noise, energy, label)
-        return cells
-
-    def sampler(self) -> nn.Module:
+    def sampler(self, geometry: Calorimeter) -> Sampler:
         """Return the map from noise to showers as it stands now."""
-        return copy.deepcopy(self._sampler()).eval().requires_grad_(False)
-
-    def _sampler(self) -> Sampler:
         copula = self.copula
-        return Sampler(
+        drawn = Sampler(
             self.velocity, copula.gaussian.factor(), copula.scaling.decoder(), self.config.integration
         )
+        return copy.deepcopy(drawn).eval().requires_grad_(False)
 
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return Adam for the copula and AdamW for the network."""
+    def phases(self) -> Sequence[Phase]:
+        """Return two phases: the copula is learned, then the network on top of it."""
+        copula = self.copula.optimizer()
         flow = torch.optim.AdamW(
             self.velocity.parameters(),
             lr=self.config.flow_rate,
             betas=(0.9, 0.99),
             weight_decay=self.config.decay,
         )
-        return {"copula": self.copula.optimizer(), "flow": flow}
 
-    def training_step(self, batch: Batch, optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
-        """Teach the copula; once it has learned, the network."""
-        self.train()
-        if not self.copula.learned:
-            return self.copula.learn(batch.cells, batch.energy, optimizers["copula"])
-        optimizer = optimizers["flow"]
-        for group in optimizer.param_groups:
-            group["lr"] = self.config.flow_rate * falling(int(self.flow_steps) / self.config.flow_steps)
-        loss = self._loss(batch)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.velocity.parameters(), _MOST)
-        optimizer.step()
-        self.flow_steps += 1
-        return {"velocity": loss.detach()}
+        def learn(batch: Batch, done: float) -> Figures:
+            return self.copula.learn(batch.cells, batch.energy, copula, done)
+
+        def match(batch: Batch, done: float) -> Figures:
+            loss = self._loss(batch)
+            flow.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.velocity.parameters(), _MOST)
+            flow.step()
+            return {"velocity": loss.detach()}
+
+        return [
+            Phase(
+                "copula",
+                learn,
+                {"copula": copula},
+                lambda steps: [falling(copula, steps)],
+                steps=self.config.steps,
+                prepare=self._prepare,
+            ),
+            Phase(
+                "flow",
+                match,
+                {"flow": flow},
+                lambda steps: [falling(flow, steps)],
+                steps=self.config.flow_steps,
+                frozen=[self.copula],
+            ),
+        ]
+
+    def _prepare(self, showers: TrainingShowers) -> None:
+        sample = showers.sample()
+        rest = ((batch.cells, batch.energy) for batch in showers.batches())
+        self.copula.prepare(sample.cells, sample.energy, rest if len(sample.energy) < len(showers) else ())
 
     def _loss(self, batch: Batch) -> Tensor:
         """Mean squared error of the velocity, in the middle of paths more than at their ends."""
@@ -204,7 +224,7 @@ class FlowMatching(GenerativeModel):
         n = len(self.geometry.layers)
         layers, shower = white[:, :n], white[:, n:]
         noise = torch.randn_like(shower)
-        time = math.pi / 2 * torch.sigmoid(torch.randn(len(noise)))
+        time = math.pi / 2 * torch.sigmoid(torch.randn(len(noise), device=noise.device))
         sin, cos = time.sin().unsqueeze(1), time.cos().unsqueeze(1)
         found = self.velocity(cos * noise + sin * shower, time, batch.energy, layers)
         return functional.mse_loss(found, cos * shower - sin * noise)

@@ -21,6 +21,7 @@ Lengths are in radiation lengths along the shower and in mm across, energies in 
 
 import copy
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -32,7 +33,8 @@ from torch import Tensor, nn
 
 from caloforge.config import strict_dataclass
 from caloforge.geometry import Calorimeter, Layer, RingLayer
-from caloforge.models.base import Batch, GenerativeModel
+from caloforge.models import base
+from caloforge.models.base import Batch, Figures, GenerativeModel, ModelConfig, Phase
 from caloforge.physics import shower_profile as profile
 from caloforge.units import GeV
 
@@ -58,31 +60,27 @@ _DRAWN = 16  # showers without cells for each true one
 _LEAST = 1e-4  # share of the energy below which layers and rings are not told apart
 _ROOT = 0.25  # power of the shares that are compared, so that small ones count
 _TINY = 1e-6
+_EPOCHS = 40
 
 
 @strict_dataclass
-class Config:
-    """The parametrised shower; energies in GeV.
+class Config(ModelConfig):
+    """The parametrised shower; each particle has corrections of its own.
 
     Attributes
     ----------
-    particles
-        Names of the particles that the labels count; each has corrections of its own.
-    energy_range
-        Incident energies that it is fitted and used for.
     slice
         Radiation lengths over which radial profiles are taken to be constant, at most.
     rate
         Of the fit (Adam).
     """
 
-    particles: tuple[str, ...] = Field(default=("e+",), min_length=1)
-    energy_range: tuple[float, float] = (1.0, 100.0)
     slice: float = Field(default=3.0, gt=0)
     rate: float = Field(default=0.03, gt=0)
 
     def __post_init__(self) -> None:
         """Refuse particles whose showers are of another kind."""
+        ModelConfig.__post_init__(self)
         others = set(self.particles) - _ELECTROMAGNETIC
         if others:
             raise ValueError(
@@ -242,7 +240,7 @@ def _cut(depths: Floats, thickest: float) -> tuple[tuple[int, ...], Floats]:
     return tuple(counts), np.concatenate([*cuts, depths[-1:]])
 
 
-class Shower(nn.Module):
+class Shower(base.Sampler):
     """Noise, energy and label to cells: what is generated, and all that is fitted."""
 
     edges: Tensor
@@ -253,6 +251,7 @@ class Shower(nn.Module):
     def __init__(self, config: Config, geometry: Calorimeter) -> None:
         super().__init__()
         self.n_cells = geometry.n_cells
+        self.noise_size = WHOLE + 2 * self.n_cells  # of the shower as a whole, and two for each cell
         matter = profile.matter(geometry)
         self.critical_energy = matter.critical_energy / GeV
         self.moliere_radius = matter.moliere_radius
@@ -274,12 +273,7 @@ class Shower(nn.Module):
     def _keep(self, name: str, values: Floats) -> None:
         self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
 
-    @property
-    def noise_size(self) -> int:
-        """Random numbers a shower: seven of the whole, then two for each cell."""
-        return WHOLE + 2 * self.n_cells
-
-    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
+    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:  # type: ignore[override]
         """(N, noise_size), (N,) MeV, (N,) -> (N, n_cells) MeV."""
         cells, _ = self.draw(noise, energy, label)
         return cells
@@ -445,41 +439,32 @@ class Parametrised(GenerativeModel):
     gradient, is compared with its expectation.
     """
 
+    conditions = ("energy", "label")
+
     def __init__(self, config: Config, geometry: Calorimeter) -> None:
         super().__init__(config, geometry)
         self.config: Config = config
         self.shower = Shower(config, geometry)
         self.sizes = tuple(layer.n_cells for layer in geometry.layers)
         self.summary = Summary(geometry, self.shower.moliere_radius)
-        self.noise_size = self.shower.noise_size
 
-    @property
-    def sampled(self) -> nn.Module:
-        """The shower."""
-        return self.shower
-
-    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
-        """Turn noise (N, noise_size), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
-        cells: Tensor = self.shower(noise, energy, label)
-        return cells
-
-    def sampler(self) -> nn.Module:
+    def sampler(self, geometry: Calorimeter) -> Shower:
         """Return a copy of the shower for generation."""
         return copy.deepcopy(self.shower).eval().requires_grad_(False)
 
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return Adam for all corrections."""
-        return {"corrections": torch.optim.Adam(self.parameters(), lr=self.config.rate, betas=(0.9, 0.99))}
+    def phases(self) -> Sequence[Phase]:
+        """Return the fit: Adam for all corrections, on the sum of the scores of layers and cells."""
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.config.rate, betas=(0.9, 0.99))
 
-    def training_step(self, batch: Batch, optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
-        """Descend on the sum of the scores of layers and cells."""
-        self.train()
-        losses = {"layers": self._score_layers(batch), **self._score_cells(batch)}
-        torch.stack(list(losses.values())).sum().backward()
-        nn.utils.clip_grad_norm_(self.parameters(), 1.0)
-        optimizers["corrections"].step()
-        optimizers["corrections"].zero_grad()
-        return {name: value.detach() for name, value in losses.items()}
+        def step(batch: Batch, done: float) -> Figures:
+            losses = {"layers": self._score_layers(batch), **self._score_cells(batch)}
+            torch.stack(list(losses.values())).sum().backward()
+            nn.utils.clip_grad_norm_(self.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            return {name: value.detach() for name, value in losses.items()}
+
+        return [Phase("fit", step, {"corrections": optimizer}, epochs=_EPOCHS)]
 
     def _score_layers(self, batch: Batch) -> Tensor:
         """Score the shares of the layers, of many showers that are drawn without their cells."""
@@ -494,7 +479,7 @@ class Parametrised(GenerativeModel):
     def _score_cells(self, batch: Batch) -> dict[str, Tensor]:
         """Score the figures of two drawn showers, each and all together, and the number of filled cells."""
         energy, label = batch.energy.repeat(2), batch.label.repeat(2)
-        noise = torch.randn(len(energy), self.noise_size, device=energy.device)
+        noise = torch.randn(len(energy), self.shower.noise_size, device=energy.device)
         cells, spots = self.shower.draw(noise, energy, label)
         true, drawn = self.summary(batch.cells, batch.energy), self.summary(cells, energy)
         true, drawn = _standardised(true, drawn.view(2, *true.shape))

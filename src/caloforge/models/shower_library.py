@@ -6,6 +6,7 @@ right in every detail, and yet no more than those N, their mirror images and wha
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,31 +15,34 @@ from torch import Tensor, nn
 
 from caloforge.config import strict_dataclass
 from caloforge.geometry import Calorimeter
-from caloforge.models.base import Batch, GenerativeModel
+from caloforge.models import base
+from caloforge.models.base import (
+    Batch,
+    Figures,
+    GenerativeModel,
+    ModelConfig,
+    Phase,
+    Symmetries,
+    TrainingShowers,
+)
 
 _ONE = 1 << 14  # what a share of 1 is stored as: 16 bits then reach from 4 down to below a billionth of a GeV
 
 
 @strict_dataclass
-class Config:
-    """The shower library; energies in GeV.
+class Config(ModelConfig):
+    """The shower library.
 
     Attributes
     ----------
-    particles
-        Names of the particles that the labels count.
-    energy_range
-        Incident energies of the showers.
     nearest
         Showers next in energy among which one is drawn.
     """
 
-    particles: tuple[str, ...] = Field(default=("e+",), min_length=1)
-    energy_range: tuple[float, float] = (1.0, 100.0)
     nearest: int = Field(default=5, gt=0)
 
 
-class Library(nn.Module):
+class Library(base.Sampler):
     """The showers, and how one is chosen.
 
     Shares of the incident energy are stored in 16 bits with a sign and an exponent (relative rounding below
@@ -50,13 +54,15 @@ class Library(nn.Module):
     label: Tensor
     symmetries: Tensor
 
-    def __init__(self, config: Config, geometry: Calorimeter) -> None:
+    noise_size = 2
+
+    def __init__(self, config: Config, geometry: Calorimeter, symmetries: Symmetries) -> None:
         super().__init__()
         self.nearest = config.nearest
         self.register_buffer("shares", torch.empty(0, geometry.n_cells, dtype=torch.float16))
         self.register_buffer("log_energy", torch.empty(0))
         self.register_buffer("label", torch.empty(0, dtype=torch.int64))
-        self.register_buffer("symmetries", torch.from_numpy(geometry.symmetries()), persistent=False)
+        self.register_buffer("symmetries", torch.from_numpy(symmetries.cells), persistent=False)
         self.register_load_state_dict_pre_hook(_make_room)  # type: ignore[no-untyped-call]
 
     def __len__(self) -> int:
@@ -84,7 +90,7 @@ class Library(nn.Module):
         same = (marks[0][:, None] == marks[1]).all(dim=2)
         return ~same.any(dim=1)
 
-    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
+    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:  # type: ignore[override]
         """(N, 2), (N,) MeV, (N,) -> (N, n_cells) MeV: one of the nearest showers, rescaled and mirrored."""
         if not len(self):
             return energy.new_zeros(len(energy), self.shares.shape[1])
@@ -118,39 +124,31 @@ class ShowerLibrary(GenerativeModel):
     """A library of showers: the nearest in energy, rescaled to the energy that is asked for, and mirrored.
 
     Nearest is meant in the logarithm of the energy, since a shower's energies are multiplied; among a few
-    nearest the noise chooses. One pass over the showers is the whole training; what later passes bring again
-    is left out.
+    nearest the noise chooses. Nothing is fitted: the training takes all showers in, once.
     """
 
-    noise_size = 2
+    conditions = ("energy", "label")
 
     def __init__(self, config: Config, geometry: Calorimeter) -> None:
         super().__init__(config, geometry)
         self.config: Config = config
-        self.library = Library(config, geometry)
+        self.library = Library(config, geometry, self.symmetries(geometry))
 
-    @property
-    def sampled(self) -> nn.Module:
-        """Nothing: of showers there is no running average."""
-        return nn.Identity()
-
-    def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
-        """Turn noise (N, 2), energy (N,) MeV and label (N,) into cells (N, n_cells) MeV."""
-        cells: Tensor = self.library(noise, energy, label)
-        return cells
-
-    def sampler(self) -> nn.Module:
+    def sampler(self, geometry: Calorimeter) -> Library:
         """Return a copy of the library."""
         return copy.deepcopy(self.library).eval()
 
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return none: nothing is fitted."""
-        return {}
+    def phases(self) -> Sequence[Phase]:
+        """Return one phase of no steps."""
 
-    def training_step(self, batch: Batch, optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
-        """Take the showers of the batch into the library."""
-        self.library.add(batch)
-        return {"showers": torch.tensor(float(len(self.library)))}
+        def no_step(batch: Batch, done: float) -> Figures:
+            raise AssertionError("a library has no steps")
+
+        return [Phase("library", no_step, steps=0, finish=self._take)]
+
+    def _take(self, showers: TrainingShowers) -> None:
+        for batch in showers.batches():
+            self.library.add(batch)
 
 
 ShowerLibrary.Config = Config

@@ -229,8 +229,8 @@ def found_maximum(showers: Showers) -> tuple[float, float]:
 def containment(showers: Showers, radii: Floats) -> Containment:
     """Return the mean share of the energy within radii (K,), in Molière radii, around the shower's axis.
 
-    The axis starts where the particle enters (columns ``eta`` and ``phi``, by default the centre) in the
-    particle's direction. Shares are of what the calorimeter holds, so that leakage does not count.
+    The axis starts where the particle meets the front face, in the particle's direction. Shares are of what
+    the calorimeter holds, so that leakage does not count.
 
     Raises
     ------

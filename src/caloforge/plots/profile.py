@@ -28,8 +28,8 @@ def profile(showers: Showers, beside: Showers | None = None) -> Figure:
 
     At the left the share of the energy per radiation length, with the textbook's gamma distribution and the
     depth of its maximum; at the right the share of the energy within a radius, in Molière radii, with the
-    textbook's three values (see `caloforge.profile`). Showers of other particles are left out; the textbook
-    speaks of the first sample.
+    textbook's three values (see `caloforge.physics.shower_profile`). Showers of other particles are left out;
+    the textbook speaks of the first sample.
 
     Raises
     ------

@@ -34,9 +34,8 @@ class CensoredGaussian(nn.Module):
     def correlation(self) -> Tensor:
         """Return the covariance with unit variances, (F, F), and safely invertible."""
         spread = self.covariance.diagonal().sqrt()
-        return self.covariance / spread / spread.unsqueeze(1) * (1 - _NUGGET) + _NUGGET * torch.eye(
-            len(spread)
-        )
+        independent = torch.eye(len(spread), device=spread.device)
+        return self.covariance / spread / spread.unsqueeze(1) * (1 - _NUGGET) + _NUGGET * independent
 
     def factor(self) -> Tensor:
         """Return a triangular (F, F) whose product with standard normal numbers has the correlation."""

@@ -1,63 +1,51 @@
 """Learning how showers are normal numbers, and how those go together."""
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import Annotated
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from caloforge.config import strict_dataclass
 from caloforge.geometry import Calorimeter
-from caloforge.incident.particles import brought, parse_particle
 from caloforge.preprocessing.censored_gaussian import CensoredGaussian
 from caloforge.preprocessing.normal_scores import ShowerScaling
 from caloforge.preprocessing.quantiles import LEVELS
-from caloforge.units import GeV
 
 _LEAST_RATE = 0.01  # of the rate, that is left in the end
 
 
 @strict_dataclass
 class CopulaConfig:
-    """How showers become normal numbers; energies in GeV.
+    """How showers become normal numbers.
 
     Attributes
     ----------
-    particles
-        Name of the one particle.
-    energy_range
-        Incident energies between which it is meant to be used.
     energy_knots, layer_knots
         Knots of the conditions: the logarithms of the incident energy and of the layer's.
     levels
         Where quantile functions bend: standard deviations beyond the threshold, from 0 on.
     rate
         Of the distributions of single cells (Adam); falls to a hundredth as a cosine does.
-    steps
-        Steps in which it falls.
     settled
-        Step from which correlations are learned: before, the single distributions still move.
+        Share of the steps after which correlations are learned: before, the single distributions still move.
     sweeps
         Gibbs sweeps over the empty cells in each of those steps.
     """
 
-    particles: Annotated[tuple[str, ...], Field(min_length=1, max_length=1)] = ("e+",)
-    energy_range: tuple[float, float] = (1.0, 100.0)
     energy_knots: int = Field(default=10, ge=2)
     layer_knots: int = Field(default=9, ge=2)
     levels: tuple[float, ...] = Field(default=LEVELS, min_length=2)
     rate: float = Field(default=0.02, gt=0)
-    steps: int = Field(default=1000, gt=0)
-    settled: int = Field(default=300, ge=0)
+    settled: float = Field(default=0.2, ge=0, lt=1)
     sweeps: int = Field(default=2, ge=0)
 
-    def __post_init__(self) -> None:
-        """Refuse what no single field can tell."""
-        low, high = self.energy_range
-        if not 0 < low < high:
-            raise ValueError(f"energy_range must be two ascending energies above 0 (found {low}, {high}).")
+    def check_levels(self) -> None:
+        """Refuse levels that no quantile function can bend at."""
         if self.levels[0] != 0 or any(b <= a for a, b in pairwise(self.levels)):
             raise ValueError(f"levels must ascend from 0 (found {self.levels}).")
 
@@ -74,55 +62,61 @@ class NormalShowers(nn.Module):
         The calorimeter.
     config
         How it is learned.
+    energy_range
+        Incident energies in MeV.
+    brought
+        MeV beside the kinetic energy that a particle may leave.
+    symmetries
+        (S, n_cells) permutations of the cells to mirror images that are as likely.
     """
 
-    steps: Tensor
-
-    def __init__(self, geometry: Calorimeter, config: CopulaConfig) -> None:
+    def __init__(
+        self,
+        geometry: Calorimeter,
+        config: CopulaConfig,
+        energy_range: tuple[float, float],
+        brought: float = 0.0,
+        symmetries: npt.NDArray[np.int64] | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
-        low, high = (energy * GeV for energy in config.energy_range)
         self.scaling = ShowerScaling(
             geometry,
-            (low, high),
+            energy_range,
+            symmetries,
             config.energy_knots,
             config.layer_knots,
             config.levels,
-            brought(parse_particle(config.particles[0])),
+            brought,
         )
         self.gaussian = CensoredGaussian(self.scaling.symmetries)
-        self.register_buffer("steps", torch.tensor(0))
 
     @property
     def size(self) -> int:
         """How many numbers a shower is."""
         return self.scaling.size
 
-    @property
-    def learned(self) -> bool:
-        """Whether all steps are done."""
-        return int(self.steps) >= self.config.steps
-
-    def prepare(self, cells: Tensor, energy: Tensor) -> None:
-        """Set knots and starting values by showers to train on, (N, n_cells) and (N,) MeV."""
-        self.scaling.prepare(cells, energy)
+    def prepare(self, cells: Tensor, energy: Tensor, others: Iterable[tuple[Tensor, Tensor]] = ()) -> None:
+        """Set knots and starting values by showers to train on; see `ShowerScaling.prepare`."""
+        self.scaling.prepare(cells, energy, others)
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Return Adam for the single distributions."""
         return torch.optim.Adam(self.parameters(), lr=self.config.rate)
 
-    def learn(self, cells: Tensor, energy: Tensor, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-        """Learn from (N, n_cells) and (N,) MeV; return the losses of the single distributions."""
-        done = int(self.steps)
-        for group in optimizer.param_groups:
-            group["lr"] = self.config.rate * falling(done / self.config.steps)
+    def learn(
+        self, cells: Tensor, energy: Tensor, optimizer: torch.optim.Optimizer, done: float = 1.0
+    ) -> dict[str, Tensor]:
+        """Learn from (N, n_cells) and (N,) MeV; return the losses of the single distributions.
+
+        ``done`` is the share of the steps before this one: correlations are learned when they have settled.
+        """
         losses = self.scaling.losses(cells, energy)
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
         if done >= self.config.settled:
             self.gaussian.update(self.scaling.encode(cells, energy), self.config.sweeps)
-        self.steps += 1
         return {name: value.detach() for name, value in losses.items()}
 
     @torch.no_grad()
@@ -133,6 +127,10 @@ class NormalShowers(nn.Module):
         return white.T
 
 
-def falling(done: float) -> float:
-    """Return the share of a rate that is left when a share of the steps is done."""
-    return max(0.5 * (1 + math.cos(math.pi * min(done, 1.0))), _LEAST_RATE)
+def falling(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    """Return the schedule of a rate that falls to a hundredth of itself as a cosine does."""
+
+    def left(done: int) -> float:
+        return max(0.5 * (1 + math.cos(math.pi * min(done / steps, 1.0))), _LEAST_RATE)
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, left)

@@ -1,9 +1,11 @@
 """Showers on a calorimeter as normal numbers."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -63,6 +65,9 @@ class ShowerScaling(nn.Module):
         The calorimeter.
     energy_range
         Incident energies in MeV.
+    symmetries
+        (S, n_cells) permutations of the cells to mirror images, which share what is learned; by default all
+        that the calorimeter has.
     energy_knots, layer_knots
         How many knots there are in the logarithms of the incident and of a layer's energy.
     levels
@@ -78,6 +83,7 @@ class ShowerScaling(nn.Module):
         self,
         geometry: Calorimeter,
         energy_range: tuple[float, float],
+        symmetries: npt.NDArray[np.int64] | None = None,
         energy_knots: int = 10,
         layer_knots: int = 9,
         levels: Sequence[float] = LEVELS,
@@ -92,7 +98,7 @@ class ShowerScaling(nn.Module):
         self.ramps = Modules(Ramps(widest) for _ in range(n))
         self.layers = LayerEnergies(n, brought)
         self.heads = Chain(n, energy_range, energy_knots)
-        flips = torch.from_numpy(geometry.symmetries())
+        flips = torch.from_numpy(geometry.symmetries() if symmetries is None else symmetries)
         heads = torch.arange(n).expand(len(flips), n)
         self.register_buffer("symmetries", torch.cat([heads, flips + n], dim=1), persistent=False)
         self.register_buffer("representatives", torch.unique(flips.amin(dim=0)), persistent=False)
@@ -106,10 +112,19 @@ class ShowerScaling(nn.Module):
         return self.symmetries.shape[1]
 
     @torch.no_grad()
-    def prepare(self, cells: Tensor, energy: Tensor) -> None:
-        """Set knots and starting values by showers to train on, (N, n_cells) and (N,) MeV."""
-        layers = self._layer_energies(cells)
-        self.layers.prepare(layers, energy)
+    def prepare(self, cells: Tensor, energy: Tensor, others: Iterable[tuple[Tensor, Tensor]] = ()) -> None:
+        """Set knots and starting values by showers to train on.
+
+        Parameters
+        ----------
+        cells, energy
+            (N, n_cells) and (N,) MeV, a sample that fits into memory.
+        others
+            All showers in parts, where there are more: what no shower may exceed is taken from all.
+        """
+        parts = [(self._layer_energies(one), energies) for one, energies in (*others, (cells, energy))]
+        self.layers.prepare(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+        layers = parts[-1][0]
         value, filled = self.layers(layers, energy)
         hats = self.incident.hats(energy.log())
         self.heads.start(value, filled, energy)
@@ -162,7 +177,9 @@ class ShowerScaling(nn.Module):
     def _images(self, cells: Tensor) -> Iterator[list[Tensor]]:
         """Return for each layer the mirror images of showers, of every feature one cell: each (N, F)."""
         flips = self.symmetries[:, len(self.sizes) :] - len(self.sizes)
-        ends = torch.searchsorted(self.representatives, torch.tensor(self.sizes).cumsum(0)).tolist()
+        ends = torch.searchsorted(
+            self.representatives, torch.tensor(self.sizes, device=self.representatives.device).cumsum(0)
+        ).tolist()
         for first, last in pairwise([0, *ends]):
             columns = self.representatives[first:last]
             yield [cells[:, flip[columns]] for flip in flips]
@@ -188,6 +205,6 @@ def _log_shares(cells: Tensor, layer: Tensor) -> tuple[Tensor, Tensor]:
 
 def _spread(knots: Tensor, values: Tensor) -> None:
     """Lay knots so that as many values are between any two neighbours; the outermost near the ends."""
-    at = torch.linspace(0, 1, len(knots)).clamp(0.003, 0.997)
-    found = torch.quantile(values[torch.randperm(len(values))[: 1 << 20]], at)
-    knots.copy_(found + 1e-3 * torch.arange(len(knots)))
+    at = torch.linspace(0, 1, len(knots), device=values.device).clamp(0.003, 0.997)
+    found = torch.quantile(values[torch.randperm(len(values), device=values.device)[: 1 << 20]], at)
+    knots.copy_(found + 1e-3 * torch.arange(len(knots), device=values.device))

@@ -111,14 +111,14 @@ class Ramps(nn.Module):
 
     def mixing(self) -> Tensor:
         """Return what turns units into ramps, (knots + 2, knots + 2)."""
-        matrix = torch.eye(len(self.low)).roll(-1, dims=0)
+        matrix = torch.eye(len(self.low), device=self.low.device).roll(-1, dims=0)
         matrix[0, 1] = matrix[-2, -1] = _BEYOND
         matrix[-1, 1] = -_BEYOND
         return matrix
 
     def hat_mixing(self) -> Tensor:
         """Return what turns units into hats, (knots + 2, knots)."""
-        steps = torch.eye(len(self.knots)).diff(dim=0)
+        steps = torch.eye(len(self.knots), device=self.knots.device).diff(dim=0)
         return torch.cat([functional.pad(steps, (0, 0, 1, 1)), self.first.unsqueeze(0)])
 
 
@@ -246,7 +246,7 @@ class ConditionalQuantiles(nn.Module):
 
     def decode(self, z: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
         """Return what `Quantiles` makes of (N, C) and the basis of the conditions (N, ramps)."""
-        values: tuple[Tensor, Tensor] = self.folded(torch.eye(basis.shape[1]))(z, basis)
+        values: tuple[Tensor, Tensor] = self.folded(torch.eye(basis.shape[1], device=basis.device))(z, basis)
         return values
 
     @torch.no_grad()
@@ -275,7 +275,7 @@ class ConditionalQuantiles(nn.Module):
         likelihood = -torch.where(there, torch.log1p(-missing), missing.log()).mean()
         rows = there.nonzero().squeeze(1)
         # one level between any two: at the ends alone, what is straight between would be to one side
-        along = torch.rand(())
+        along = torch.rand((), device=value.device)
         ends = torch.cat([lowest.unsqueeze(0), rises]).cumsum(dim=0)
         quantiles = (basis @ ends[:-1].lerp(ends[1:], along)).flatten(1)[:, rows]
         apart = value.flatten()[rows] - quantiles
@@ -305,7 +305,7 @@ class ConditionalQuantiles(nn.Module):
             near = (weight > 0.3).nonzero().squeeze(1)
             if len(near) < _FEWEST:
                 near = weight.topk(min(_FEWEST, len(weight))).indices
-            near = near[torch.randperm(len(near))[:_STARTING]]
+            near = near[torch.randperm(len(near), device=near.device)[:_STARTING]]
             low, rises = self._quantiles(known[near], self.threshold[:, knot])
             self.lowest[:, knot], self.increments[:, :, knot] = low, rises
 

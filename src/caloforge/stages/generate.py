@@ -1,8 +1,4 @@
-"""Generate showers with a trained model, in memory or into a file of any size.
-
-Showers are made in blocks of fixed size, each from random numbers of its own: shower number i of a seed is
-the same whatever is asked for around it and however the work is divided.
-"""
+"""Generate showers with a trained model, in memory or into a file of any size."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +7,9 @@ import numpy.typing as npt
 
 from caloforge.errors import InputError
 from caloforge.formats.native import ShowerWriter
-from caloforge.incident.particles import parse_particle
+from caloforge.incident.beam import CENTRE, PERPENDICULAR, Beam, Particles, Range, Ranges, RecordedParticles
+from caloforge.incident.incident import Incident
+from caloforge.incident.particles import parse_particle, particle_name
 from caloforge.incident.spectrum import Spectrum
 from caloforge.inference.generator import Conservation, Generator
 from caloforge.inference.model import TrainedModel
@@ -19,14 +17,18 @@ from caloforge.inference.shipped import find
 from caloforge.progress import Progress, no_progress
 from caloforge.showers import Showers
 
+Angles = tuple[float | Range, float | Range]
 Energies = float | tuple[float, float] | npt.ArrayLike | Spectrum
 
 
 def generate(
     particle: str,
-    energy: Energies,
-    n: int = 1,
+    energy: Energies | None = None,
+    n: int | None = None,
     *,
+    direction: Angles | None = None,
+    position: Angles | None = None,
+    like: Incident | None = None,
     seed: int = 1,
     model: str | Path | None = None,
     quality: str | None = None,
@@ -43,13 +45,20 @@ def generate(
     energy
         Incident kinetic energy in MeV: a number, a pair (uniform between both), an array (taken in turn).
     n
-        Number of showers.
+        Number of showers (default: 1, or those of ``like``).
+    direction
+        Theta and phi in rad, each a number or a `Range` (default: that of the model, if it has only one, and
+        else perpendicular).
+    position
+        Eta and phi on the front face in mm, likewise (default: the centre).
+    like
+        Incident particles to take in turn, instead of energy, direction and position.
     seed
         The same seed gives the same showers.
     model
         Name of shipped weights or path of a record; by default those for the particle and geometry.
     quality
-        Which of these, "fast" or "precise"; by default what one should have (`TrainedModel.find`).
+        Which of these, "fast" or "precise"; by default the recommended one (`find`).
     geometry
         Name of the calorimeter.
     conserve_energy
@@ -61,12 +70,31 @@ def generate(
     ------
     InputError, CatalogError, CheckpointError
         The request is not possible, nobody trained such a model, or its weights were altered.
+
+    Examples
+    --------
+    >>> generate("gamma", energy=5e4, n=10).energy.max()
+    np.float64(50000.0)
     """
     pdg = parse_particle(particle)
     trained = choose(pdg, geometry, model, quality, threads)
+    particles = _particles(trained, pdg, energy, direction, position, like)
+    n = n if n is not None else len(like) if like is not None else 1
     conservation = Conservation() if conserve_energy else None
-    (showers,) = Generator(trained, pdg, _spectrum(energy), seed, conservation).batches(n, max(n, 1))
+    (showers,) = Generator(trained, particles, seed, conservation).batches(n, max(n, 1))
     return showers
+
+
+def aim(
+    model: TrainedModel, pdg: int, spectrum: Spectrum, direction: Ranges | None, position: Ranges | None
+) -> Beam:
+    """Return a beam for a model, by default from its own direction and at its own place, if it has one."""
+    own = model.direction_range, model.position_range
+    asked = [
+        given or (trained if all(one.low == one.high for one in trained) else default)
+        for given, trained, default in zip((direction, position), own, (PERPENDICULAR, CENTRE), strict=True)
+    ]
+    return Beam(pdg, spectrum, *asked)
 
 
 def choose(
@@ -130,6 +158,39 @@ def generate_file(
             done += len(showers)
         written.result()
         progress(n, n)
+
+
+def _particles(
+    model: TrainedModel,
+    pdg: int,
+    energy: Energies | None,
+    direction: Angles | None,
+    position: Angles | None,
+    like: Incident | None,
+) -> Particles:
+    if like is None:
+        if energy is None:
+            raise InputError(
+                "Give the energy of the incident particles, or particles to take in turn as 'like'."
+            )
+        return aim(model, pdg, _spectrum(energy), _ranges(direction), _ranges(position))
+    if not (energy is direction is position is None):
+        raise InputError(
+            "Give either energy, direction and position, or particles to take in turn as 'like'."
+        )
+    recorded = RecordedParticles(like, f"{len(like)} particles")
+    if recorded.pdg != pdg:
+        raise InputError(
+            f"The particles to take in turn are {particle_name(recorded.pdg)}, not {particle_name(pdg)}."
+        )
+    return recorded
+
+
+def _ranges(given: Angles | None) -> Ranges | None:
+    if given is None:
+        return None
+    first, second = (one if isinstance(one, Range) else Range(float(one), float(one)) for one in given)
+    return first, second
 
 
 def _spectrum(energy: Energies) -> Spectrum:

@@ -1,13 +1,10 @@
 """Model cards are computed, and their command trains the model that they describe."""
 
-import shlex
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from caloforge import catalog
-from caloforge.cli import app
 from caloforge.formats.native import read
 from caloforge.incident.spectrum import Spectrum
 from caloforge.inference.generator import Generator
@@ -22,17 +19,6 @@ def test_every_shipped_model_has_a_card(name: str) -> None:
     text = catalog.load("weights", name).with_suffix(".md").read_text(encoding="utf-8")
     for part in (model.record["sha256"], card.training_command(model.record), "Geant4", "layer 2"):
         assert part in text
-
-
-@pytest.mark.parametrize("name", catalog.names("weights"))
-def test_the_command_of_a_card_is_one(name: str) -> None:
-    record = TrainedModel.load(name).record
-    words = shlex.split(card.training_command(record))
-    train = get_command(app).commands["train"]  # type: ignore[attr-defined]
-    context = train.make_context("train", words[2:])
-    assert context.params["batch"] == record["plan"]["batch"]
-    assert context.params["model"] == record["model"]
-    assert context.params["output"] == Path("FOLDER")
 
 
 def test_a_card_shows_the_figures_of_both_samples(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from caloforge.incident.beam import parse_direction, parse_position
 from caloforge.incident.spectrum import Spectrum
 from caloforge.showers import Showers
 from caloforge.stages.simulate.campaign.job import DEFAULT_COMMANDS, Folder
+from caloforge.stages.simulate.geant4 import data
 from caloforge.stages.simulate.run import simulate
 
 pytestmark = pytest.mark.usefixtures("geant4")
@@ -92,12 +93,12 @@ def test_muons_follow_the_direction_from_the_position(tmp_path: Path, theta: str
     place = parse_position("-62.5", "40:50")  # the middle of a cell, and any place
     simulate(SLICED, MUON, Spectrum.listed(1e4), 6, out, physics="em", direction=aim, position=place)
     made = read(out)
-    np.testing.assert_array_equal(made.columns["eta"], np.full(6, -62.5, np.float32))
-    assert (made.columns["phi"] >= 40).all()
-    assert np.ptp(made.columns["phi"]) > 0
-    np.testing.assert_allclose(made.direction, [[aim[0].low, aim[1].low]] * 6, rtol=1e-6)
+    places = made.incident.position.T
+    np.testing.assert_array_equal(places[0], np.full(6, -62.5, np.float32))
+    assert (places[1] >= 40).all()
+    assert np.ptp(places[1]) > 0
+    np.testing.assert_allclose(made.incident.direction, [[aim[0].low, aim[1].low]] * 6, rtol=1e-6)
     # A straight line through each layer's cell with most energy, from where the muon met the front face.
-    places = np.stack([made.columns["eta"], made.columns["phi"]])
     depths = [np.mean(layer.z) for layer in SLICED.layers]
     way = []
     for layer, image in zip(SLICED.layers, SLICED.split(made.cells), strict=True):
@@ -276,11 +277,10 @@ def test_a_shower_in_which_geant4_always_crashes_is_skipped_and_said_so(
 
 PARENT = """
 import sys
-from caloforge import simulate
-from caloforge.geometry import Calorimeter
-from caloforge.spectrum import Spectrum
+from caloforge import Calorimeter, simulate
+from caloforge.incident.spectrum import Spectrum
 simulate(Calorimeter.load("calogan_fine"), -11, Spectrum.uniform(100, 200), 160, sys.argv[1], seed=5,
-             physics="em", workers=2, progress=lambda done, total, note: print(done, flush=True))
+         physics="em", workers=2, progress=lambda done, total, note: print(done, flush=True))
 """
 
 
@@ -381,7 +381,7 @@ def test_the_command_says_what_it_did(tmp_path: Path) -> None:
 def test_missing_data_end_in_a_sentence_not_in_a_question(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable in simulate.data.VARIABLES:
+    for variable in data.VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("GEANT4_DATA_DIR", str(tmp_path))
     with pytest.raises(SimulationError, match="Geant4 data are missing for em: G4EMLOW"):

@@ -15,7 +15,7 @@ _LARGE = 1 << 16  # weights from which whole numbers pay
 _MULTIPLE = 64  # bytes of noise, in whole cache lines
 
 
-def _take_bytes(graph: onnx.GraphProto, size: int) -> Floats | None:
+def take_bytes(graph: onnx.GraphProto, size: int) -> Floats | None:
     """Let a graph take bytes (N, n) for its normal numbers (N, size), if it allows that.
 
     Returns
@@ -27,11 +27,11 @@ def _take_bytes(graph: onnx.GraphProto, size: int) -> Floats | None:
     products = [node for node in uses if node.op_type == "MatMul" and node.input[1] in weights]
     if uses != products or sum(_size(weights[node.input[1]]) for node in products) < _LARGE:
         return None
-    rotation = _rotation(size)
+    matrix = rotation(size)
     zero = numpy_helper.from_array(np.array(LEVELS // 2, np.uint8), "noise_zero")
     nodes = []
     for node in products:
-        nodes += _whole_product(graph, node, rotation @ numpy_helper.to_array(weights[node.input[1]]))
+        nodes += _whole_product(graph, node, matrix @ numpy_helper.to_array(weights[node.input[1]]))
         graph.node.remove(node)
     for name in {node.input[1] for node in products}:
         graph.initializer.remove(weights[name])
@@ -39,11 +39,11 @@ def _take_bytes(graph: onnx.GraphProto, size: int) -> Floats | None:
     rest = list(graph.node)
     del graph.node[:]
     graph.node.extend(nodes + rest)
-    _declare_bytes(graph, len(rotation))
-    return rotation
+    _declare_bytes(graph, len(matrix))
+    return matrix
 
 
-def _rotation(size: int) -> Floats:
+def rotation(size: int) -> Floats:
     """Return a matrix (n, size) that makes uniform bytes, 0 to `LEVELS` - 1, normal and independent.
 
     Its columns are orthogonal to each other, and to a constant: what all bytes have in common does not count.

@@ -9,7 +9,7 @@ from typing import Any
 
 from caloforge.files import written_aside
 from caloforge.incident.particles import particle_name
-from caloforge.inference.commands import export_command, training_command
+from caloforge.inference.commands import export_command, incidence, training_command
 from caloforge.inference.model import TrainedModel
 from caloforge.observables.response import Response
 from caloforge.reports.comparison import comparison
@@ -73,7 +73,7 @@ def write(
         f"Surroundings: {_plain(record['surroundings'])}. Checkpoint sha256 `{record['checkpoint_sha256']}`, "
         f"graph sha256 `{record['sha256']}`, verified at load.",
         "## Limits",
-        f"Trained only between {low:g} and {high:g} GeV, perpendicular to the front face, at its centre. "
+        f"Trained only between {low:g} and {high:g} GeV, {incidence(record)}. "
         "Down to half the lowest and up to 1.5 times the highest of these energies showers are made with a "
         f"warning; further out they are refused. {_surplus(generated, reference)}",
     ]

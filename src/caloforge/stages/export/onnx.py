@@ -11,6 +11,7 @@ import itertools
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,14 +21,17 @@ import torch
 
 from caloforge.errors import InputError
 from caloforge.files import sha256, written_aside
+from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.incident.particles import parse_particle
 from caloforge.inference.model import TrainedModel
 from caloforge.models import checkpoint
-from caloforge.models.base import GenerativeModel
-from caloforge.stages.export.integer_noise import Floats, _take_bytes
+from caloforge.models.base import GenerativeModel, Sampler
+from caloforge.stages.export.integer_noise import Floats, take_bytes
 
 Precision = Literal["float32", "int8"]
 
+_TRACED = 8  # showers that the graph is traced with
 _COMPARED = 1024  # showers by which the graph is compared with the model
 
 
@@ -35,6 +39,7 @@ def export(
     folder: Path,
     path: Path,
     *,
+    geometry: Calorimeter | None = None,
     precision: Precision = "int8",
     quality: str | None = None,
     preferred: bool = False,
@@ -47,6 +52,8 @@ def export(
         Folder of a training, or its ``best``.
     path
         The ONNX file to write; the record has the same name with ``.json``.
+    geometry
+        The read-out to draw, for a model that is conditioned on it; by default the first that it has learned.
     precision
         Of the large products: "int8", or "float32" as trained. Where noise enters otherwise than by a large
         product with constant weights (several particles, a small model) all stays in float32, with normal
@@ -61,40 +68,70 @@ def export(
     CheckpointError
         The folder holds no whole checkpoint.
     InputError
-        The path does not end in ``.onnx``.
+        The path does not end in ``.onnx``, or the model has learned another read-out.
     """
     if path.suffix != ".onnx":
         raise InputError(f"The graph can't be written to {path.name}: give a name that ends in .onnx.")
     saved = checkpoint.load(folder)
     model = saved.build_model()
-    graph = _trace(model)
-    rotation = _take_bytes(graph.graph, model.noise_size) if precision == "int8" else None
+    read_out = _read_out(model, geometry)
+    sampler = model.sampler(read_out)
+    graph = _trace(sampler, model.inputs)
+    rotation = take_bytes(graph.graph, sampler.noise_size) if precision == "int8" else None
     with written_aside(path) as aside:
         onnx.save(graph, aside)
-    record = _record(saved, model, path, rotation) | {
+    record = {
+        **_record(saved, model, path),
+        "geometry": read_out.to_dict(),
+        "precision": "float32" if rotation is None else "int8",
+        "noise": "normal" if rotation is None else "bytes",
+        "noise_size": sampler.noise_size if rotation is None else len(rotation),
         "chosen": "best" if folder.name == "best" else "last",
         "quality": quality,
         "preferred": preferred,
     }
-    record["deviation"] = _deviation(model, TrainedModel(path.stem, record, path), rotation)
+    trained = TrainedModel(path.stem, record, path)
+    record["deviation"] = _deviation(model, sampler, trained, rotation)
     with written_aside(path.with_suffix(".json")) as aside:
         aside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return TrainedModel.load(path.with_suffix(".json"))
 
 
-def _trace(model: GenerativeModel) -> onnx.ModelProto:
-    """Trace the sampler with a free number of showers."""
+def _read_out(model: GenerativeModel, asked: Calorimeter | None) -> Calorimeter:
+    if asked is None:
+        return model.geometry
+    if asked in model.geometries or "geometry" in model.conditions:
+        return asked
+    raise InputError(
+        f"The model has learned {model.geometry.name} and is not conditioned on the read-out, so it can't "
+        f"draw {asked.name}: leave --geometry out."
+    )
+
+
+def example(inputs: Sequence[str], n: int) -> tuple[torch.Tensor, ...]:
+    """Return some values of each condition, (n, ...), of the kind and shape that samplers take."""
+    upright = torch.tensor([0.0, 0.0, 1.0]).repeat(n, 1)
+    every = {
+        "energy": torch.full((n,), 1e4),
+        "direction": upright,
+        "position": torch.zeros(n, 2),
+        "label": torch.zeros(n, dtype=torch.int64),
+    }
+    return tuple(every[name] for name in inputs)
+
+
+def _trace(sampler: Sampler, inputs: Sequence[str]) -> onnx.ModelProto:
+    """Trace a sampler with a free number of showers."""
     n = torch.export.Dim("showers", min=2)
-    example = (torch.randn(8, model.noise_size), torch.full((8,), 1e4), torch.zeros(8, dtype=torch.int64))
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
         program = torch.onnx.export(
-            model.sampler(),
-            example,
-            input_names=["noise", "energy", "label"],
+            sampler,
+            (torch.randn(_TRACED, sampler.noise_size), *example(inputs, _TRACED)),
+            input_names=["noise", *inputs],
             output_names=["cells"],
-            dynamic_shapes=({0: n}, {0: n}, {0: n}),
+            dynamic_shapes=tuple({0: n} for _ in ("noise", *inputs)),
             dynamo=True,
             verbose=False,
         )
@@ -114,34 +151,52 @@ def _drop_notes(graph: onnx.GraphProto) -> None:
         del item.metadata_props[:]
 
 
-def _record(
-    saved: checkpoint.Checkpoint, model: GenerativeModel, path: Path, rotation: Floats | None
-) -> dict[str, Any]:
-    keys = ("model", "config", "geometry", "plan", "data", "step", "surroundings")
+def _record(saved: checkpoint.Checkpoint, model: GenerativeModel, path: Path) -> dict[str, Any]:
+    keys = ("model", "config", "plan", "parent", "data", "step", "surroundings")
     return {
         **{key: saved.record[key] for key in keys},
         "graph": path.name,
         "sha256": sha256(path),
         "checkpoint_sha256": saved.record["sha256"],
-        "precision": "float32" if rotation is None else "int8",
-        "noise": "normal" if rotation is None else "bytes",
-        "noise_size": model.noise_size if rotation is None else len(rotation),
+        "runtime": "onnx",
+        "conditions": list(model.conditions),
         "pdg": [parse_particle(name) for name in model.config.particles],
         "energy_range_GeV": list(model.config.energy_range),
+        "direction_range_deg": [list(bounds) for bounds in model.config.direction_range],
+        "position_range_mm": [list(bounds) for bounds in model.config.position_range],
     }
 
 
-def _deviation(model: GenerativeModel, trained: TrainedModel, rotation: Floats | None) -> dict[str, float]:
+def _deviation(
+    model: GenerativeModel, sampler: Sampler, trained: TrainedModel, rotation: Floats | None
+) -> dict[str, float]:
     """Compare the total energies of the graph with those of the model, for the same noise."""
     random = np.random.Generator(np.random.SFC64(0))
-    energy = random.uniform(*trained.energy_range, _COMPARED).astype(np.float32)
-    label = random.integers(len(trained.record["pdg"]), size=_COMPARED)
-    noise = trained.noise(random, _COMPARED)
+    incident = _particles(trained, random)
+    noise = trained.noise(0, 0, _COMPARED)
     normal = noise if rotation is None else noise.astype(np.float32) @ rotation
+    conditions = {
+        "energy": incident.energy.astype(np.float32),
+        "direction": incident.unit_direction.astype(np.float32),
+        "position": incident.position,
+        "label": np.array([trained.label(pdg) for pdg in incident.pdg.tolist()]),
+    }
     with torch.no_grad():
-        cells = model.sampler()(*map(torch.from_numpy, (normal, energy, label))).numpy()
-    exact, found = (sample.sum(axis=1, dtype=np.float64) for sample in (cells, trained(noise, energy, label)))
+        inputs = (torch.from_numpy(conditions[name]) for name in model.inputs)
+        cells = sampler(torch.from_numpy(normal), *inputs).numpy()
+    exact, found = (sample.sum(axis=1, dtype=np.float64) for sample in (cells, trained(noise, incident)))
     return {
         "mean_energy_percent": 100 * float(found.mean() / exact.mean() - 1),
-        "shower_energy_rms_percent": 100 * float(np.sqrt(np.mean(((found - exact) / energy) ** 2))),
+        "shower_energy_rms_percent": 100 * float(np.sqrt(np.mean(((found - exact) / incident.energy) ** 2))),
     }
+
+
+def _particles(trained: TrainedModel, random: np.random.Generator) -> Incident:
+    """Return incident particles all over the ranges of the training."""
+    pdg = np.array(trained.record["pdg"])[random.integers(len(trained.record["pdg"]), size=_COMPARED)]
+    energy = random.uniform(*trained.energy_range, _COMPARED).astype(np.float32)
+    spread = [
+        np.stack([bounds.at(random.random(_COMPARED)) for bounds in ranges], axis=1)
+        for ranges in (trained.direction_range, trained.position_range)
+    ]
+    return Incident(pdg, energy, *spread)

@@ -107,8 +107,8 @@ def simulate(
     out
         The file.
     direction, position
-        Where the particle flies to and where it meets the front face, as in `caloforge.beam.Beam`: by default
-        at a right angle in the centre.
+        Where the particle flies to and where it meets the front face, as in `caloforge.incident.beam.Beam`:
+        by default at a right angle in the centre.
     physics
         A reference physics list of Geant4, or ``em`` for electromagnetic physics and decays alone.
     range_cut

@@ -1,70 +1,145 @@
-"""Showers in memory for training, as torch tensors, mirrored at random where the calorimeter allows it."""
+"""Showers for training: sparse on the disk, dense one batch at a time, mirrored at random where allowed.
 
-from collections.abc import Mapping, Sequence
+A file's showers are read out on the model's calorimeter without ever being dense, and kept uncompressed in a
+scratch file that is mapped into memory and vanishes with the process. So a million showers of 27,000 cells
+take the disk that their hits take, and memory for a few batches.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.sparse import csr_array
 
-from caloforge.errors import InputError
+from caloforge.errors import GeometryError, InputError
 from caloforge.files import sha256
+from caloforge.formats.base import Source, batch_size
+from caloforge.formats.native import ShowerFile
 from caloforge.formats.open import open_any
 from caloforge.geometry import Calorimeter
+from caloforge.geometry.rebinning import rebin_matrix
 from caloforge.incident.incident import Incident
 from caloforge.incident.particles import particle_name
 from caloforge.models.base import Batch
 from caloforge.progress import Progress, no_progress
 from caloforge.showers import Showers
 
-_READ = 1024  # showers read out at once: a fine grid is never held whole
+_READ = 1024  # showers read out at once
+
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """Showers ready for training.
+class SparseShowers:
+    """Showers of one read-out; the cells of shower i are entries ``bounds[i]`` to ``bounds[i + 1]``.
 
     Attributes
     ----------
     geometry
-        The read-out of all showers.
-    cells
-        (N, n_cells) float32, MeV.
-    energy
-        (N,) float32, MeV.
-    label
-        (N,) int64, index of each shower's particle in ``particles``.
+        The read-out.
+    bounds
+        (n + 1,) int64.
+    index, value
+        Number of each filled cell and its energy in MeV, mapped from the disk.
+    incident
+        The n particles.
+    """
+
+    geometry: Calorimeter
+    bounds: Integers
+    index: npt.NDArray[np.uint32]
+    value: npt.NDArray[np.float32]
+    incident: Incident
+
+    def cells(self, rows: Integers) -> npt.NDArray[np.float32]:
+        """Return some showers densely, (len(rows), n_cells) in MeV."""
+        starts, counts = self.bounds[rows], np.diff(self.bounds)[rows]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        entries = np.repeat(starts, counts) + within
+        cells = np.zeros((len(rows), self.geometry.n_cells), np.float32)
+        cells[np.repeat(np.arange(len(rows)), counts), self.index[entries]] = self.value[entries]
+        return cells
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Showers ready for training, of one read-out or of several.
+
+    Attributes
+    ----------
+    parts
+        The showers of each read-out.
+    rows
+        Numbers of the showers in use, counted over all parts.
     particles
         PDG ids, in the order of first occurrence in the files.
     provenance
         For each file its name, sha256, number of showers and particle.
     """
 
-    geometry: Calorimeter
-    cells: torch.Tensor
-    energy: torch.Tensor
-    label: torch.Tensor
+    parts: tuple[SparseShowers, ...]
+    rows: Integers
     particles: tuple[int, ...]
     provenance: list[dict[str, Any]]
 
     def __len__(self) -> int:
-        return len(self.energy)
-
-    def batch(self, index: npt.NDArray[np.int64], *, flips: bool) -> Batch:
-        """Return the showers of an index (B,); with flips each is mirrored at random in eta and phi."""
-        rows = torch.from_numpy(index)
-        cells = self.cells[rows]
-        if flips:
-            cells = cells.gather(1, self._symmetries[torch.randint(len(self._symmetries), (len(rows),))])
-        return Batch(cells, self.energy[rows], self.label[rows])
+        return len(self.rows)
 
     @property
-    def whole(self) -> Batch:
-        """All showers as they are."""
-        return Batch(self.cells, self.energy, self.label)
+    def geometries(self) -> tuple[Calorimeter, ...]:
+        """The read-outs."""
+        return tuple(part.geometry for part in self.parts)
+
+    @property
+    def incident(self) -> Incident:
+        """The particles of all showers."""
+        return Incident.concatenate([part.incident for part in self.parts])[self.rows]
+
+    @property
+    def of_parts(self) -> list[Integers]:
+        """Numbers of the showers of each read-out, in the order of ``rows``."""
+        ends = np.cumsum([len(part.incident) for part in self.parts])
+        part = np.searchsorted(ends, self.rows, side="right")
+        return [self.rows[part == number] for number in range(len(self.parts))]
+
+    def __getitems__(self, numbers: Sequence[int]) -> Batch:
+        """Return showers of one read-out as a batch; torch's DataLoader calls this with a batch's numbers."""
+        first = 0
+        for part in self.parts:
+            rows = np.asarray(numbers, np.int64) - first
+            if rows[0] < len(part.incident):
+                return self._batch(part, rows)
+            first += len(part.incident)
+        raise IndexError(numbers)
+
+    def _batch(self, part: SparseShowers, rows: Integers) -> Batch:
+        incident = part.incident[rows]
+        label = np.array([self.particles.index(pdg) for pdg in incident.pdg.tolist()], np.int64)
+        return Batch(
+            torch.from_numpy(part.cells(rows)),
+            torch.from_numpy(incident.energy.astype(np.float32)),
+            torch.from_numpy(incident.unit_direction.astype(np.float32)),
+            torch.from_numpy(incident.position),
+            torch.from_numpy(label),
+            part.geometry,
+        )
+
+    def batches(self, size: int | None = None) -> Iterator[Batch]:
+        """Yield all showers in one order, size at a time (default: as many as take 64 MiB)."""
+        for part, numbers in zip(self.parts, self.of_parts, strict=True):
+            step = size or batch_size(part.geometry)
+            for start in range(0, len(numbers), step):
+                yield self.__getitems__(numbers[start : start + step].tolist())
+
+    def sample(self, values: int = 1 << 26) -> Batch:
+        """Return the first showers of the first read-out: all, or as many as have this many cells in all."""
+        numbers = self.of_parts[0][: max(1, values // self.geometries[0].n_cells)]
+        return self.__getitems__(numbers.tolist())
 
     def split(self, held_out: int, seed: int) -> tuple["TrainingData", "TrainingData"]:
         """Return the showers to train on and, drawn at random, those held out for validation.
@@ -79,81 +154,135 @@ class TrainingData:
                 f"{held_out} showers can't be held out of {len(self)}: simulate more, or hold out fewer."
             )
         order = np.random.default_rng(seed).permutation(len(self))
-        return self._take(order[held_out:]), self._take(order[:held_out])
+        known, unseen = (replace(self, rows=self.rows[part]) for part in (order[held_out:], order[:held_out]))
+        return known, unseen
 
-    def replace_cells(self, cells: torch.Tensor) -> "TrainingData":
-        """Return the same incident particles with other showers, (N, n_cells) MeV."""
-        return replace(self, cells=cells)
-
-    def showers(self, provenance: Mapping[str, Any]) -> Showers:
-        """Return all as showers with a provenance, for plots and observables."""
-        pdg = np.array(self.particles, np.int32)[self.label.numpy()]
-        return Showers(
-            self.geometry, self.cells.numpy(), Incident(pdg, self.energy.numpy()), provenance=provenance
-        )
-
-    @cached_property
-    def _symmetries(self) -> torch.Tensor:
-        return torch.from_numpy(self.geometry.symmetries())
-
-    def _take(self, index: npt.NDArray[np.int64]) -> "TrainingData":
-        rows = torch.from_numpy(index)
-        return replace(self, cells=self.cells[rows], energy=self.energy[rows], label=self.label[rows])
+    def showers(self, batch: Batch, provenance: Mapping[str, Any]) -> Showers:
+        """Return a batch as showers with a provenance, for plots and observables."""
+        x, y, z = batch.direction.double().cpu().numpy().T
+        direction = np.stack([np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)], axis=1)
+        pdg = np.array(self.particles, np.int32)[batch.label.cpu().numpy()]
+        incident = Incident(pdg, batch.energy.cpu().numpy(), direction, batch.position.cpu().numpy())
+        return Showers(batch.geometry, batch.cells.cpu().numpy(), incident, provenance=provenance)
 
 
-def load(paths: Sequence[Path], geometry: Calorimeter, progress: Progress = no_progress) -> TrainingData:
-    """Read showers for training, read out on a calorimeter.
+def load(
+    paths: Sequence[Path],
+    geometries: Sequence[Calorimeter],
+    progress: Progress = no_progress,
+    *,
+    seed: int = 1,
+    scratch: Path | None = None,
+) -> TrainingData:
+    """Read showers for training, read out on a calorimeter, or each on one of several that is drawn for it.
 
     Parameters
     ----------
     paths
-        Files of showers, of any known layout; a finer read-out than ``geometry`` is rebinned on the way.
-    geometry
-        The read-out that the model shall know.
+        Files of showers, of any known layout; a finer read-out is rebinned on the way.
+    geometries
+        The read-outs that the model shall know. Of several, each shower gets one into which its cells fit.
     progress
         Called with (showers read, showers in all).
+    seed
+        Draws the read-outs.
+    scratch
+        Folder on whose disk the sparse showers are kept while the process runs; by default the temporary one.
 
     Raises
     ------
     ShowerFileError, GeometryError, InputError
-        A file is not one of showers, its cells do not fit into those of ``geometry``, it does not say the
+        A file is not one of showers, its cells do not fit into any of the read-outs, it does not say the
         particle, or all files are empty.
     """
-    parts: list[Showers] = []
-    provenance: list[dict[str, Any]] = []
     done, total = 0, sum(map(_count, paths))
     if total == 0:
         raise InputError(f"There are no showers to train on in {', '.join(map(str, paths))}.")
-    for path in paths:
+    kept = [_Scratch(geometry, scratch) for geometry in geometries]
+    provenance: list[dict[str, Any]] = []
+    for number, path in enumerate(paths):
+        random = np.random.default_rng([seed, number])
         with open_any(path) as file:
+            maps = _maps(file.geometry, geometries)
             found: dict[int, None] = {}
-            for batch in file.batches(_READ):
-                read_out = batch if batch.geometry == geometry else batch.rebin(geometry)
-                parts.append(
-                    Showers(geometry, read_out.cells, Incident(batch.pdg, batch.energy))
-                )  # columns may differ
-                found |= dict.fromkeys(batch.pdg.tolist())
-                progress(done := done + len(batch), total)
-            if 0 in found:
-                raise InputError(
-                    f"{path} does not say the particle of its showers; add it by converting the file: "
-                    f"caloforge convert {path} showers.h5 --particle e+"
-                )
+            for cells, incident in _sparse(file):
+                chosen = random.choice(list(maps), len(incident)) if len(maps) > 1 else next(iter(maps))
+                for which, matrix in maps.items():
+                    rows = np.flatnonzero(np.broadcast_to(chosen == which, len(incident)))
+                    kept[which].add(cells[rows] if matrix is None else cells[rows] @ matrix, incident[rows])
+                found |= dict.fromkeys(incident.pdg.tolist())
+                progress(done := done + len(incident), total)
+            _check_particles(path, found)
             names = [particle_name(pdg) for pdg in found]
             provenance.append(
                 {"file": path.name, "sha256": sha256(path), "showers": len(file), "particles": names}
             )
-    showers = Showers.concatenate(parts)
-    particles = tuple(dict.fromkeys(showers.pdg.tolist()))
-    label = np.array([particles.index(pdg) for pdg in showers.pdg.tolist()])
-    return TrainingData(
-        geometry,
-        torch.from_numpy(showers.cells),
-        torch.from_numpy(showers.energy.astype(np.float32)),
-        torch.from_numpy(label),
-        particles,
-        provenance,
-    )
+    parts = tuple(one.finish() for one in kept)
+    pdg = np.concatenate([part.incident.pdg for part in parts])
+    return TrainingData(parts, np.arange(len(pdg)), tuple(dict.fromkeys(pdg.tolist())), provenance)
+
+
+class _Scratch:
+    """Takes in sparse showers of one read-out, cells on the disk and particles in memory."""
+
+    def __init__(self, geometry: Calorimeter, folder: Path | None) -> None:
+        self._geometry = geometry
+        # Without a name, so that nothing is left behind however the process ends.
+        self._index, self._value = (tempfile.TemporaryFile(dir=folder) for _ in range(2))  # noqa: SIM115
+        self._counts: list[Integers] = []
+        self._incident: list[Incident] = []
+
+    def add(self, cells: csr_array, incident: Incident) -> None:
+        """Append showers, (n, n_cells)."""
+        cells.sort_indices()
+        self._index.write(cells.indices.astype(np.uint32).tobytes())
+        self._value.write(cells.data.astype(np.float32).tobytes())
+        self._counts.append(np.diff(cells.indptr).astype(np.int64))
+        self._incident.append(incident)
+
+    def finish(self) -> SparseShowers:
+        """Return all showers."""
+        bounds = np.concatenate([[0], np.cumsum(np.concatenate(self._counts))])
+        index, value = _mapped(self._index, np.uint32), _mapped(self._value, np.float32)
+        return SparseShowers(self._geometry, bounds, index, value, Incident.concatenate(self._incident))
+
+
+def _mapped(file: IO[bytes], dtype: type[np.generic]) -> npt.NDArray[Any]:
+    file.flush()
+    return np.memmap(file, dtype, "r") if file.tell() else np.empty(0, dtype)
+
+
+def _maps(fine: Calorimeter, geometries: Sequence[Calorimeter]) -> dict[int, csr_array | None]:
+    """Return how cells become those of each read-out that they fit into; None where they already are."""
+    maps: dict[int, csr_array | None] = {}
+    refusals: list[GeometryError] = []
+    for number, geometry in enumerate(geometries):
+        try:
+            maps[number] = None if fine == geometry else rebin_matrix(fine, geometry)
+        except GeometryError as error:
+            refusals.append(error)
+    if not maps:
+        raise refusals[0]
+    return maps
+
+
+def _sparse(file: Source) -> Iterator[tuple[csr_array, Incident]]:
+    """Yield showers sparsely: from caloforge's own file as they are, from others by way of dense batches."""
+    if isinstance(file, ShowerFile):
+        for start in range(0, len(file), _READ):
+            cells = file.sparse(start, start + _READ)
+            yield cells.astype(np.float64), file.incident(start, start + _READ)
+    else:
+        for batch in file.batches(_READ):
+            yield csr_array(batch.cells.astype(np.float64)), batch.incident
+
+
+def _check_particles(path: Path, found: Mapping[int, None]) -> None:
+    if 0 in found:
+        raise InputError(
+            f"{path} does not say the particle of its showers; add it by converting the file: "
+            f"caloforge convert {path} showers.h5 --particle e+"
+        )
 
 
 def _count(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Train any model of the catalogue: batches, steps, validation, averages, checkpoints, exact resume.
+"""Train any model of the catalogue: phases, steps, validation, averages, checkpoints, exact resume.
 
 All randomness of a step follows from (seed, step) and the order of an epoch from (seed, epoch). A checkpoint
 therefore holds no random state, and a training that was killed goes on to the very weights that it would
@@ -6,24 +6,35 @@ have had (on the same machine, with the same number of threads).
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from caloforge import config
 from caloforge.config import strict_dataclass
-from caloforge.errors import CheckpointError, InputError
+from caloforge.errors import CheckpointError
 from caloforge.models import checkpoint
-from caloforge.models.base import Batch, GenerativeModel
+from caloforge.models.base import Batch, GenerativeModel, Phase
 from caloforge.progress import Progress, no_progress
 from caloforge.stages.train.data import TrainingData
+from caloforge.stages.train.phases import (
+    OnDevice,
+    frozen,
+    lengths,
+    load_batches,
+    mirrored,
+    steps_an_epoch,
+)
 
 Validate = Callable[[int, GenerativeModel], dict[str, float]]
 Log = Callable[[int, dict[str, float]], None]
+
+_IDENTITY = ("model", "config", "geometries", "parent", "data")
+_BEGIN, _END = 1, 2  # of a phase, in what is hashed to a seed
 
 
 @strict_dataclass
@@ -33,28 +44,32 @@ class Plan:
     Attributes
     ----------
     epochs
-        Passes over the training showers (50 in the CaloGAN paper, Sec. IV C).
+        Passes over the training showers in all phases together; None takes the lengths that the model's
+        phases have of their own.
     batch
-        Showers a step (256 in the paper).
+        Showers a step (256 in the CaloGAN paper, Sec. IV C).
     seed
         Of everything random.
     held_out
         Showers that are not learned from, but kept for validation.
     flips
-        Mirror every shower at random where the calorimeter is symmetric.
+        Mirror every shower at random where the calorimeter and the model allow it.
     average
-        Decay, a step, of the running average of the sampled parameters (less at first); 0 keeps none.
+        Decay, a step, of the running average of all parameters (less at first); 0 keeps none.
     validate_every
         Steps between validations.
+    precision
+        Arithmetic of the steps: "bfloat16" is torch's automatic mixed precision.
     """
 
-    epochs: int = 50
+    epochs: int | None = None
     batch: int = 256
     seed: int = 1
     held_out: int = 500
     flips: bool = True
     average: float = 0.0
     validate_every: int = 250
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 def fit(
@@ -65,6 +80,8 @@ def fit(
     *,
     validate: Validate,
     log: Log,
+    device: torch.device | str = "cpu",
+    parent: dict[str, Any] | None = None,
     minutes: float = 5.0,
     progress: Progress = no_progress,
 ) -> None:
@@ -75,7 +92,7 @@ def fit(
     model
         Freshly built; its parameters are overwritten where the folder holds a checkpoint.
     data
-        Training showers, read out on the model's calorimeter.
+        Training showers, read out on the model's calorimeters.
     plan
         What decides the result.
     folder
@@ -84,6 +101,10 @@ def fit(
         Called with the step and the model every ``plan.validate_every`` steps; its figures are logged.
     log
         Called with the number of steps done and the figures of the last one.
+    device
+        Where the model is trained.
+    parent
+        What identifies the training that this one starts from, for the record.
     minutes
         Time between checkpoints.
     progress
@@ -92,61 +113,207 @@ def fit(
     Raises
     ------
     CheckpointError
-        The folder holds the training of another model, plan or data.
+        The folder holds the training of another model, plan, parent or data.
     InputError
         There are fewer showers than a batch takes.
     """
-    if checkpoint.read_record(folder) is None:
-        torch.manual_seed(plan.seed)
-        model.prepare(data.whole)
-    optimizers = model.optimizers()
-    average = (
-        {name: value.clone() for name, value in model.sampled.state_dict().items()} if plan.average else {}
-    )
-    identity = describe(model, plan, data)
-    done = _resume(folder, identity, model, optimizers, average)
-    total = plan.epochs * steps_an_epoch(data, plan)
-    saved = time.monotonic()
-    progress(done, total)
-    for step in range(done, total):
-        torch.manual_seed(_mix(plan.seed, step))
-        figures = {
-            key: float(value)
-            for key, value in model.training_step(_batch(data, plan, step), optimizers).items()
-        }
-        done = step + 1
-        # a short memory at first, so that the initial values are soon forgotten
-        _update(average, model.sampled, min(plan.average, done / (done + 9)))
-        if done % plan.validate_every == 0 or done == total:
-            with _averaged(model, average):
-                figures |= validate(done, model)
-                _keep_best(folder / "best", {**identity, "step": done, "figures": figures}, model)
-        log(done, figures)
-        if time.monotonic() - saved > 60 * minutes or done == total:
-            _save(folder, {**identity, "step": done, "figures": figures}, model, optimizers, average)
-            saved = time.monotonic()
-        progress(done, total)
+    identity = describe(model, plan, data, parent)
+    training = _Training(model.to(device), data, plan, folder, identity, torch.device(device))
+    if training.resume():
+        training.run(validate, log, 60 * minutes, progress)
 
 
-def steps_an_epoch(data: TrainingData, plan: Plan) -> int:
-    """Return how many whole batches the showers make; raises `InputError` where there is not even one."""
-    if len(data) < plan.batch:
-        raise InputError(
-            f"{len(data)} showers are left to train on, fewer than a batch of {plan.batch}: "
-            "simulate more, hold out fewer, or choose a smaller batch."
-        )
-    return len(data) // plan.batch
-
-
-def describe(model: GenerativeModel, plan: Plan, data: TrainingData) -> dict[str, Any]:
+def describe(
+    model: GenerativeModel, plan: Plan, data: TrainingData, parent: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the record that identifies a training: two trainings with equal records are the same."""
     return {
         "model": model.name,
         "config": config.to_dict(model.config),
-        "geometry": model.geometry.to_dict(),
+        "geometries": [geometry.to_dict() for geometry in model.geometries],
         "plan": config.to_dict(plan),
+        "parent": parent,
         "data": data.provenance,
     }
+
+
+class _Training:
+    """The state of a training: which phase, which step of it, and what a checkpoint holds."""
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        data: TrainingData,
+        plan: Plan,
+        folder: Path,
+        identity: dict[str, Any],
+        device: torch.device,
+    ) -> None:
+        self.model, self.data, self.plan, self.folder = model, data, plan, folder
+        self.identity, self.device = identity, device
+        self.phases = model.phases()
+        self.lengths = lengths(self.phases, steps_an_epoch(data, plan.batch), plan.epochs)
+        self.symmetries = {geometry.name: model.symmetries(geometry) for geometry in data.geometries}
+        self.number = self.step = self.total = 0
+        self.schedules = self._schedules()
+        self.average: AveragedModel | None = None
+
+    @property
+    def phase(self) -> Phase:
+        return self.phases[self.number]
+
+    @property
+    def left(self) -> int:
+        """Steps of the phase that are still to do."""
+        return self.lengths[self.number] - self.step
+
+    @property
+    def last(self) -> bool:
+        """Whether this is the last phase."""
+        return self.number == len(self.phases) - 1
+
+    @property
+    def learned(self) -> GenerativeModel:
+        """The model as it is validated and exported: averaged, if an average is kept."""
+        return self.model if self.average is None else self.average.module  # type: ignore[return-value]
+
+    def resume(self) -> bool:
+        """Put a checkpoint's state into place; False where it is that of a finished training."""
+        if checkpoint.read_record(self.folder) is None:
+            return True
+        saved = checkpoint.load(self.folder)
+        changes = _changes(saved.record, self.identity)
+        if changes:
+            raise CheckpointError(
+                f"{self.folder} holds a training with another {' and '.join(changes)}: "
+                "choose another folder, or call with what it was started with (only --epochs may grow)."
+            )
+        self.number, self.step, self.total = (saved.record[key] for key in ("phase", "phase_step", "step"))
+        self.model.load_state_dict(saved.group("model"))
+        if saved.group("average"):
+            self.average = self._averaged()
+            self.average.load_state_dict(saved.group("average"))
+        self.schedules = self._schedules()
+        checkpoint.restore_optimizers(self.phase.optimizers, saved)
+        for name, optimizer in self.phase.optimizers.items():
+            for group, rate in zip(optimizer.param_groups, saved.record["rates"][name], strict=True):
+                group["lr"] = rate
+        for schedule, state in zip(self.schedules, saved.record["schedules"], strict=True):
+            schedule.load_state_dict(state)
+        return not self.last or self.left > 0
+
+    def run(self, validate: Validate, log: Log, seconds: float, progress: Progress) -> None:
+        """Train to the end."""
+        whole = self.total + self.left + sum(self.lengths[self.number + 1 :])
+        saved = time.monotonic()
+        progress(self.total, whole)
+        while True:
+            figures: dict[str, float] = {}
+            for figures in self._steps():
+                if not self.left:
+                    break
+                if self.total % self.plan.validate_every == 0:
+                    figures |= self._validated(validate)
+                log(self.total, figures)
+                if time.monotonic() - saved > seconds:
+                    self.save(figures)
+                    saved = time.monotonic()
+                progress(self.total, whole)
+            ends = self.last
+            self._finish()
+            if ends or self.total % self.plan.validate_every == 0:
+                figures |= self._validated(validate)
+            log(self.total, figures)
+            if not ends:
+                self._next()
+            self.save(figures)
+            progress(self.total, whole)
+            if ends:
+                return
+
+    def _steps(self) -> Iterator[dict[str, float]]:
+        """Make the steps of the phase that are left, and yield the figures of each."""
+        if not self.step:
+            torch.manual_seed(_mix(self.plan.seed, self.number, _BEGIN) if self.number else self.plan.seed)
+            if self.phase.prepare is not None:
+                self.phase.prepare(OnDevice(self.data, self.device))
+            self.average = self._averaged() if self.plan.average else None
+        steps = range(self.total, self.total + self.left)
+        with frozen(self.model, self.phase):
+            for batch in load_batches(self.data, self.plan.batch, self.plan.seed, steps, self.device):
+                yield self._step(batch)
+
+    def _step(self, batch: Batch) -> dict[str, float]:
+        torch.manual_seed(_mix(self.plan.seed, self.total))
+        batch = batch.to(self.device)
+        if self.plan.flips:
+            batch = mirrored(batch, self.symmetries[batch.geometry.name])
+        mixed = self.plan.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
+            figures = self.phase.step(batch, self.step / self.lengths[self.number])
+        for schedule in self.schedules:
+            schedule.step()
+        self.step, self.total = self.step + 1, self.total + 1
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        return {key: float(value) for key, value in figures.items()}
+
+    def _finish(self) -> None:
+        """Let what follows build on what the phase has learned."""
+        if self.average is not None and (self.phase.finish or not self.last):
+            self.model.load_state_dict(self.learned.state_dict())
+        if self.phase.finish is not None:
+            torch.manual_seed(_mix(self.plan.seed, self.number, _END))
+            self.phase.finish(OnDevice(self.data, self.device))
+            self.average = self._averaged() if self.plan.average else None
+
+    def _next(self) -> None:
+        self.number, self.step, self.average = self.number + 1, 0, None
+        self.schedules = self._schedules()
+
+    def _schedules(self) -> Sequence[torch.optim.lr_scheduler.LRScheduler]:
+        return self.phase.schedules(max(self.lengths[self.number], 1))
+
+    def _averaged(self) -> AveragedModel:
+        def mean(average: torch.Tensor, value: torch.Tensor, number: torch.Tensor | int) -> torch.Tensor:
+            if not average.is_floating_point():
+                return value
+            # a short memory at first, so that the initial values are soon forgotten
+            return average.lerp(value, 1 - min(self.plan.average, (int(number) + 1) / (int(number) + 10)))
+
+        return AveragedModel(self.model, avg_fn=mean, use_buffers=True)
+
+    def _validated(self, validate: Validate) -> dict[str, float]:
+        """Validate the model, and keep it if it is the best so far of the last phase."""
+        figures = validate(self.total, self.learned)
+        if self.last:
+            self._keep_best({**self.identity, "step": self.total, "figures": figures})
+        return figures
+
+    def _keep_best(self, record: dict[str, Any]) -> None:
+        """Keep the parameters of the validation with the lowest separation from held-out showers so far."""
+        folder = self.folder / "best"
+        best = checkpoint.read_record(folder)
+        # one that was killed before its first checkpoint may have left the best of another training behind
+        if best is None or _changes(best, record) or _separation(record) < _separation(best):
+            checkpoint.save(folder, record, _named("model", self.learned.state_dict()))
+
+    def save(self, figures: dict[str, float]) -> None:
+        """Write a checkpoint."""
+        optimizers = self.phase.optimizers
+        record = {
+            **self.identity,
+            "step": self.total,
+            "phase": self.number,
+            "phase_step": self.step,
+            "rates": {name: [group["lr"] for group in one.param_groups] for name, one in optimizers.items()},
+            "schedules": [schedule.state_dict() for schedule in self.schedules],
+            "figures": figures,
+        }
+        tensors = _named("model", self.model.state_dict()) | checkpoint.optimizer_tensors(optimizers)
+        if self.average is not None:
+            tensors |= _named("average", self.average.state_dict())
+        checkpoint.save(self.folder, record, tensors)
 
 
 def _mix(*numbers: int) -> int:
@@ -154,37 +321,8 @@ def _mix(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _batch(data: TrainingData, plan: Plan, step: int) -> Batch:
-    epoch, index = divmod(step, steps_an_epoch(data, plan))
-    order = np.random.default_rng([plan.seed, epoch]).permutation(len(data))
-    return data.batch(order[index * plan.batch : (index + 1) * plan.batch], flips=plan.flips)
-
-
-def _update(average: dict[str, torch.Tensor], module: torch.nn.Module, decay: float) -> None:
-    for name, value in module.state_dict().items():
-        if name in average:
-            target = average[name]
-            target.lerp_(value, 1 - decay) if target.is_floating_point() else target.copy_(value)
-
-
-@contextmanager
-def _averaged(model: GenerativeModel, average: dict[str, torch.Tensor]) -> Iterator[None]:
-    """Give the model its averaged parameters for as long as it is looked at."""
-    current = {name: value.clone() for name, value in model.sampled.state_dict().items()} if average else {}
-    try:
-        model.sampled.load_state_dict(average, strict=False)
-        yield
-    finally:
-        model.sampled.load_state_dict(current, strict=False)
-
-
-def _keep_best(folder: Path, record: dict[str, Any], model: GenerativeModel) -> None:
-    """Keep the parameters of the validation with the lowest separation from the held-out showers so far."""
-    best = checkpoint.read_record(folder)
-    # one that was killed before its first checkpoint may have left the best of another training behind
-    if best is None or _changes(best, record) or _separation(record) < _separation(best):
-        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-        checkpoint.save(folder, record, tensors)
+def _named(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"{prefix}.{name}": value for name, value in state.items()}
 
 
 def _separation(record: dict[str, Any]) -> float:
@@ -194,40 +332,5 @@ def _separation(record: dict[str, Any]) -> float:
 def _changes(saved: dict[str, Any], record: dict[str, Any]) -> list[str]:
     """Return the keys in which two trainings differ; the number of epochs does not count."""
     plans = [{**item.get("plan", {}), "epochs": None} for item in (saved, record)]
-    others = [key for key in ("model", "config", "geometry", "data") if saved.get(key) != record[key]]
+    others = [key for key in _IDENTITY if saved.get(key) != record[key]]
     return others + ["plan"] * (plans[0] != plans[1])
-
-
-def _save(
-    folder: Path,
-    record: dict[str, Any],
-    model: GenerativeModel,
-    optimizers: dict[str, torch.optim.Optimizer],
-    average: dict[str, torch.Tensor],
-) -> None:
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"average.{name}": value for name, value in average.items()}
-    checkpoint.save(folder, record, tensors | checkpoint.optimizer_tensors(optimizers))
-
-
-def _resume(
-    folder: Path,
-    identity: dict[str, Any],
-    model: GenerativeModel,
-    optimizers: dict[str, torch.optim.Optimizer],
-    average: dict[str, torch.Tensor],
-) -> int:
-    """Put a checkpoint's state into place and return the number of steps that are done."""
-    if checkpoint.read_record(folder) is None:
-        return 0
-    saved = checkpoint.load(folder)
-    changes = _changes(saved.record, identity)
-    if changes:
-        raise CheckpointError(
-            f"{folder} holds a training with another {' and '.join(changes)}: "
-            "choose another folder, or call with what it was started with (only --epochs may grow)."
-        )
-    model.load_state_dict(saved.group("model"))
-    average.update(saved.group("average"))
-    checkpoint.restore_optimizers(optimizers, saved)
-    return int(saved.record["step"])

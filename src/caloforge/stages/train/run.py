@@ -2,24 +2,33 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from caloforge import catalog, config
 from caloforge.errors import CheckpointError, ConfigError, InputError
 from caloforge.files import locked
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.incident.particles import parse_particle, particle_name
 from caloforge.models import checkpoint
+from caloforge.models.base import GenerativeModel
 from caloforge.progress import Progress, no_progress
 from caloforge.stages.train.data import TrainingData, load
-from caloforge.stages.train.fit import Plan, fit, steps_an_epoch
+from caloforge.stages.train.fit import Plan, fit
 from caloforge.stages.train.log import RunLog
+from caloforge.stages.train.phases import steps_an_epoch
+from caloforge.stages.train.report import Pictures
 from caloforge.stages.train.validation import Validation
 from caloforge.units import GeV
 
+Device = Literal["auto", "cpu", "cuda"]
+
 _MARGIN = 0.1  # of the energy range that showers may leave empty, or exceed, at either end
+_ROUNDED = 2  # digits of degrees and mm that a configuration keeps
 
 
 def train(
@@ -28,8 +37,10 @@ def train(
     folder: Path,
     plan: Plan,
     *,
-    geometry: Calorimeter,
-    settings: Mapping[str, Any],
+    geometries: Sequence[Calorimeter],
+    settings: Mapping[str, Any] | None = None,
+    parent: Path | None = None,
+    device: Device = "auto",
     threads: int = 1,
     minutes: float = 5.0,
     reading: Progress = no_progress,
@@ -42,15 +53,19 @@ def train(
     model
         Name in the catalogue.
     data
-        Files of showers, of the geometry's read-out or a finer one.
+        Files of showers, of the geometries' read-outs or a finer one.
     folder
         Where checkpoints, the log, curves and pictures go.
     plan
         What decides the result, with model, data, settings and threads.
-    geometry
-        The read-out to learn.
+    geometries
+        The read-out to learn; several for a model that is conditioned on it.
     settings
         Keys of the model's ``Config``; the particles are those of the data, in the order of the labels.
+    parent
+        Folder of the training that this one starts from, for models that do.
+    device
+        Where to train: "auto" takes an accelerator where there is one.
     threads
         CPU threads.
     minutes
@@ -63,32 +78,145 @@ def train(
     InputError, ShowerFileError, CheckpointError
         A name, a setting, the data, or what the folder already holds does not fit.
     """
-    entry = catalog.load("models", model)
-    known, unseen = load(data, geometry, reading).split(plan.held_out, plan.seed)
-    particles = [particle_name(pdg) for pdg in known.particles]
-    chosen = config.load(entry.Config, {"particles": particles, **settings})
-    if [parse_particle(name) for name in chosen.particles] != list(known.particles):
-        raise ConfigError(
-            f"The configuration names the particles {', '.join(chosen.particles)}, but the showers are, in "
-            f"their order, of {', '.join(particles)}: leave 'particles' out."
-        )
-    _check_energies(chosen, known)
-    steps_an_epoch(known, plan)  # refuses too few showers before there is a folder
+    entry: type[GenerativeModel] = catalog.load("models", model)
+    chosen_device = _device(device)
+    _check_geometries(entry, model, geometries)
+    known, unseen = load(data, geometries, reading, seed=plan.seed, scratch=_disk(folder)).split(
+        plan.held_out, plan.seed
+    )
+    incident = known.incident
+    check_conditions(entry, model, incident)
+    chosen = _configured(entry, known, incident, settings or {})
+    _check_energies(chosen, incident)
+    steps_an_epoch(known, plan.batch)  # refuses too few showers before there is a folder
     torch.set_num_threads(threads)
     torch.manual_seed(plan.seed)
-    network = entry(chosen, geometry)
+    network = entry(chosen, *geometries)
+    begun_from = _inherit(network, parent)
     folder.mkdir(parents=True, exist_ok=True)
     busy = CheckpointError(f"Another process trains in {folder}: wait for it or choose another folder.")
     with locked(folder / "lock", busy):
         record = checkpoint.read_record(folder)
         with RunLog(folder, done=record["step"] if record else 0) as log:
-            look = Validation(unseen, folder)
-            fit(network, known, plan, folder, validate=look, log=log, minutes=minutes, progress=progress)
+            fit(
+                network,
+                known,
+                plan,
+                folder,
+                validate=Validation(unseen, Pictures(folder / "pictures")),
+                log=log,
+                device=chosen_device,
+                parent=begun_from,
+                minutes=minutes,
+                progress=progress,
+            )
 
 
-def _check_energies(chosen: Any, known: TrainingData) -> None:
+def check_conditions(entry: type[GenerativeModel], name: str, incident: Incident) -> None:
+    """Refuse showers that vary in what a model is not conditioned on.
+
+    Raises
+    ------
+    InputError
+        The message says how they vary, and which models could learn it.
+    """
+    varying: dict[str, tuple[npt.NDArray[Any], str]] = {
+        "direction": (incident.unit_direction, _range_text(_degrees(incident), "degrees")),
+        "position": (incident.position, _range_text(incident.position, "mm")),
+        "label": (incident.pdg[:, None], ", ".join(map(particle_name, np.unique(incident.pdg).tolist()))),
+    }
+    for what, (values, text) in varying.items():
+        if what not in entry.conditions and (np.ptp(values, axis=0) > _SAME).any():
+            able = [one for one in catalog.names("models") if what in catalog.load("models", one).conditions]
+            raise InputError(
+                f"The showers vary in their {_WORDS[what]} ({text}), which {name} is not conditioned on: "
+                f"train on showers of one {_WORDS[what]}"
+                + (f", or choose one of these models: {', '.join(able)}." if able else ".")
+            )
+
+
+_SAME = 1e-6
+_WORDS = {"direction": "direction", "position": "position", "label": "particle"}
+
+
+def _degrees(incident: Incident) -> npt.NDArray[np.float64]:
+    return incident.direction.astype(np.float64) * (180 / np.pi)
+
+
+def _range_text(values: npt.NDArray[Any], unit: str) -> str:
+    names = ("theta", "phi") if unit == "degrees" else ("eta", "phi")
+    ranges = zip(names, values.min(axis=0).tolist(), values.max(axis=0).tolist(), strict=True)
+    return ", ".join(f"{name} {low:.4g} to {high:.4g} {unit}" for name, low, high in ranges)
+
+
+def _configured(
+    entry: type[GenerativeModel], known: TrainingData, incident: Incident, settings: Mapping[str, Any]
+) -> Any:
+    """Return the model's configuration, with the particles and the directions of the data in it."""
+    particles = [particle_name(pdg) for pdg in known.particles]
+    found = {
+        "particles": particles,
+        "direction_range": _ranges(_degrees(incident)),
+        "position_range": _ranges(incident.position),
+    }
+    chosen = config.load(entry.Config, {**found, **settings})
+    if [parse_particle(name) for name in chosen.particles] != list(known.particles):
+        raise ConfigError(
+            f"The configuration names the particles {', '.join(chosen.particles)}, but the showers are, in "
+            f"their order, of {', '.join(particles)}: leave 'particles' out."
+        )
+    return chosen
+
+
+def _ranges(values: npt.NDArray[Any]) -> list[list[float]]:
+    bounds = np.stack([values.min(axis=0), values.max(axis=0)], axis=1).astype(float)
+    ranges: list[list[float]] = (np.round(bounds, _ROUNDED) + 0.0).tolist()
+    return ranges
+
+
+def _inherit(network: GenerativeModel, parent: Path | None) -> dict[str, Any] | None:
+    """Give a model the training that it starts from, and return what identifies that."""
+    if parent is None:
+        if network.parent_model is not None:
+            raise InputError(
+                f"{network.name} starts from a training of {network.parent_model}: name its folder by --from."
+            )
+        return None
+    saved = checkpoint.load(parent)
+    if network.parent_model not in (None, saved.record["model"]):
+        raise InputError(
+            f"{network.name} starts from a training of {network.parent_model}, but {parent} holds one of "
+            f"{saved.record['model']}."
+        )
+    network.inherit(saved.build_model())
+    return {"folder": parent.name, "model": saved.record["model"], "sha256": saved.record["sha256"]}
+
+
+def _device(name: Device) -> torch.device:
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise InputError("There is no CUDA device that torch can use here: choose --device auto or cpu.")
+    return torch.device("cuda" if there and name != "cpu" else "cpu")
+
+
+def _disk(folder: Path) -> Path:
+    """Return the folder that is nearest to one that may not exist yet."""
+    return next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
+
+
+def _check_geometries(entry: type[GenerativeModel], model: str, geometries: Sequence[Calorimeter]) -> None:
+    names = [geometry.name for geometry in geometries]
+    if len(names) > 1 and "geometry" not in entry.conditions:
+        raise InputError(
+            f"{model} learns one read-out, but {len(names)} are given ({', '.join(names)}): choose one."
+        )
+    if len(set(names)) < len(names):
+        raise InputError(f"The read-outs need names of their own; found {', '.join(names)}.")
+
+
+def _check_energies(chosen: Any, incident: Incident) -> None:
     """Refuse showers that do not fill the energies that generated showers are asked to have."""
-    (low, high), energies = chosen.energy_range, known.energy / GeV
+    (low, high), energies = chosen.energy_range, incident.energy / GeV
     found = float(energies.min()), float(energies.max())
     margin = _MARGIN * (high - low)
     if abs(found[0] - low) > margin or abs(found[1] - high) > margin:

@@ -1,14 +1,17 @@
 """What a training is judged by while it runs."""
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from caloforge import catalog, plots
+from caloforge import catalog
+from caloforge.formats.base import batch_size
+from caloforge.geometry import Calorimeter
 from caloforge.metrics.separation import separation
-from caloforge.models.base import GenerativeModel
+from caloforge.models.base import Batch, GenerativeModel
+from caloforge.observables.base import Observable
 from caloforge.showers import Showers
 from caloforge.stages.train.data import TrainingData
 
@@ -27,51 +30,79 @@ They are named one by one, since a new observable in the catalogue must not chan
 keeps, nor what the figures on the cards of older models mean.
 """
 
+_MOST = 1024  # showers that are drawn at once
 
-def compare(generated: Showers, reference: Showers) -> dict[str, float]:
-    """Return the separation power of every observable of `VALIDATED`, and their mean as ``separation``."""
-    observables: list[Any] = [
-        observable
-        for name in VALIDATED
-        for observable in catalog.load("observables", name).every(reference.geometry)
-    ]
-    powers = {
-        f"separation/{observable.name}": separation(observable(reference), observable(generated))
-        for observable in observables
-    }
+Values = dict[str, npt.NDArray[np.float64]]
+Draw = Callable[[int, Showers, Showers], None]
+"""Draws a picture, given the step, generated showers and those they are compared with."""
+
+
+def validated(geometry: Calorimeter) -> list[Observable]:
+    """Return the observables of `VALIDATED` for a read-out."""
+    return [one for name in VALIDATED for one in catalog.load("observables", name).every(geometry)]
+
+
+def compare(generated: Values, reference: Values) -> dict[str, float]:
+    """Return the separation power of every observable, and their mean as ``separation``."""
+    powers = {f"separation/{name}": separation(values, generated[name]) for name, values in reference.items()}
     return {"separation": float(np.mean(list(powers.values()))), **powers}
 
 
+def no_picture(step: int, generated: Showers, reference: Showers) -> None:
+    """Draw nothing."""
+
+
 class Validation:
-    """Draws showers of the held-out energies, compares them with the held-out showers and keeps a picture.
+    """Draws showers for the held-out particles, batch by batch, and compares them with the held-out showers.
 
     Parameters
     ----------
     held_out
         Showers that the training does not see.
-    folder
-        The training's folder; pictures go below it.
+    draw
+        Called with the first batch of each validation.
     """
 
-    def __init__(self, held_out: TrainingData, folder: Path) -> None:
-        self.held_out, self.pictures = held_out, folder / "pictures"
-        self._reference = held_out.showers({"simulator": "held-out showers"})
-        self._noise = torch.Generator()
+    def __init__(self, held_out: TrainingData, draw: Draw = no_picture) -> None:
+        self.held_out, self._draw = held_out, draw
+        self._reference: Values | None = None
 
     def __call__(self, step: int, model: GenerativeModel) -> dict[str, float]:
         """Return the separation powers of the model as it stands after a step."""
-        sample = self.held_out.replace_cells(self._sample(model))
-        generated = sample.showers({"model": f"{model.name} after {step} steps"})
-        self.pictures.mkdir(parents=True, exist_ok=True)
-        picture = plots.average(generated, beside=self._reference)
-        plots.save([picture], self.pictures / f"step-{step:06d}.png")
-        return compare(generated, self._reference)
+        if self._reference is None:
+            self._reference = self._measured(self._held_out())
+        return compare(self._measured(self._generated(step, model)), self._reference)
+
+    def _held_out(self) -> Iterator[Showers]:
+        for batch in self._batches():
+            yield self.held_out.showers(batch, {"simulator": "held-out showers"})
 
     @torch.no_grad()
-    def _sample(self, model: GenerativeModel) -> torch.Tensor:
-        self._noise.manual_seed(0)
-        noise = torch.randn(len(self.held_out), model.noise_size, generator=self._noise)
-        model.eval()
-        cells = model(noise, self.held_out.energy, self.held_out.label)
-        model.train()
-        return torch.as_tensor(cells)
+    def _generated(self, step: int, model: GenerativeModel) -> Iterator[Showers]:
+        noise = torch.Generator().manual_seed(0)
+        device = next((value.device for value in model.state_dict().values()), torch.device("cpu"))
+        samplers = {one.name: model.sampler(one).to(device) for one in self.held_out.geometries}
+        for number, batch in enumerate(self._batches()):
+            sampler = samplers[batch.geometry.name]
+            drawn = torch.randn(len(batch.cells), sampler.noise_size, generator=noise).to(device)
+            cells = sampler(drawn, *batch.to(device).inputs(model.inputs)).cpu()
+            showers = self.held_out.showers(
+                batch._replace(cells=cells), {"model": f"{model.name} after {step} steps"}
+            )
+            if number == 0:
+                self._draw(step, showers, self.held_out.showers(batch, {"simulator": "held-out showers"}))
+            yield showers
+
+    def _batches(self) -> Iterator[Batch]:
+        most = min(batch_size(geometry) for geometry in self.held_out.geometries)
+        return self.held_out.batches(min(_MOST, most))
+
+    def _measured(self, samples: Iterator[Showers]) -> Values:
+        """Return the values of all observables; those of several read-outs by their names."""
+        several = len(self.held_out.geometries) > 1
+        found: dict[str, list[npt.NDArray[np.float64]]] = {}
+        for showers in samples:
+            for observable in validated(showers.geometry):
+                name = f"{showers.geometry.name}/{observable.name}" if several else observable.name
+                found.setdefault(name, []).append(observable(showers))
+        return {name: np.concatenate(parts) for name, parts in found.items()}

@@ -143,9 +143,9 @@ def test_a_full_disk_is_an_os_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 HOLDS = """
 import sys
 from pathlib import Path
-from caloforge.atomic import locked
-from caloforge.simulate.job import Shard
-from caloforge.simulate.pool import Pool
+from caloforge.files import locked
+from caloforge.stages.simulate.campaign.job import Shard
+from caloforge.stages.simulate.campaign.pool import Pool
 lives_on = "import os, time; print(os.getpid(), file=open('pid', 'w'), flush=True); time.sleep(60)"
 with locked(Path("lock"), Exception()) as lock:
     Pool([sys.executable, "-c", lives_on], {}, Path(), [Shard(0, 1)], None, held=[lock]).run(1)

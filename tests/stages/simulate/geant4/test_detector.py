@@ -17,7 +17,7 @@ LOCATE = """
 import json, os, sys
 from geant4_pybind import G4GeometryManager, G4Navigator, G4ThreeVector
 from caloforge.geometry import Calorimeter
-from caloforge.simulate.detector import Detector
+from caloforge.stages.simulate.geant4.detector import Detector
 
 given = json.load(sys.stdin)
 detector = Detector(Calorimeter.from_dict(given["geometry"]))

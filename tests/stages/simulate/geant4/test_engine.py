@@ -11,12 +11,12 @@ from caloforge.stages.simulate.geant4 import data
 
 AIM = """
 import json, os, sys
-from caloforge.beam import Beam
+from caloforge.incident.beam import Beam
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
-from caloforge.simulate.engine import Engine, Gun
-from caloforge.simulate.job import Job
-from caloforge.spectrum import Spectrum
+from caloforge.stages.simulate.geant4.engine import Engine, Gun
+from caloforge.stages.simulate.campaign.job import Job
+from caloforge.incident.spectrum import Spectrum
 beam = Beam(22, Spectrum.parse("1"))
 engine = Engine(Job(Calorimeter.load("calogan"), beam, "em", 1, 0.7, (), False, {}, ""))
 gun, answers = Gun(1), {}

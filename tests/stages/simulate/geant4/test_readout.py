@@ -68,7 +68,7 @@ def test_deposits_are_where_the_particle_is(tmp_path: Path, mixed: Calorimeter, 
     beam, out = Spectrum.listed(30.0), tmp_path / "out.h5"
     simulate(geometry, PROTON, beam, 80, out, position=window, physics="em", seed=3)
     made = read(out)
-    eta, phi = made.columns["eta"], made.columns["phi"]
+    eta, phi = made.incident.position.T
     if isinstance(cut, RingLayer):
         row = np.searchsorted(cut.alpha_edges, np.arctan2(phi, eta)) - 1
         column = np.searchsorted(cut.r.edges, np.hypot(eta, phi)) - 1

@@ -26,7 +26,7 @@ class Deposits:
         (n,), all deposits in either kind of material.
     leaked
         (n,), what left the world: the kinetic energy of its particles, and of their rest energy what can be
-        set free (see `caloforge.simulate.leakage`); without neutrinos.
+        set free (see `caloforge.stages.simulate.geant4.leakage`); without neutrinos.
     """
 
     cells: npt.NDArray[np.float32]

@@ -1,8 +1,8 @@
 """One Geant4 process: reads from standard input which shards to make, reports on standard output.
 
-It is started by `caloforge.simulate.pool` with Geant4's data variables set. It ends when its parent does: at
-once where the kernel can be asked for that (Linux), else when standard input closes or the report of the next
-shower finds nobody who listens.
+It is started by `caloforge.stages.simulate.campaign.pool` with Geant4's data variables set. It ends when its
+parent does: at once where the kernel can be asked for that (Linux), else when standard input closes or the
+report of the next shower finds nobody who listens.
 """
 
 import ctypes

@@ -1,0 +1,155 @@
+"""The phases of a training: how long each is, which batches it sees, and what it leaves alone."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from caloforge.errors import InputError
+from caloforge.models.base import Batch, GenerativeModel, Phase, Symmetries
+from caloforge.stages.train.data import TrainingData
+
+
+def lengths(phases: Sequence[Phase], steps_an_epoch: int, epochs: int | None) -> list[int]:
+    """Return the number of steps of each phase.
+
+    Parameters
+    ----------
+    phases
+        Each with a length of its own.
+    steps_an_epoch
+        Batches that the showers make.
+    epochs
+        Passes over the showers in all phases together, shared out in proportion to their own lengths; None
+        leaves these as they are.
+    """
+    own = [_own_length(phase, steps_an_epoch) for phase in phases]
+    if epochs is None or not sum(own):
+        return own
+    ends = np.rint(np.cumsum(own) * (epochs * steps_an_epoch / sum(own))).astype(int)
+    return [int(length) for length in np.diff(ends, prepend=0)]
+
+
+def _own_length(phase: Phase, steps_an_epoch: int) -> int:
+    return phase.steps if phase.steps is not None else round((phase.epochs or 0) * steps_an_epoch)
+
+
+def steps_an_epoch(data: TrainingData, batch: int) -> int:
+    """Return how many whole batches of one read-out each the showers make.
+
+    Raises
+    ------
+    InputError
+        There is not even one.
+    """
+    whole = sum(len(numbers) // batch for numbers in data.of_parts)
+    if not whole:
+        raise InputError(
+            f"{len(data)} showers are left to train on, fewer than a batch of {batch}: "
+            "simulate more, hold out fewer, or choose a smaller batch."
+        )
+    return whole
+
+
+class EpochBatches:
+    """Numbers of the showers in each batch from a step on, for torch's DataLoader.
+
+    The order of an epoch follows from the seed and the epoch alone, and is made once for all its batches.
+    Those of several read-outs are mixed; each batch has one.
+    """
+
+    def __init__(self, data: TrainingData, batch: int, seed: int, steps: range) -> None:
+        self._numbers, self._size, self._seed, self._steps = data.of_parts, batch, seed, steps
+        self._an_epoch = steps_an_epoch(data, batch)
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        epoch, batches = -1, []
+        for step in self._steps:
+            if step // self._an_epoch != epoch:
+                epoch = step // self._an_epoch
+                batches = self._epoch(epoch)
+            yield batches[step % self._an_epoch].tolist()
+
+    def _epoch(self, epoch: int) -> list[np.ndarray]:
+        batches = []
+        for part, numbers in enumerate(self._numbers):
+            key = [self._seed, epoch, part] if part else [self._seed, epoch]
+            order = numbers[np.random.default_rng(key).permutation(len(numbers))]
+            whole = len(numbers) // self._size
+            batches += list(order[: whole * self._size].reshape(whole, self._size))
+        if len(self._numbers) == 1:
+            return batches
+        mixed = np.random.default_rng([self._seed, epoch, len(self._numbers)]).permutation(len(batches))
+        return [batches[number] for number in mixed]
+
+
+def load_batches(
+    data: TrainingData, batch: int, seed: int, steps: range, device: torch.device
+) -> Iterator[Batch]:
+    """Yield the batches of some steps; beside an accelerator they are made by processes of their own."""
+    away = device.type != "cpu"
+    return iter(
+        DataLoader(
+            data,  # type: ignore[arg-type]
+            batch_sampler=EpochBatches(data, batch, seed, steps),
+            collate_fn=_as_it_is,  # type: ignore[arg-type]
+            num_workers=2 if away else 0,
+            pin_memory=away,
+            generator=torch.Generator(),  # the global one is for the training's own numbers
+        )
+    )
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
+
+
+def mirrored(batch: Batch, symmetries: Symmetries) -> Batch:
+    """Mirror each shower at random, with the particle that made it."""
+    cells, signs = (torch.from_numpy(part).to(batch.cells.device) for part in symmetries)
+    which = torch.randint(len(cells), (len(batch.cells),)).to(batch.cells.device)
+    sign = signs[which]
+    return batch._replace(
+        cells=batch.cells.gather(1, cells[which]),
+        direction=batch.direction * torch.cat([sign, torch.ones_like(sign[:, :1])], dim=1),
+        position=batch.position * sign,
+    )
+
+
+class OnDevice:
+    """Showers to train on whose batches are on a device; a `caloforge.models.base.TrainingShowers`."""
+
+    def __init__(self, data: TrainingData, device: torch.device) -> None:
+        self._data, self._device = data, device
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def batches(self, size: int | None = None) -> Iterator[Batch]:
+        """Yield all showers in one order, size at a time."""
+        return (batch.to(self._device) for batch in self._data.batches(size))
+
+    def sample(self, values: int = 1 << 26) -> Batch:
+        """Return the first showers, at most so many that they have this many cells in all."""
+        return self._data.sample(values).to(self._device)
+
+
+@contextmanager
+def frozen(model: GenerativeModel, phase: Phase) -> Iterator[None]:
+    """Put a model into training mode but for what a phase leaves as it is."""
+    model.train()
+    kept = [p for module in phase.frozen for p in module.parameters() if p.requires_grad]
+    for module in phase.frozen:
+        module.eval()
+    for parameter in kept:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in kept:
+            parameter.requires_grad_(True)

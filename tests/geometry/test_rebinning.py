@@ -1,0 +1,103 @@
+"""Cells of a fine read-out, summed onto a coarser one."""
+
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from caloforge.errors import GeometryError
+from caloforge.geometry import Calorimeter
+from caloforge.geometry.rebinning import rebin_cells, rebin_matrix
+
+from .conftest import describe
+
+EDGES = st.lists(st.integers(-1000, 1000), min_size=2, max_size=12, unique=True).map(
+    lambda edges: [edge / 8 for edge in sorted(edges)]
+)
+
+
+@given(data=st.data(), z=EDGES, eta=EDGES, phi=EDGES)
+def test_rebinning_conserves_energy_and_position(data, z, eta, phi):
+    assume(len(z) > 2)
+    z = [edge - z[0] for edge in z]
+    fine = Calorimeter.from_dict(describe([(pair, eta, phi) for pair in pairwise(z)]))
+    kept_z = thin(data, z)
+    layers = [(pair, thin(data, eta), thin(data, phi)) for pair in pairwise(kept_z)]
+    coarse = Calorimeter.from_dict(describe(layers))
+    cells = np.random.default_rng(1).exponential(1, (3, fine.n_cells)).astype(np.float32)
+    summed = rebin_cells(cells, fine, coarse)
+    assert summed.shape == (3, coarse.n_cells)
+    np.testing.assert_allclose(summed.sum(axis=1), cells.sum(axis=1), rtol=1e-5)
+    volumes = rebin_cells(volume(fine)[None], fine, coarse)[0]
+    np.testing.assert_allclose(volumes, volume(coarse), rtol=1e-5)
+
+
+def thin(data, edges):
+    """Some of the edges, with the outer ones."""
+    inner = data.draw(st.lists(st.sampled_from(edges[1:-1]), unique=True)) if len(edges) > 2 else []
+    return [edges[0], *sorted(inner), edges[-1]]
+
+
+def volume(geometry):
+    """Volume of each cell, a quantity that only the right map carries over."""
+    return geometry.join(
+        [
+            np.diff(layer.z) * np.outer(np.diff(layer.phi.edges), np.diff(layer.eta.edges))
+            for layer in geometry.layers
+        ]
+    )
+
+
+def test_rebinning_steps_can_be_skipped(calogan_fine, calogan):
+    one = describe([((0, 480), [-240, 240], [-240, 240])], name="one")
+    one = Calorimeter.from_dict(
+        one | {"stack": calogan.to_dict()["stack"], "visible": ["active", "absorber"]}
+    )
+    through = rebin_matrix(calogan_fine, calogan) @ rebin_matrix(calogan, one)
+    assert (through != rebin_matrix(calogan_fine, one)).nnz == 0
+
+
+def test_rebinning_is_the_exact_sum_rounded_once(calogan_fine, calogan, make_showers):
+    cells = make_showers(2, calogan_fine).cells
+    summed = rebin_cells(cells, calogan_fine, calogan)
+    matrix = rebin_matrix(calogan_fine, calogan).tocsc()
+    for column in (0, 100, 300, 503):
+        inside = matrix.indices[matrix.indptr[column] : matrix.indptr[column + 1]]
+        exact = [float(sum(Fraction(float(value)) for value in row[inside])) for row in cells]
+        np.testing.assert_allclose(summed[:, column], exact, rtol=2**-24)
+
+
+def test_rebinning_to_itself_changes_nothing(calogan, make_showers):
+    cells = make_showers(3).cells
+    assert np.array_equal(rebin_cells(cells, calogan, calogan), cells)
+
+
+@pytest.mark.parametrize(
+    ("layers", "sentence"),
+    [
+        ([((0, 2), [-1, 0, 1], [0.5, 1])], "layer 0, phi: the edges span 0.5 to 1 mm"),
+        ([((0, 2), [-1, 0.25, 1], [0, 1])], "layer 0, eta: the edge at 0.25 mm"),
+        ([((0, 1.5), [-1, 1], [0, 1]), ((1.5, 2), [-1, 1], [0, 1])], "z: the edge at 1.5 mm"),
+        ([((0, 1), [-1, 1], [0, 1]), ((1, 2), [-1, 1], [0, 0.25, 1])], "layer 1, phi: the edge at 0.25 mm"),
+    ],
+)
+def test_a_grid_that_does_not_fit_is_named(layers, sentence):
+    fine = Calorimeter.from_dict(
+        describe([((0, 1), [-1, 0, 1], [0, 0.5, 1]), ((1, 2), [-1, 0, 1], [0, 0.5, 1])])
+    )
+    stack = fine.to_dict()["stack"]
+    with pytest.raises(GeometryError, match=sentence):
+        rebin_matrix(fine, Calorimeter.from_dict(describe(layers) | {"stack": stack}))
+
+
+def test_rebinning_does_not_change_the_matter(calogan_fine, calogan):
+    argon_only = Calorimeter.from_dict(calogan.to_dict() | {"visible": ["active"]})
+    with pytest.raises(GeometryError, match=r"absorber \+ active"):
+        rebin_matrix(calogan_fine, argon_only)
+    content = calogan.to_dict()
+    content["stack"][0]["slabs"][0]["material"] = "G4_W"
+    with pytest.raises(GeometryError, match="not made of the same slabs"):
+        rebin_matrix(calogan_fine, Calorimeter.from_dict(content))
