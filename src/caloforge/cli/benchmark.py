@@ -9,7 +9,6 @@ from caloforge.cli.common import console, progress_bar, say
 
 if TYPE_CHECKING:
     from caloforge.geometry import Calorimeter
-    from caloforge.inference.model import TrainedModel
     from caloforge.stages.benchmark import BenchmarkPoint, Record, Setting, Simulate
 
 app = typer.Typer(help="Measure how fast things are on this computer.", no_args_is_help=True)
@@ -132,6 +131,7 @@ def generate_command(
     from caloforge.stages import benchmark
     from caloforge.stages.benchmark import MeasuringEffort, Setting
     from caloforge.stages.benchmark.report import prepare
+    from caloforge.stages.generate import generate_file
     from caloforge.units import GeV
 
     trained = [TrainedModel.load(name, threads) for name in models or catalog.names("weights")]
@@ -142,7 +142,7 @@ def generate_command(
     with progress_bar("Measuring", unit="points") as progress:
         record = benchmark.time_generation(
             trained, _simulation if geant4 else None, Setting(physics, physics=physics), points,
-            MeasuringEffort(seconds, effort * GeV), write=_write, batches=sizes, threads=threads,
+            MeasuringEffort(seconds, effort * GeV), write=generate_file, batches=sizes, threads=threads,
             progress=progress,
         )  # fmt: skip
     _finish(record, output)
@@ -188,17 +188,6 @@ def _simulation(calorimeter: "Calorimeter") -> "Simulate":
         ).seconds_per_shower
 
     return make
-
-
-def _write(model: "TrainedModel", pdg: int, energies: tuple[float, float], n: int, path: Path) -> None:
-    """What is timed: the generation of a file, with energies that are uniform between two."""
-    from caloforge.incident.spectrum import Spectrum
-    from caloforge.inference.generator import Generator
-    from caloforge.stages.generate import generate_file
-
-    low, high = energies
-    spectrum = Spectrum.uniform(low, high) if low < high else Spectrum.listed(low)
-    generate_file(Generator(model, pdg, spectrum), n, path)
 
 
 def _settings(commands: list[str] | None) -> "list[Setting]":

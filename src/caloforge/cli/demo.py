@@ -58,9 +58,9 @@ def _sample(particle: str) -> "Showers":
 
 
 def _generate(particle: str, like: "Showers", seed: int, folder: Path) -> "Showers":
-    """Generate showers at the energies of a sample, into a file of the folder."""
+    """Generate showers of the particles of a sample, into a file of the folder."""
     from caloforge.formats.native import read
-    from caloforge.incident.spectrum import Spectrum
+    from caloforge.incident.beam import RecordedParticles
     from caloforge.inference.generator import Generator
     from caloforge.stages.generate import generate_file
 
@@ -68,7 +68,7 @@ def _generate(particle: str, like: "Showers", seed: int, folder: Path) -> "Showe
     model = find(pdg, like.geometry.name)
     path = folder / f"{model.name}.h5"
     with progress_bar(f"Generating {particle}", "showers") as progress:
-        stream = Generator(model, pdg, Spectrum.listed(like.energy), seed)
+        stream = Generator(model, RecordedParticles(like.incident, "those of the Geant4 sample"), seed)
         generate_file(stream, len(like), path, progress=progress)
     return read(path)
 

@@ -200,8 +200,11 @@ def reliability_command(
     """
     from caloforge.files import check_target
     from caloforge.formats.energies import parse_spectrum
+    from caloforge.incident.spectrum import Spectrum
+    from caloforge.inference.generator import Generator
     from caloforge.stages.evaluate.reliability import reliability
     from caloforge.stages.evaluate.report import reliability as reliability_page
+    from caloforge.stages.generate import aim
 
     check_target(output)
     pairs = _generators(models or [], particles or [], quality, threads)
@@ -209,14 +212,12 @@ def reliability_command(
     beside = _references(references or [], pairs, seed)
     results = []
     for model, pdg in pairs:
+        beam = aim(model, pdg, spectrum or Spectrum.uniform(*model.energy_range), None, None)
         with progress_bar(model.name, "showers") as progress:
             result = reliability(
-                model,
-                pdg,
+                Generator(model, beam, seed),
                 number,
-                spectrum=spectrum,
                 reference=beside.get((model.name, pdg)),
-                seed=seed,
                 progress=progress,
             )
         say(reliability_page.verdict(result))

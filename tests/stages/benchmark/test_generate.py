@@ -8,6 +8,8 @@ import pytest
 
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
+from caloforge.inference.generator import Generator
 from caloforge.inference.model import TrainedModel
 from caloforge.stages.benchmark import MeasuringEffort, Record, Setting, time_generation
 from caloforge.stages.benchmark.report import make_report, markdown, write
@@ -21,9 +23,10 @@ SETTING = Setting("usual")
 class Model(TrainedModel):
     """Stands for a trained model and counts the showers it is asked for."""
 
-    def __call__(self, noise: Any, energy: Any, label: Any) -> Any:
-        assert noise.shape == (len(energy), self.noise_size)
-        assert set(label) == {0}
+    def __call__(self, noise: Any, incident: Incident, out: Any = None) -> Any:
+        energy = incident.energy
+        assert noise.shape == (len(energy), self.record["noise_size"])
+        assert {self.label(pdg) for pdg in incident.pdg.tolist()} == {0}
         asked.append((self.name, len(energy), energy.min() / GeV, energy.max() / GeV))
         return np.zeros((len(energy), self.geometry.n_cells), np.float32)
 
@@ -125,8 +128,9 @@ def test_energies_stay_in_the_range_of_the_training(model: Callable[..., Model])
 def test_writing_is_beside_the_network_alone(model: Callable[..., Model], simulation: Any) -> None:
     files: list[tuple[str, int, tuple[float, float], int, str]] = []
 
-    def write(one: TrainedModel, pdg: int, energies: tuple[float, float], n: int, path: Path) -> None:
-        files.append((one.name, pdg, energies, n, path.name))
+    def write(one: Generator, n: int, path: Path) -> None:
+        energies = (one.beam.spectrum.low, one.beam.spectrum.high)
+        files.append((one.model.name, one.beam.pdg, energies, n, path.name))
         path.write_bytes(b"")
 
     record = run(model(), model("other", pdg=22), simulation=simulation, batches=[1, 7], write=write)
@@ -156,9 +160,9 @@ def test_numbers_are_drawn_as_the_graph_takes_them(model: Callable[..., Model]) 
     kinds = []
 
     class Bytes(Model):
-        def __call__(self, noise: Any, energy: Any, label: Any) -> Any:
+        def __call__(self, noise: Any, incident: Incident, out: Any = None) -> Any:
             kinds.append(noise.dtype)
-            return super().__call__(noise, energy, label)
+            return super().__call__(noise, incident, out)
 
     one = model()
     run(Bytes(one.name, {**one.record, "noise": "bytes"}, one.graph, 1), batches=[4])

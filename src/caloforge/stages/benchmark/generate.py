@@ -14,7 +14,10 @@ import numpy as np
 from caloforge.errors import InputError
 from caloforge.formats.native import ShowerFile
 from caloforge.geometry import Calorimeter
+from caloforge.incident.beam import Beam
 from caloforge.incident.particles import particle_name
+from caloforge.incident.spectrum import Spectrum
+from caloforge.inference.generator import Generator
 from caloforge.inference.model import TrainedModel
 from caloforge.progress import Progress, no_progress
 from caloforge.stages.benchmark.machine import ValueWithError, machine, median, pinned
@@ -31,8 +34,8 @@ _FEWEST, _MOST = 20, 200  # simulated showers of a point
 _FILES = 3
 _BLOCK, _MOST_WRITTEN = 1024, 1 << 18  # showers of a file, which are a multiple of the first
 
-Write = Callable[[TrainedModel, int, tuple[float, float], int, Path], None]
-"""Whoever writes a file of showers: model, PDG id, lowest and highest energy (MeV), number, path."""
+Write = Callable[[Generator, int, Path], None]
+"""Whoever writes a file of showers: who makes them, how many, and the path."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ def time_generation(
 
     With one thread, models and simulation share one core of this computer and the time is the processor's, so
     that other work hardly counts. With more, models have all cores, and their time is that of the clock. A
-    model's time holds the drawing of random numbers; loading the model and writing files do not count, for
-    models or for the simulation. What writing takes is measured apart.
+    model's time holds the drawing of random numbers and of incident particles; loading the model and writing
+    files do not count, for models or for the simulation. What writing takes is measured apart.
 
     Parameters
     ----------
@@ -137,6 +140,13 @@ class _Run:
     model: TrainedModel
     pdg: int
     energies: Sequence[float]
+
+    def generator(self, energies: Sequence[float]) -> Generator:
+        """Return a stream of showers with energies that are uniform between the first and the last."""
+        low, high = energies[0], energies[-1]
+        spectrum = Spectrum.uniform(low, high) if low < high else Spectrum.listed(low)
+        beam = Beam(self.pdg, spectrum, self.model.direction_range, self.model.position_range)
+        return Generator(self.model, beam)
 
 
 @dataclass
@@ -241,7 +251,7 @@ class _Timer:
         for _ in range(1 + _FILES):
             with tempfile.TemporaryDirectory(prefix="caloforge-benchmark-") as scratch:
                 begin = self.clock()
-                write(run.model, run.pdg, (run.energies[0], run.energies[-1]), n, Path(scratch, "showers.h5"))
+                write(run.generator(run.energies), n, Path(scratch, "showers.h5"))
                 times.append((self.clock() - begin) / n)
         ms = median(_MS * np.array(times[1:]))  # the first file loads what writes it
         row = self._row(run, bare["batch"], ms)
@@ -249,13 +259,11 @@ class _Timer:
 
     def _calls(self, run: _Run, batch: int, energies: Sequence[float]) -> Iterator[float]:
         """Yield the time of each call of the model, in s; the first one loads it, and does not count."""
-        stream = np.random.Generator(np.random.SFC64(1))
-        label = np.full(batch, run.model.label(run.pdg))
+        generator = run.generator(energies)
         end, calls = 0.0, 0
         while calls <= _FEWEST_CALLS or time.perf_counter() < end:
-            energy = stream.uniform(energies[0], energies[-1], batch)
             begin = self.clock()
-            run.model(run.model.noise(stream, batch), energy, label)
+            generator.draw(calls * batch, (calls + 1) * batch)
             seconds = self.clock() - begin
             if calls:
                 yield seconds

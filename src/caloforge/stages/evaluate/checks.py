@@ -119,7 +119,8 @@ def _directions(reference: Measured, generated: Measured) -> Iterator[str]:
         said = [_direction_text(*pair) for pair in angles]
         yield (
             f"The incident directions are distributed differently ({said[0]} in the reference, {said[1]} "
-            "generated), which distorts all shapes. Compare showers of the same directions."
+            "generated), which distorts all shapes. Generate them with --like, from the particles of "
+            "the reference."
         )
 
 
@@ -135,8 +136,8 @@ def _positions(reference: Measured, generated: Measured) -> Iterator[str]:
         said = [f"eta {_range(eta)} mm and phi {_range(phi)} mm" for eta, phi in places]
         yield (
             f"The incident positions on the front face are distributed differently ({said[0]} in the "
-            f"reference, {said[1]} generated), which distorts all shapes. Compare showers of the same "
-            "positions."
+            f"reference, {said[1]} generated), which distorts all shapes. Generate them with --like, "
+            "from the particles of the reference."
         )
 
 

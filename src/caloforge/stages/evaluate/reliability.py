@@ -19,8 +19,7 @@ from caloforge.formats.open import open_any
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 from caloforge.incident.particles import brought, particle_name
-from caloforge.incident.spectrum import Spectrum
-from caloforge.inference.model import TrainedModel
+from caloforge.inference.generator import Generator
 from caloforge.metrics.outliers import ANY, SHARE, OutlierCounts, Ranges
 from caloforge.observables.base import Observable
 from caloforge.observables.hits import Hits
@@ -40,8 +39,6 @@ _BLOCK = 1024
 _EXAMPLES = 5
 _LAYERS = 3
 """Layers that shapes are taken of, at most: those with most energy."""
-
-_WORD = (1 << 32) - 1
 
 CHECKS = {
     "finite": "a cell that is no finite number",
@@ -247,31 +244,22 @@ def shapes(source: Source) -> tuple[Observable, ...]:
 
 
 def reliability(
-    model: TrainedModel,
-    pdg: int,
+    generator: Generator,
     n: int,
     *,
-    spectrum: Spectrum | None = None,
     reference: Reference | None = None,
-    seed: int = 1,
     progress: Progress = no_progress,
 ) -> Reliability:
-    """Make showers with a model and look at every one.
+    """Make showers and look at every one.
 
     Parameters
     ----------
-    model
-        The generator.
-    pdg
-        Incident particle.
+    generator
+        A model, with the incident particles and the seed; the energies may be outside of the training's.
     n
         Showers to make; they are never held together.
-    spectrum
-        Incident energies; by default uniform in the range of the training.
     reference
         Showers of the simulation to count outliers beside.
-    seed
-        Of energies and showers.
     progress
         Called with (showers done, n).
 
@@ -283,39 +271,45 @@ def reliability(
     """
     if n < 1:
         raise InputError(f"The number of showers must be at least 1; found {n}.")
-    spectrum = spectrum or Spectrum.uniform(*model.energy_range)
     if reference is not None:
-        _check_reference(reference, model, pdg, spectrum)
-    monitor = _ShowerMonitor(model.geometry, pdg, brought(pdg), reference)
+        _check_reference(reference, generator)
+    monitor = _ShowerMonitor(generator.model.geometry, brought(generator.beam.pdg), reference)
     begin, generating = time.perf_counter(), 0.0
     progress(0, n)
     for start in range(0, n, _BLOCK):
-        energy = spectrum.sample(seed, start, min(start + _BLOCK, n))
         before = time.perf_counter()
-        cells = _generated_cells(model, pdg, energy, [seed & _WORD, start // _BLOCK, seed >> 32])
+        incident, cells = generator.draw(start, min(start + _BLOCK, n))
         generating += time.perf_counter() - before
-        monitor.inspect(start, energy, cells)
-        progress(start + len(energy), n)
+        monitor.inspect(start, incident, cells)
+        progress(start + len(incident), n)
+    return _result(generator, n, monitor, time.perf_counter() - begin, generating)
+
+
+def _result(
+    generator: Generator, n: int, monitor: "_ShowerMonitor", seconds: float, generating: float
+) -> Reliability:
+    model, beam = generator.model, generator.beam
     return Reliability(
         model.name,
         str(model.record["sha256"]),
-        particle_name(pdg),
+        particle_name(beam.pdg),
         model.geometry.name,
-        spectrum.text,
+        beam.spectrum.text,
         n,
-        seed,
+        generator.seed,
         monitor.brought,
         monitor.highest,
         monitor.excess,
         monitor.checks,
         monitor.outliers,
-        time.perf_counter() - begin,
+        seconds,
         generating,
     )
 
 
-def _check_reference(reference: Reference, model: TrainedModel, pdg: int, spectrum: Spectrum) -> None:
-    check_cells(reference.geometry, model.geometry)
+def _check_reference(reference: Reference, generator: Generator) -> None:
+    check_cells(reference.geometry, generator.model.geometry)
+    pdg, spectrum = generator.beam.pdg, generator.beam.spectrum
     if reference.pdg != pdg:
         raise InputError(
             f"{reference.file} holds showers of {particle_name(reference.pdg)}, not of "
@@ -329,17 +323,11 @@ def _check_reference(reference: Reference, model: TrainedModel, pdg: int, spectr
         )
 
 
-def _generated_cells(model: TrainedModel, pdg: int, energy: Floats, seeds: list[int]) -> NDArray[np.float32]:
-    stream = np.random.Generator(np.random.SFC64(seeds))
-    return model(model.noise(stream, len(energy)), energy, np.full(len(energy), model.label(pdg)))
-
-
 @dataclass
 class _ShowerMonitor:
     """Looks at showers, block by block."""
 
     geometry: Calorimeter
-    pdg: int
     brought: float
     reference: Reference | None
     highest: float = 0.0
@@ -348,8 +336,9 @@ class _ShowerMonitor:
     failed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CHECKS, 0))
     examples: dict[str, list[FailedShower]] = field(default_factory=lambda: {name: [] for name in CHECKS})
 
-    def inspect(self, start: int, energy: Floats, cells: NDArray[np.float32]) -> None:
+    def inspect(self, start: int, incident: Incident, cells: NDArray[np.float32]) -> None:
         """Take in showers from number ``start`` on."""
+        energy = incident.energy
         with np.errstate(invalid="ignore"):
             total = cells.sum(axis=1, dtype=float)  # a number unless a cell is none: doubles do not overflow
         finite, negative = np.isfinite(total), cells.min(axis=1) < 0
@@ -362,22 +351,20 @@ class _ShowerMonitor:
             "energy": finite & (excess > ROUNDING * energy),
         }
         for name, which in found.items():
-            self._note(name, np.flatnonzero(which), start, energy, total)
+            self._record(name, np.flatnonzero(which), start, energy, total)
         self.highest = max(self.highest, float((total / energy)[finite].max(initial=0.0)))
         self.excess = max(self.excess, float(excess[finite].max(initial=0.0)))
         sound = finite & ~negative
         if self.reference is not None and sound.any():
             rows = slice(None) if sound.all() else sound
-            self._shapes(
-                Showers(self.geometry, cells[rows], Incident(self.pdg, energy[rows])), self.reference.ranges
-            )
+            self._shapes(Showers(self.geometry, cells[rows], incident[rows]), self.reference.ranges)
 
     def _shapes(self, showers: Showers, ranges: Ranges) -> None:
         values = {one.name: one(showers) for one in ranges.observables}
         outside = ranges.outside(showers.energy, values)
         self.outside = outside if self.outside is None else self.outside + outside
 
-    def _note(self, name: str, which: NDArray[np.intp], start: int, energy: Floats, total: Floats) -> None:
+    def _record(self, name: str, which: NDArray[np.intp], start: int, energy: Floats, total: Floats) -> None:
         self.failed[name] += len(which)
         for i in which[: _EXAMPLES - len(self.examples[name])].tolist():
             deposited = float(total[i]) if np.isfinite(total[i]) else None
