@@ -39,6 +39,8 @@ HOMES = {
     "distributed": ("stages.simulate.campaign",),
     "dask_jobqueue": ("stages.simulate.campaign",),
     "matplotlib": ("plots",),
+    "jinja2": ("reports",),
+    "cpuinfo": ("stages.benchmark.machine",),
     "typer": ("cli",),
     "rich": ("cli",),
 }

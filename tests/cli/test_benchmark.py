@@ -69,7 +69,7 @@ def test_the_speed_of_geant4(run: Run, block: Path, tmp_path: Path) -> None:
 
 def test_a_command_of_ones_own(run: Run, block: Path, tmp_path: Path) -> None:
     command = "/process/em/UseGeneralProcess true"
-    arguments = ("--shots", "gamma:1", "-c", command, "-n", "6", "--rounds", "1", "-o", tmp_path)
+    arguments = ("--points", "gamma:1", "-c", command, "-n", "6", "--rounds", "1", "-o", tmp_path)
     code, output, errors = run("benchmark", "settings", block, *arguments)
     assert code == 0, errors
     results = json.loads((tmp_path / "settings.json").read_text())["results"]["gamma 1 GeV"]
@@ -80,7 +80,16 @@ def test_a_command_of_ones_own(run: Run, block: Path, tmp_path: Path) -> None:
 def test_settings_in_another_calorimeter_are_not_those_of_the_first(
     run: Run, block: Path, tmp_path: Path
 ) -> None:
-    arguments = ("--shots", "gamma:1", "-c", "/process/em/UseGeneralProcess true", "-n", "2", "--rounds", "1")
+    arguments = (
+        "--points",
+        "gamma:1",
+        "-c",
+        "/process/em/UseGeneralProcess true",
+        "-n",
+        "2",
+        "--rounds",
+        "1",
+    )
     assert run("benchmark", "settings", block, *arguments, "-o", tmp_path)[0] == 0
     (tmp_path / "settings.json").unlink()
     block.write_text(block.read_text().replace("G4_Pb", "G4_W"))
@@ -90,9 +99,9 @@ def test_settings_in_another_calorimeter_are_not_those_of_the_first(
     assert not (tmp_path / "settings.json").exists()
 
 
-@pytest.mark.parametrize("shots", ["e+", "e+:ten", "nothing:10", "e+:-1", "e+:0", "e+:inf", "e+:nan"])
-def test_a_shot_that_is_none(run: Run, tmp_path: Path, shots: str) -> None:
-    code, output, errors = run("benchmark", "settings", "--shots", shots, "-c", "/x", "-o", tmp_path)
+@pytest.mark.parametrize("points", ["e+", "e+:ten", "nothing:10", "e+:-1", "e+:0", "e+:inf", "e+:nan"])
+def test_a_point_that_is_none(run: Run, tmp_path: Path, points: str) -> None:
+    code, output, errors = run("benchmark", "settings", "--points", points, "-c", "/x", "-o", tmp_path)
     assert code == 2
     assert errors.startswith(("Error: '", "Error: The energy"))
     assert output == ""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from caloforge.errors import InputError
-from caloforge.metrics.outliers import SHARE, Outside, Ranges
+from caloforge.metrics.outliers import SHARE, OutlierCounts, Ranges
 from caloforge.observables.hits import Hits
 from caloforge.observables.response import Response
 
@@ -99,7 +99,7 @@ def test_counts_of_parts_are_those_of_the_whole(ranges: Ranges) -> None:
 
 
 def test_rates_are_those_of_the_reference_s_energies() -> None:
-    outside = Outside(np.array([1000, 10, 0]), np.array([[0, 5, 0]]), np.array([[0, 0, 0]]))
+    outside = OutlierCounts(np.array([1000, 10, 0]), np.array([[0, 5, 0]]), np.array([[0, 0, 0]]))
     rate, error = outside.rates()
     assert rate.tolist() == [0.25]
     assert 0.07 < error[0] < 0.08

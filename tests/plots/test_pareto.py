@@ -5,15 +5,17 @@ import pytest
 from matplotlib.figure import Figure
 
 from caloforge import plots
-from caloforge.plots import Fidelity, Rated
+from caloforge.plots import Fidelity, NamedSpeed
 
 NONE = np.nan
-GEANT4 = Rated("Geant4", 320.0)
+GEANT4 = NamedSpeed("Geant4", 320.0)
 
 
-def picture(ms: list[float], values: list[float], others: list[float], simulation: Rated | None) -> Figure:
+def picture(
+    ms: list[float], values: list[float], others: list[float], simulation: NamedSpeed | None
+) -> Figure:
     n = len(ms)
-    rated = [Rated(f"generator {i}", one) for i, one in enumerate(ms)]
+    rated = [NamedSpeed(f"generator {i}", one) for i, one in enumerate(ms)]
     metrics = [
         Fidelity(label, np.array(one), np.full(n, 0.01), np.full(n, 0.5))
         for label, one in (("cells", values), ("shapes", others))

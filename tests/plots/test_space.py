@@ -51,6 +51,22 @@ def test_many_layers_show_every_hit_cell_in_its_place(name: str, make_showers) -
     assert all("mm" not in label.get_text() for label in axes.get_xticklabels())
 
 
+def test_the_arrow_comes_from_the_particles_direction_to_its_place(make_showers, calogan) -> None:
+    straight = make_showers(1)
+    incident = Incident(-11, straight.energy, (0.1, np.pi / 2), (20.0, -30.0))
+    tilted = Showers(calogan, straight.cells, incident)
+    ends = []
+    for showers in (straight, tilted):
+        (text,) = plots.shower_3d(showers, 0).axes[0].texts
+        depth, eta, phi = text.get_position_3d()
+        ends.append((depth, eta, phi))
+    (depth, *centre), (_, eta, phi) = ends
+    assert centre == [0, 0]
+    assert eta == pytest.approx(20)
+    thickness = calogan.layers[0].z[1] - calogan.layers[0].z[0]
+    assert phi == pytest.approx(-30 + depth * thickness * np.tan(0.1), rel=1e-5)
+
+
 def test_empty_shower_shows_empty_planes(calogan) -> None:
     empty = Showers(calogan, np.zeros((1, calogan.n_cells)), Incident(0, 1e4))
     figure = plots.shower_3d(empty, 0)

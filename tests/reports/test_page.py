@@ -18,9 +18,11 @@ class Reader(HTMLParser):
         self.open: list[str] = []
         self.tags: list[str] = []
         self.sources: list[str] = []
+        self.attributes: list[tuple[str, dict[str, str | None]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.attributes.append((tag, dict(attrs)))
         self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
         if tag not in ("meta", "img"):
             self.open.append(tag)
@@ -70,11 +72,16 @@ def test_cells_carry_colour_order_and_hint(tmp_path: Path) -> None:
     table = Table(["one", Cell("two", "words")], [cells], sortable=True)
     write_page(tmp_path / "page.html", "A page", [Section("One", table=table)], contents=True)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert '<td class="far" data-order="1" title="a &quot;hint&quot; &lt;b&gt;">1.0 ± 0.1</td>' in text
+    page = read_page(tmp_path / "page.html")
+    marks = {"class": "far", "data-order": "1", "title": 'a "hint" <b>'}
+    assert [(tag, attributes) for tag, attributes in page.attributes if tag == "td"] == [
+        ("td", marks), ("td", {})
+    ]  # fmt: skip
+    assert "<b>" not in text
+    assert ">1.0 ± 0.1</td>" in text
     assert '<th class="words">two</th>' in text
     assert '<a href="#one">One</a>' in text
     assert "<script>" in text
-    read_page(tmp_path / "page.html")
 
 
 def test_cards_and_warnings_are_shown_and_escaped(tmp_path: Path) -> None:
@@ -86,3 +93,11 @@ def test_cards_and_warnings_are_shown_and_escaped(tmp_path: Path) -> None:
     assert '<p class="warning">a &lt; b</p>' in text
     assert "<script>" not in text
     read_page(tmp_path / "page.html")
+
+
+def test_nothing_that_a_page_is_given_becomes_html(tmp_path: Path) -> None:
+    evil = "<script>\"&'"
+    table = Table([evil], [[Cell(evil, order=1.0, hint=evil)]])
+    section = Section(evil, evil, table, warnings=[evil], cards=[Card(evil, evil, evil)])
+    write_page(tmp_path / "page.html", evil, [section], contents=True)
+    assert "script" not in read_page(tmp_path / "page.html").tags

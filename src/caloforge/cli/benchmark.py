@@ -9,8 +9,7 @@ from caloforge.cli.common import console, progress_bar, say
 
 if TYPE_CHECKING:
     from caloforge.geometry import Calorimeter
-    from caloforge.inference.model import TrainedModel
-    from caloforge.stages.benchmark import Report, Setting, Shot, Simulate
+    from caloforge.stages.benchmark import BenchmarkPoint, Record, Setting, Simulate
 
 app = typer.Typer(help="Measure how fast things are on this computer.", no_args_is_help=True)
 
@@ -45,20 +44,23 @@ def simulate_command(
     """
     from caloforge.stages import benchmark
     from caloforge.stages.benchmark import Setting
+    from caloforge.stages.benchmark.report import prepare
     from caloforge.units import GeV
 
-    make, shots = _simulate(geometry), _shots(particles, energies)
-    benchmark.prepare(output)
+    make, points = _simulate(geometry), _points(particles, energies)
+    prepare(output)
     with progress_bar("Measuring", unit="GeV") as progress:
-        report = benchmark.speed(make, shots, Setting(physics, physics=physics), effort * GeV, progress)
-    _finish(report, output)
+        record = benchmark.time_simulation(
+            make, points, Setting(physics, physics=physics), effort * GeV, progress
+        )
+    _finish(record, output)
 
 
 @app.command("settings")
 def settings_command(
     geometry: Annotated[str, _GEOMETRY] = "calogan_fine",
-    shots: Annotated[
-        str, typer.Option("--shots", help="Particles with energies in GeV, with commas.")
+    points: Annotated[
+        str, typer.Option("--points", help="Particles with energies in GeV, with commas.")
     ] = "e+:10,gamma:10,pi+:20",
     commands: Annotated[
         list[str] | None,
@@ -76,14 +78,15 @@ def settings_command(
     [bold]Example[/bold]: caloforge benchmark settings -c "/process/em/applyCuts true" -n 100
     """
     from caloforge.stages import benchmark
+    from caloforge.stages.benchmark.report import prepare
 
-    beams = [_shot(*text.split(":", 1)) for text in shots.split(",")]
+    beams = [_point(*text.split(":", 1)) for text in points.split(",")]
     make, ways = _simulate(geometry), _settings(commands)
-    benchmark.prepare(output)
+    prepare(output)
     with progress_bar("Measuring", unit="showers") as progress:
-        report = benchmark.compare(make, ways, beams, n, rounds, output / "showers", progress)
-    _finish(report, output)
-    for name, reason in report.record["failed"].items():
+        record = benchmark.compare_settings(make, ways, beams, n, rounds, output / "showers", progress)
+    _finish(record, output)
+    for name, reason in record["failed"].items():
         say(f"'{name}' does not work here: {reason}")
 
 
@@ -122,24 +125,27 @@ def generate_command(
 
     [bold]Example[/bold]: caloforge benchmark generate --model calogan_eplus
     """
-    from caloforge import catalog
     from caloforge.formats.energies import parse_spectrum
+    from caloforge.inference import zoo
     from caloforge.inference.model import TrainedModel
     from caloforge.stages import benchmark
-    from caloforge.stages.benchmark import Effort, Setting
+    from caloforge.stages.benchmark import MeasuringEffort, Setting
+    from caloforge.stages.benchmark.report import prepare
+    from caloforge.stages.generate import generate_file
     from caloforge.units import GeV
 
-    trained = [TrainedModel.load(name, threads) for name in models or catalog.names("weights")]
+    trained = [TrainedModel.load(name, threads) for name in models or zoo.names()]
     spectrum = parse_spectrum(energies)
     points = sorted({*spectrum.values, spectrum.low, spectrum.high})
     sizes = _sizes(batches)
-    benchmark.prepare(output)
+    prepare(output)
     with progress_bar("Measuring", unit="points") as progress:
-        report = benchmark.generate(
+        record = benchmark.time_generation(
             trained, _simulation if geant4 else None, Setting(physics, physics=physics), points,
-            Effort(seconds, effort * GeV), write=_write, batches=sizes, threads=threads, progress=progress,
+            MeasuringEffort(seconds, effort * GeV), write=generate_file, batches=sizes, threads=threads,
+            progress=progress,
         )  # fmt: skip
-    _finish(report, output)
+    _finish(record, output)
 
 
 def _sizes(batches: str) -> list[int]:
@@ -169,11 +175,11 @@ def _simulation(calorimeter: "Calorimeter") -> "Simulate":
     from caloforge.stages.simulate.run import simulate
     from caloforge.units import GeV
 
-    def make(shot: "Shot", setting: "Setting", n: int, out: Path) -> Float64s:
+    def make(point: "BenchmarkPoint", setting: "Setting", n: int, out: Path) -> Float64s:
         return simulate(
             calorimeter,
-            shot.pdg,
-            Spectrum.parse(f"{shot.energy / GeV:g}"),
+            point.pdg,
+            Spectrum.parse(f"{point.energy / GeV:g}"),
             n,
             out,
             physics=setting.physics,
@@ -182,18 +188,6 @@ def _simulation(calorimeter: "Calorimeter") -> "Simulate":
         ).seconds_per_shower
 
     return make
-
-
-def _write(model: "TrainedModel", pdg: int, energies: tuple[float, float], n: int, path: Path) -> None:
-    """What is timed: the generation of a file, with energies that are uniform between two."""
-    from caloforge.incident.beam import Beam
-    from caloforge.incident.spectrum import Spectrum
-    from caloforge.inference.generator import Generator
-    from caloforge.stages.generate import generate_file
-
-    low, high = energies
-    spectrum = Spectrum.uniform(low, high) if low < high else Spectrum.listed(low)
-    generate_file(Generator(model, Beam(pdg, spectrum)), n, path)
 
 
 def _settings(commands: list[str] | None) -> "list[Setting]":
@@ -207,34 +201,36 @@ def _settings(commands: list[str] | None) -> "list[Setting]":
     return [usual, *(setting for setting in SETTINGS if fluorescence or not setting.fluorescence)]
 
 
-def _shots(particles: str, energies: str) -> "list[Shot]":
-    return [_shot(name, energy) for name in particles.split(",") for energy in energies.split(",")]
+def _points(particles: str, energies: str) -> "list[BenchmarkPoint]":
+    return [_point(name, energy) for name in particles.split(",") for energy in energies.split(",")]
 
 
-def _shot(particle: str, energy: str = "") -> "Shot":
+def _point(particle: str, energy: str = "") -> "BenchmarkPoint":
     from caloforge.errors import InputError
     from caloforge.incident.particles import parse_particle
     from caloforge.incident.spectrum import check_energy
-    from caloforge.stages.benchmark import Shot
+    from caloforge.stages.benchmark import BenchmarkPoint
     from caloforge.units import GeV
 
     try:
         value = float(energy) * GeV
     except ValueError:
         raise InputError(f"'{energy}' is no energy in GeV for {particle}: write, for instance, 10.") from None
-    return Shot(parse_particle(particle), check_energy(value))
+    return BenchmarkPoint(parse_particle(particle), check_energy(value))
 
 
-def _finish(report: "Report", folder: Path) -> None:
+def _finish(record: "Record", folder: Path) -> None:
+    """Show the tables, and write everything."""
     from rich.console import Console
     from rich.table import Table
 
-    from caloforge.stages import benchmark
+    from caloforge.stages.benchmark.report import make_report, write
 
+    report = make_report(record)
     for heading, content in report.tables.items():
         table = Table(*content.head, title=heading or None, title_justify="left")
         for row in content.rows:
             table.add_row(*row)
         Console(width=max(console.width, _WIDE)).print(table)
-    for path in benchmark.write(report, folder):
+    for path in write(report, folder):
         say(str(path))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from caloforge.cli.common import Seed, progress_bar, say
-from caloforge.inference.shipped import find
 
 if TYPE_CHECKING:
     from caloforge.reports.page import Section
@@ -58,18 +57,18 @@ def _sample(particle: str) -> "Showers":
 
 
 def _generate(particle: str, like: "Showers", seed: int, folder: Path) -> "Showers":
-    """Generate showers at the energies of a sample, into a file of the folder."""
+    """Generate showers of the particles of a sample, into a file of the folder."""
     from caloforge.formats.native import read
-    from caloforge.incident.beam import Beam
-    from caloforge.incident.spectrum import Spectrum
+    from caloforge.incident.beam import RecordedParticles
     from caloforge.inference.generator import Generator
+    from caloforge.inference.shipped import find
     from caloforge.stages.generate import generate_file
 
     pdg = int(like.pdg[0])
     model = find(pdg, like.geometry.name)
     path = folder / f"{model.name}.h5"
     with progress_bar(f"Generating {particle}", "showers") as progress:
-        stream = Generator(model, Beam(pdg, Spectrum.listed(like.energy)), seed)
+        stream = Generator(model, RecordedParticles(like.incident, "those of the Geant4 sample"), seed)
         generate_file(stream, len(like), path, progress=progress)
     return read(path)
 

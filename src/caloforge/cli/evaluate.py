@@ -69,6 +69,7 @@ def report_command(
     """
     from caloforge.errors import InputError
     from caloforge.stages.evaluate import evaluate
+    from caloforge.stages.evaluate.report import verdict_text, write
 
     if output.is_file():
         raise InputError(f"{output} is a file, and a report is a folder: name another output.")
@@ -84,9 +85,9 @@ def report_command(
     )
     for warning in evaluation.results.warnings:
         messages.print(f"[yellow]Warning[/]: {escape(warning)}", highlight=False)
-    for path in evaluation.write(output, stages=progress_bar):
+    for path in write(evaluation, output, stages=progress_bar):
         say(str(path))
-    say(evaluation.verdict)
+    say(verdict_text(evaluation.results))
 
 
 @app.command("classes")
@@ -109,20 +110,17 @@ def classes_command(
 
     [bold]Example[/bold]: caloforge evaluate classes --reference g4_e.h5 g4_pi.h5 --generated e.h5 pi.h5
     """
-    import json
-
-    from caloforge.files import check_target, written_aside
-    from caloforge.reports.page import write_page
-    from caloforge.stages.evaluate.particle_id import classes, read
+    from caloforge.files import check_target
+    from caloforge.stages.evaluate.particle_id import read, separate_particles
+    from caloforge.stages.evaluate.report import particle_id
 
     check_target(output)
     with progress_bar("Training", "trainings") as progress:
-        result = classes(read(reference), read(generated), trials=trials, seed=seed, progress=progress)
-    title = f"{' and '.join(result.particles)} told apart, on either domain"
-    write_page(output, title, [result.section()])
-    with written_aside(output.with_suffix(".json")) as aside:
-        aside.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
-    for sentence in result.sentences:
+        found = separate_particles(
+            read(reference), read(generated), trials=trials, seed=seed, progress=progress
+        )
+    particle_id.write(output, found)
+    for sentence in particle_id.sentences(found):
         say(sentence)
     say(str(output))
 
@@ -145,8 +143,9 @@ def amplification_command(
     from caloforge import observables
     from caloforge.formats.open import open_any
     from caloforge.reports.page import write_page
+    from caloforge.stages.evaluate.amplification import amplification
     from caloforge.stages.evaluate.measure import measure
-    from caloforge.stages.evaluate.report.amplification import amplification
+    from caloforge.stages.evaluate.report.amplification import section, sentences
 
     measured = []
     for file in (training, generated, truth):
@@ -157,8 +156,8 @@ def amplification_command(
         result = amplification(
             measured[0], measured[1], measured[2], every, repeats=repeats, seed=seed, progress=progress
         )
-    write_page(output, f"How many showers is {generated.name} worth?", [result.section()])
-    for sentence in result.sentences:
+    write_page(output, f"How many showers is {generated.name} worth?", [section(result)])
+    for sentence in sentences(result):
         say(sentence)
     say(str(output))
 
@@ -201,8 +200,11 @@ def reliability_command(
     """
     from caloforge.files import check_target
     from caloforge.formats.energies import parse_spectrum
+    from caloforge.incident.spectrum import Spectrum
+    from caloforge.inference.generator import Generator
     from caloforge.stages.evaluate.reliability import reliability
     from caloforge.stages.evaluate.report import reliability as reliability_page
+    from caloforge.stages.generate import aim
 
     check_target(output)
     pairs = _generators(models or [], particles or [], quality, threads)
@@ -210,14 +212,12 @@ def reliability_command(
     beside = _references(references or [], pairs, seed)
     results = []
     for model, pdg in pairs:
+        beam = aim(model, pdg, spectrum or Spectrum.uniform(*model.energy_range), None, None)
         with progress_bar(model.name, "showers") as progress:
             result = reliability(
-                model,
-                pdg,
+                Generator(model, beam, seed),
                 number,
-                spectrum=spectrum,
                 reference=beside.get((model.name, pdg)),
-                seed=seed,
                 progress=progress,
             )
         say(reliability_page.verdict(result))
@@ -232,13 +232,13 @@ def _generators(
     models: list[str], particles: list[str], quality: Quality | None, threads: int | None
 ) -> "list[tuple[TrainedModel, int]]":
     """Return the models that are asked for, each with one of its particles."""
-    from caloforge import catalog
     from caloforge.errors import CatalogError
     from caloforge.incident.particles import parse_particle, particle_name
+    from caloforge.inference import zoo
     from caloforge.inference.model import TrainedModel
 
     wanted = {parse_particle(name) for name in particles}
-    every = [TrainedModel.load(name, threads) for name in models or catalog.names("weights")]
+    every = [TrainedModel.load(name, threads) for name in models or zoo.names()]
     chosen = [
         (model, pdg)
         for model in every

@@ -3,16 +3,16 @@
 import time
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from caloforge.cli.common import Energy, Output, Quality, Seed, messages, progress_bar, say
-from caloforge.formats.energies import read_incident
-from caloforge.formats.open import open_any
-from caloforge.incident.beam import Particles, RecordedParticles, parse_direction, parse_position
-from caloforge.stages.generate import aim
+
+if TYPE_CHECKING:
+    from caloforge.incident.beam import Particles
+    from caloforge.inference.model import TrainedModel
 
 
 def command(
@@ -72,23 +72,18 @@ def command(
     [bold]Example[/bold]: caloforge generate --particle gamma --energy 1:100 -n 10000 -o showers.h5
     [bold]Example[/bold]: caloforge generate -p e+ --quality precise --energy 50 -o showers.h5
     """
-    from caloforge.formats.energies import parse_spectrum
+    from caloforge.errors import InputError
     from caloforge.incident.particles import parse_particle, particle_name
     from caloforge.inference.generator import Conservation, Generator, OutsideTrainedRange
     from caloforge.stages.generate import choose, generate_file
 
     pdg = parse_particle(particle)
-    trained = choose(pdg, geometry, model, quality, threads)
-    particles: Particles
-    if like is not None:
-        with open_any(like) as file:
-            particles = RecordedParticles(read_incident(file), like.name)
-    else:
-        places = (
-            parse_direction(*direction) if direction else None,
-            parse_position(*position) if position else None,
+    if like is not None and (direction or position):
+        raise InputError(
+            "--like takes directions and positions from a file: leave --direction and --position out."
         )
-        particles = aim(trained, pdg, parse_spectrum(energy), *places)
+    trained = choose(pdg, geometry, model, quality, threads)
+    particles = _recorded(like) if like else _beam(trained, pdg, energy, direction, position)
     if number is None:
         number = _number(particles, energy)
     generator = Generator(trained, particles, seed, Conservation(max_tries) if conserve_energy else None)
@@ -106,6 +101,33 @@ def command(
         messages.print(f"Energy conservation: {generator.rejected:,} showers were drawn again.")
     rate = f"{number / seconds:,.0f} showers/s, written"
     say(f"{output}: {number:,} showers, {rate}")
+
+
+def _recorded(path: Path) -> "Particles":
+    """Return the particles of a file of showers."""
+    from caloforge.formats.energies import read_incident
+    from caloforge.formats.open import open_any
+    from caloforge.incident.beam import RecordedParticles
+
+    with open_any(path) as file:
+        return RecordedParticles(read_incident(file), path.name)
+
+
+def _beam(
+    model: "TrainedModel",
+    pdg: int,
+    energy: str,
+    direction: tuple[str, str] | None,
+    position: tuple[str, str] | None,
+) -> "Particles":
+    """Return a beam of the energies, directions and places that are asked for."""
+    from caloforge.formats.energies import parse_spectrum
+    from caloforge.incident.beam import parse_direction, parse_position
+    from caloforge.stages.generate import aim
+
+    asked = parse_direction(*direction) if direction else None
+    place = parse_position(*position) if position else None
+    return aim(model, pdg, parse_spectrum(energy), asked, place)
 
 
 def _number(particles: "Particles", energy: str) -> int:

@@ -10,7 +10,7 @@ from caloforge.metrics.base import Floats, Metric
 _PARTS = 4
 
 
-class Moments(NamedTuple):
+class MeanAndCovariance(NamedTuple):
     """Number of showers, mean (d,) and summed products of the distances from it (d, d)."""
 
     n: int
@@ -22,21 +22,23 @@ class Moments(NamedTuple):
         """Covariance matrix, (d, d)."""
         return self.products / (self.n - 1)
 
-    def joined(self, other: "Moments") -> "Moments":
+    def joined(self, other: "MeanAndCovariance") -> "MeanAndCovariance":
         """Return the moments of both samples together."""
         n, step = self.n + other.n, other.mean - self.mean
         between = np.outer(step, step) * (self.n * other.n / n)
-        return Moments(n, self.mean + step * (other.n / n), self.products + other.products + between)
+        return MeanAndCovariance(
+            n, self.mean + step * (other.n / n), self.products + other.products + between
+        )
 
 
-def moments(features: Floats) -> Moments:
+def moments(features: Floats) -> MeanAndCovariance:
     """Return the moments of a sample, (N, d)."""
     mean = features.mean(axis=0)
     centred = features - mean
-    return Moments(len(features), mean, centred.T @ centred)
+    return MeanAndCovariance(len(features), mean, centred.T @ centred)
 
 
-def gaussian_distance(first: Moments, second: Moments) -> float:
+def gaussian_distance(first: MeanAndCovariance, second: MeanAndCovariance) -> float:
     r"""Return the squared Fréchet (Wasserstein-2) distance of two normal distributions.
 
     .. math:: |\mu_1 - \mu_2|^2 + \mathrm{Tr}\left(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1 \Sigma_2)^{1/2}\right)
@@ -78,10 +80,11 @@ def frechet(reference: Floats, sample: Floats) -> float:
     return float(np.polyfit(pieces, distances, 1)[1])
 
 
-def _mean_distance(first: list[Moments], second: list[Moments], count: int) -> float:
+def _mean_distance(first: list[MeanAndCovariance], second: list[MeanAndCovariance], count: int) -> float:
     """Mean distance of the samples' pieces, into `count` of which the parts are joined."""
     joined = [
-        [reduce(Moments.joined, parts[piece::count]) for piece in range(count)] for parts in (first, second)
+        [reduce(MeanAndCovariance.joined, parts[piece::count]) for piece in range(count)]
+        for parts in (first, second)
     ]
     return float(np.mean([gaussian_distance(a, b) for a, b in zip(*joined, strict=True)]))
 

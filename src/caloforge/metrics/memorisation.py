@@ -25,9 +25,9 @@ LEAST = 100
 _COPY = 2e-3
 """Shares of energy may differ by so much in all between a shower and its copy: they may have been rounded to
 half precision. Two showers of Geant4 differ by ten times as much at least."""
-_SIGNS = 16
+_FINGERPRINTS = 16
 """Numbers that a shower and its copies have in common, by which they find each other."""
-_REACH = _COPY * _SIGNS**0.5
+_REACH = _COPY * _FINGERPRINTS**0.5
 """How far those numbers of a copy can be from the original's."""
 _OPERATIONS = 1e11
 """What all distances together may cost; calorimeters with very many cells are judged by fewer showers."""
@@ -35,7 +35,7 @@ _FAR = 5.0
 _BLOCK = 1024
 
 _Rows = NDArray[np.intp]
-_Roots = NDArray[np.float32]
+_SquareRoots = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def memorisation(
     _check(training, held_out, generated)
     known = copies(training, held_out)
     fresh = held_out[np.setdiff1d(np.arange(len(held_out)), known.generated)]
-    score, distances = _compared(training, fresh, generated, seed, most)
+    score, distances = _scored(training, fresh, generated, seed, most)
     return MemorisationScore(
         score,
         copies(training, generated),
@@ -198,17 +198,17 @@ def memorisation(
     )
 
 
-def _compared(
+def _scored(
     training: Showers, held_out: Showers, generated: Showers, seed: int, most: int
 ) -> tuple[Score, dict[str, Floats]]:
     geometry = generated.geometry
-    n = min(len(training), len(held_out), most, _affordable(geometry))
+    n = min(len(training), len(held_out), most, _most_comparable(geometry))
     if n < LEAST:
         reason = f"It needs samples of at least {LEAST} showers; {n} can be compared."
         return Score.missing(reason, n), {}
     random = np.random.default_rng(seed)
     learned, held, drawn = (
-        _roots(sample.cells[random.permutation(len(sample))[:n]])
+        _square_roots(sample.cells[random.permutation(len(sample))[:n]])
         for sample in (training, held_out, generated)
     )
     flips = geometry.symmetries()
@@ -231,7 +231,9 @@ def copies(showers: Showers, generated: Showers) -> Copies:
         The samples have different cells, or one is empty.
     """
     _check(showers, generated)
-    distance, nearest = KDTree(_signs(showers)).query(_signs(generated), distance_upper_bound=_REACH)
+    distance, nearest = KDTree(_fingerprints(showers)).query(
+        _fingerprints(generated), distance_upper_bound=_REACH
+    )
     return _copies(showers, generated, distance, nearest)
 
 
@@ -244,8 +246,8 @@ def repeated(generated: Showers) -> Copies:
         The sample is empty.
     """
     _check(generated)
-    signs = _signs(generated)
-    distances, neighbours = KDTree(signs).query(signs, k=2, distance_upper_bound=_REACH)
+    fingerprints = _fingerprints(generated)
+    distances, neighbours = KDTree(fingerprints).query(fingerprints, k=2, distance_upper_bound=_REACH)
     other = (neighbours[:, 0] == np.arange(len(generated))).astype(np.intp)
     rows = np.arange(len(generated))
     return _copies(generated, generated, distances[rows, other], neighbours[rows, other])
@@ -255,7 +257,7 @@ def _copies(showers: Showers, generated: Showers, distance: Floats, nearest: _Ro
     """Look closely at the showers that have a similar one."""
     several = np.count_nonzero(generated.cells, axis=1) > 1
     rows = np.flatnonzero(np.isfinite(distance) & several)
-    same = _same(generated.cells, rows, showers.cells, nearest[rows], generated.geometry)
+    same = _are_copies(generated.cells, rows, showers.cells, nearest[rows], generated.geometry)
     return Copies(rows[same], nearest[rows][same], len(generated))
 
 
@@ -271,7 +273,7 @@ def _check(*samples: Showers) -> None:
             )
 
 
-def _affordable(geometry: Calorimeter) -> int:
+def _most_comparable(geometry: Calorimeter) -> int:
     """Showers of a sample, for three matrices of distances, and for each flip."""
     operations = 2 * 3 * len(geometry.symmetries()) * geometry.n_cells
     return max(1, int(np.sqrt(_OPERATIONS / operations)))
@@ -283,20 +285,20 @@ def _shares(cells: NDArray[np.float32]) -> Floats:
     return cells / np.where(total > 0, total, 1.0)
 
 
-def _roots(cells: NDArray[np.float32]) -> _Roots:
+def _square_roots(cells: NDArray[np.float32]) -> _SquareRoots:
     return np.sqrt(_shares(cells)).astype(np.float32)
 
 
-def _signs(showers: Showers) -> Floats:
-    """Random sums over the cells that are the same for a shower and its mirror images, (N, signs)."""
+def _fingerprints(showers: Showers) -> Floats:
+    """Random sums over the cells that are the same for a shower and its mirror images, (N, fingerprints)."""
     geometry = showers.geometry
-    random = np.random.default_rng(0).choice([-1.0, 1.0], (geometry.n_cells, _SIGNS))
+    random = np.random.default_rng(0).choice([-1.0, 1.0], (geometry.n_cells, _FINGERPRINTS))
     symmetric = random[geometry.symmetries()].mean(axis=0)
     starts = range(0, len(showers), _BLOCK)
     return np.concatenate([_shares(showers.cells[start : start + _BLOCK]) @ symmetric for start in starts])
 
 
-def _same(
+def _are_copies(
     first: NDArray[np.float32], rows: _Rows, second: NDArray[np.float32], others: _Rows, geometry: Calorimeter
 ) -> NDArray[np.bool_]:
     """Whether showers are copies of those that they look like, (n,)."""
@@ -310,12 +312,12 @@ def _same(
     return same
 
 
-def _distances(first: _Roots, second: _Roots, flips: NDArray[np.int64]) -> _Roots:
+def _distances(first: _SquareRoots, second: _SquareRoots, flips: NDArray[np.int64]) -> _SquareRoots:
     """Distances of all pairs, (n, m)."""
     overlap = np.zeros((len(first), len(second)), np.float32)
     for flip in flips:
         np.maximum(overlap, first[:, flip] @ second.T, out=overlap)
-    distance: _Roots = np.sqrt(np.maximum(2 - 2 * overlap, 0))
+    distance: _SquareRoots = np.sqrt(np.maximum(2 - 2 * overlap, 0))
     return distance
 
 

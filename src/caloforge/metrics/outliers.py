@@ -131,7 +131,7 @@ class Ranges:
                 ends[:, row, column] = _ends(reduced[number == column])
         return cls(tuple(observables), edges, trends, ends[0], ends[1], ends[2] > 0, len(energy))
 
-    def outside(self, energy: Floats, values: Values) -> "Outside":
+    def outside(self, energy: Floats, values: Values) -> "OutlierCounts":
         """Count the showers outside the ranges, among those whose energies the reference has."""
         number = _bins(self.energies, energy)
         known = number >= 0
@@ -147,7 +147,7 @@ class Ranges:
             np.array([np.bincount(number[one], minlength=bins) for one in (beyond.any(axis=0), *beyond)])
             for beyond in (away > 0, away > 1)
         ]
-        return Outside(np.bincount(number, minlength=bins), *counts)
+        return OutlierCounts(np.bincount(number, minlength=bins), *counts)
 
 
 def _bins(edges: Floats, energy: Floats) -> NDArray[np.intp]:
@@ -167,7 +167,7 @@ def _ends(values: Floats) -> tuple[float, float, bool]:
 
 
 @dataclass(frozen=True)
-class Outside:
+class OutlierCounts:
     """Showers outside the ranges, in B bins of incident energy.
 
     Attributes
@@ -184,9 +184,9 @@ class Outside:
     near: NDArray[np.int64]
     far: NDArray[np.int64]
 
-    def __add__(self, other: "Outside") -> "Outside":
+    def __add__(self, other: "OutlierCounts") -> "OutlierCounts":
         """Return the counts of both samples."""
-        return Outside(self.showers + other.showers, self.near + other.near, self.far + other.far)
+        return OutlierCounts(self.showers + other.showers, self.near + other.near, self.far + other.far)
 
     def rates(self, far: bool = False) -> tuple[Floats, Floats]:
         """Return the shares of showers (1 + S,) and their binomial errors, never 0.

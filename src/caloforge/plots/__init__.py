@@ -21,7 +21,7 @@ from caloforge.plots.evaluation import (
 from caloforge.plots.files import FORMATS, check_format, png, save, svg
 from caloforge.plots.histograms import response, shapes
 from caloforge.plots.images import Average, average, averages, layers
-from caloforge.plots.pareto import Fidelity, Rated, pareto
+from caloforge.plots.pareto import Fidelity, NamedSpeed, pareto
 from caloforge.plots.profile import profile
 from caloforge.plots.space import shower_3d
 from caloforge.showers.checks import check_pair
@@ -31,7 +31,7 @@ __all__ = [
     "Average",
     "Fidelity",
     "Figure",
-    "Rated",
+    "NamedSpeed",
     "against_energy",
     "average",
     "averages",

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from caloforge.metrics.amplification import Amplified, Effective, Points
+from caloforge.metrics.amplification import AmplificationCurves, EffectiveSize, SampledDistances
 from caloforge.plots import _style
 
 _WIDE = 3
@@ -18,7 +18,7 @@ _FACTOR = 2.0
 Floats = NDArray[np.float64]
 
 
-def amplification(spaces: Sequence[Amplified]) -> Figure:
+def amplification(spaces: Sequence[AmplificationCurves]) -> Figure:
     """Draw the squared distance to the truth against the number of showers (Butter et al., arXiv:2008.06545).
 
     The distance of independent samples falls as one over their number. That of generated showers stops to
@@ -46,7 +46,7 @@ def amplification(spaces: Sequence[Amplified]) -> Figure:
         return _style.settle(figure)
 
 
-def _draw(axes: Axes, one: Amplified) -> None:
+def _draw(axes: Axes, one: AmplificationCurves) -> None:
     sizes, mean, low, high = one.expected
     bottom = float(mean.min()) / _FACTOR
     axes.fill_between(sizes, np.maximum(low, bottom), high, color="#E2E2E2", linewidth=0)
@@ -68,7 +68,7 @@ def _draw(axes: Axes, one: Amplified) -> None:
     )
 
 
-def _draw_points(axes: Axes, points: Points, marker: str, colour: str, label: str) -> None:
+def _draw_points(axes: Axes, points: SampledDistances, marker: str, colour: str, label: str) -> None:
     there = points.distance > 0
     axes.errorbar(
         points.sizes[there],
@@ -82,7 +82,7 @@ def _draw_points(axes: Axes, points: Points, marker: str, colour: str, label: st
     )
 
 
-def _draw_effective(axes: Axes, one: Amplified, end: float) -> None:
+def _draw_effective(axes: Axes, one: AmplificationCurves, end: float) -> None:
     """Mark which numbers of showers the generated sample is worth."""
     worth, distance = one.effective, float(one.generated.distance[-1])
     axes.axvspan(
@@ -93,7 +93,7 @@ def _draw_effective(axes: Axes, one: Amplified, end: float) -> None:
         axes.axhline(distance, color=_style.BLUE, linewidth=0.8, linestyle="--")
 
 
-def worth(spaces: Sequence[Amplified]) -> Figure:
+def worth(spaces: Sequence[AmplificationCurves]) -> Figure:
     """Draw what a generated sample is worth, observable by observable, beside its training showers.
 
     Of very many observables it shows those in which it is worth least.
@@ -129,7 +129,7 @@ def worth(spaces: Sequence[Amplified]) -> Figure:
         return _style.settle(figure)
 
 
-def _draw_worth(axes: Axes, place: int, worth: Effective, end: float) -> None:
+def _draw_worth(axes: Axes, place: int, worth: EffectiveSize, end: float) -> None:
     axes.plot([worth.low, worth.high or end], [place, place], color=_style.BLUE, linewidth=1.5)
     if worth.value is not None:
         axes.plot(worth.value, place, "o", color=_style.BLUE, markersize=4)

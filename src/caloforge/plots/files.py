@@ -56,7 +56,7 @@ def pdf(figures: Sequence[Figure]) -> bytes:
     buffer = io.BytesIO()
     with style(), PdfPages(buffer, metadata={"CreationDate": None}) as pages:
         for figure in figures:
-            with _kept(figure):
+            with _canvas_restored(figure):
                 FigureCanvasPdf(figure).print_pdf(pages)
     return buffer.getvalue()
 
@@ -105,13 +105,13 @@ def _widened(page: Pixels, width: int) -> Pixels:
 
 def _svg_page(figure: Figure) -> str:
     buffer = io.StringIO()
-    with _kept(figure):
+    with _canvas_restored(figure):
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     return re.sub(r"^.*?(?=<svg)", "", buffer.getvalue(), flags=re.DOTALL)
 
 
 @contextmanager
-def _kept(figure: Figure) -> Iterator[None]:
+def _canvas_restored(figure: Figure) -> Iterator[None]:
     """Give a figure its canvas and resolution back, which printing to one changes.
 
     `Figure.savefig` does so too, but first draws in vain to find a layout, which is a third of the work.

@@ -47,7 +47,7 @@ class Fidelity:
 
 
 @dataclass(frozen=True)
-class Rated:
+class NamedSpeed:
     """Something that makes showers, and the time (ms) in which it makes one."""
 
     name: str
@@ -55,9 +55,9 @@ class Rated:
 
 
 def pareto(
-    generators: Sequence[Rated],
+    generators: Sequence[NamedSpeed],
     metrics: Sequence[Fidelity],
-    simulation: Rated | None = None,
+    simulation: NamedSpeed | None = None,
     *,
     ylabel: str,
     logarithmic: bool = False,
@@ -105,7 +105,7 @@ def pareto(
         return figure
 
 
-def _coloured(generators: Sequence[Rated]) -> Any:
+def _coloured(generators: Sequence[NamedSpeed]) -> Any:
     return enumerate(zip(generators, cycle(_style.COLOURS), strict=False))
 
 
@@ -132,7 +132,7 @@ def _draw_floor(axes: Axes, metrics: Sequence[Fidelity]) -> Line2D:
     return line
 
 
-def _draw(axes: Axes, one: Rated, n: int, metrics: Sequence[Fidelity], colour: str) -> Floats:
+def _draw(axes: Axes, one: NamedSpeed, n: int, metrics: Sequence[Fidelity], colour: str) -> Floats:
     """Draw a generator; return its points (metrics, 2)."""
     values = np.array([metric.value[n] for metric in metrics])
     at = np.full(len(values), _US * one.ms)
@@ -142,7 +142,7 @@ def _draw(axes: Axes, one: Rated, n: int, metrics: Sequence[Fidelity], colour: s
     return np.asarray(np.column_stack([at, values])[np.isfinite(values)])
 
 
-def _gain(axes: Axes, simulation: Rated) -> None:
+def _gain(axes: Axes, simulation: NamedSpeed) -> None:
     """Add the axis of how many times faster than the simulation a generator is."""
     above = axes.twiny()
     low, high = axes.get_xlim()

@@ -95,16 +95,29 @@ def _at(depth: float, points: Floats) -> Floats:
 
 
 def _draw_particle(axes: Any, shower: Showers) -> None:
-    """Draw the incident particle as an arrow onto the centre of the first layer."""
+    """Draw the incident particle as an arrow from its direction to where it meets the first layer."""
     layers = shower.geometry.layers
     size, step = float(np.ptp(_cells.extent(layers[0])[1])), _lead(layers)
-    shaft = [[(-step, 0, 0), (-0.2 * step, 0, 0)]]
-    head = [[(-0.05 * step, 0, 0), (-0.22 * step, 0, 0.03 * size), (-0.22 * step, 0, -0.03 * size)]]
+    place, slope = shower.incident.position[0].astype(float), _slope(shower, size / step)
+
+    def on_its_way(before: float, up: float = 0.0) -> tuple[float, float, float]:
+        eta, phi = place - before * step * slope
+        return -before * step, eta, phi + up * size
+
     colour = _style.ORANGE
+    shaft = [[on_its_way(1.0), on_its_way(0.2)]]
+    head = [[on_its_way(0.05), on_its_way(0.22, 0.03), on_its_way(0.22, -0.03)]]
     axes.add_collection3d(Line3DCollection(shaft, colors=colour, linewidths=2.2, zorder=10))
     axes.add_collection3d(Poly3DCollection(head, facecolors=colour, edgecolors="none", zorder=10))
     name = labels.particle_text(shower)
-    axes.text(-1.07 * step, 0, 0, name, color=colour, fontsize=14, ha="right", va="center", zorder=10)
+    axes.text(*on_its_way(1.07), name, color=colour, fontsize=14, ha="right", va="center", zorder=10)
+
+
+def _slope(shower: Showers, most: float) -> Floats:
+    """Return how far (eta, phi) in mm the particle moves from layer to layer, at most so far."""
+    first, along = shower.geometry.layers[0], shower.incident.unit_direction[0]
+    slope = along[:2] / max(along[2], 1e-6) * (first.z[1] - first.z[0])
+    return np.asarray(slope * min(1.0, most / max(float(np.hypot(*slope)), 1e-12)))
 
 
 def _lead(layers: tuple[AnyLayer, ...]) -> float:

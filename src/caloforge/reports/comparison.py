@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from caloforge import plots
 from caloforge.observables.base import Observable
 from caloforge.observables.lateral_width import LateralWidth
 from caloforge.observables.layer_fraction import LayerFraction
@@ -10,6 +9,7 @@ from caloforge.observables.response import Response
 from caloforge.observables.shower_depth import ShowerDepth
 from caloforge.reports.tables import Table
 from caloforge.showers import Showers, labels
+from caloforge.showers.checks import check_pair
 
 
 def comparison(showers: Showers, beside: Showers) -> Table:
@@ -22,7 +22,7 @@ def comparison(showers: Showers, beside: Showers) -> Table:
     InputError
         A sample is empty, or the two have different cells.
     """
-    plots.check_pair(showers, beside)
+    check_pair(showers, beside)
     rows = [["showers", f"{len(showers):,}", f"{len(beside):,}", ""]]
     rows.append(["incident energy", labels.energies_text(showers), labels.energies_text(beside), ""])
     layers = range(len(showers.geometry.layers))

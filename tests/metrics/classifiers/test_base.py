@@ -13,12 +13,14 @@ from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 from caloforge.metrics import classifiers
 from caloforge.metrics.classifiers import base
-from caloforge.metrics.classifiers.base import Classifier, Floats, Rows, Trained
+from caloforge.metrics.classifiers.base import Classifier, Floats, LabelledRows, Trained
 from caloforge.progress import Progress
 from caloforge.showers import Showers
 
 
-def logistic(rows: Rows, validation: Rows, geometry: Calorimeter, seed: int, progress: Progress) -> Trained:
+def logistic(
+    rows: LabelledRows, validation: LabelledRows, geometry: Calorimeter, seed: int, progress: Progress
+) -> Trained:
     fit = LogisticRegression().fit(rows.features, rows.labels)
     progress(1, 2)
     progress(2, 2)

@@ -9,7 +9,7 @@ from caloforge.formats.native import read, write
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
-from caloforge.stages.benchmark import Setting, Shot
+from caloforge.stages.benchmark import BenchmarkPoint, Setting
 
 
 class Simulation:
@@ -22,23 +22,23 @@ class Simulation:
         self.scale = {"slow": 0.98}
         self.showers = 200
 
-    def __call__(self, shot: Shot, setting: Setting, n: int, out: Path) -> npt.NDArray[np.float64]:
-        self.calls.append((str(shot), setting.name, n))
+    def __call__(self, point: BenchmarkPoint, setting: Setting, n: int, out: Path) -> npt.NDArray[np.float64]:
+        self.calls.append((str(point), setting.name, n))
         if setting.name == "crashing":
             raise SimulationError("Geant4 crashes.")
         have = len(read(out)) if out.exists() else 0
         if have and read(out).geometry != self.geometry:
             raise SimulationError("These showers are of another job.")
         assert n >= have, "a file does not shrink"
-        showers = self._showers(shot, setting, n)
+        showers = self._showers(point, setting, n)
         write(showers, out)
         seconds = 1e-6 * self._deposits(showers) * self.slowness.get(setting.name, 1.0)
         seconds[have : have + 1] = np.nan  # if there is a new one at all
         return seconds[have:]
 
-    def _showers(self, shot: Shot, setting: Setting, n: int) -> Showers:
-        cells = np.random.default_rng(shot.pdg + 1000).lognormal(0, 1, (self.showers, self.geometry.n_cells))
-        cells *= shot.energy / cells.sum(axis=1).mean() * self.scale.get(setting.name, 1.0)
+    def _showers(self, point: BenchmarkPoint, setting: Setting, n: int) -> Showers:
+        cells = np.random.default_rng(point.pdg + 1000).lognormal(0, 1, (self.showers, self.geometry.n_cells))
+        cells *= point.energy / cells.sum(axis=1).mean() * self.scale.get(setting.name, 1.0)
         cells = cells[:n]
         total = cells.sum(axis=1)
         columns = {"absorber": 0.8 * total, "active": 0.2 * total}
@@ -46,7 +46,7 @@ class Simulation:
         return Showers(
             self.geometry,
             cells.astype(np.float32),
-            Incident(shot.pdg, np.full(n, shot.energy)),
+            Incident(point.pdg, np.full(n, point.energy)),
             columns=columns,
             provenance=provenance,
         )

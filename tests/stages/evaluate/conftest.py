@@ -10,6 +10,7 @@ from caloforge.formats.native import write
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
+from caloforge.stages.evaluate import Evaluation, evaluate
 
 Make = Callable[..., Showers]
 
@@ -49,3 +50,9 @@ def files(make: Make, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(make(1500, 4, low=5e4), folder / "harder.h5")
     write(make(20, 5), folder / "few.h5")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shifted(files: Path) -> Evaluation:
+    """Return the evaluation of showers with 2 % more energy than the reference."""
+    return evaluate(files / "reference.h5", files / "shifted.h5", classifiers=False, repeats=4)

@@ -55,6 +55,65 @@ def test_other_particles_and_spectra_are_named(make, measured) -> None:
     assert "--match-energies" in spectrum
 
 
+def tilted(
+    showers: Showers, theta: float | tuple[float, float] = 0.0, phi: float = 0.0, position: float = 0.0
+) -> Showers:
+    """The showers of particles at an angle theta or between two (rad), and a spread of positions (mm)."""
+    random, n = np.random.default_rng(len(showers)), len(showers)
+    angles = np.broadcast_to(theta, n) if isinstance(theta, float) else random.uniform(*theta, n)
+    direction = np.stack([angles, random.uniform(0, phi, n)], axis=1)
+    places = random.uniform(-position, position, (n, 2))
+    incident = Incident(showers.pdg, showers.energy, direction, places)
+    return Showers(showers.geometry, showers.cells, incident)
+
+
+def test_samples_of_the_same_directions_and_positions_deserve_no_warning(make, measured) -> None:
+    samples = [
+        measured(tilted(make(n, seed), (0.0, 0.3), 2 * np.pi, 5.0)) for n, seed in ((300, 1), (320, 2))
+    ]
+    assert warnings(*samples) == []
+
+
+def test_other_directions_are_named_in_degrees(make, measured) -> None:
+    reference = measured(tilted(make(300, 1), (0.0, 0.3), 1.0))
+    (steeper,) = warnings(reference, measured(tilted(make(320, 2), (0.2, 0.5), 1.0)))
+    assert "directions are distributed differently" in steeper
+    assert "theta 11." in steeper
+    assert "degrees in the reference" in steeper
+    (turned,) = warnings(reference, measured(tilted(make(320, 2), (0.0, 0.3), 2.0)))
+    assert "directions are distributed differently" in turned
+
+
+@pytest.mark.parametrize("n", [3, 300])
+def test_a_generator_that_knows_no_tilt_is_named(make, measured, n: int) -> None:
+    perpendicular = measured(make(n, 2))
+    (said,) = warnings(measured(tilted(make(n, 1), 0.3)), perpendicular)
+    assert "(theta 17.19 degrees and phi 0 degrees in the reference, perpendicular to the front" in said
+    (said,) = warnings(perpendicular, measured(tilted(make(n, 1), (0.0, 0.3), 6.0)))
+    assert "(perpendicular to the front face in the reference, theta" in said
+
+
+def test_the_azimuth_of_a_perpendicular_particle_means_nothing(make, measured) -> None:
+    assert warnings(measured(make(300, 1)), measured(tilted(make(300, 2), 0.0, 6.0))) == []
+
+
+def test_azimuths_that_differ_by_full_turns_are_the_same(make, measured) -> None:
+    turned = [tilted(make(300, seed), 0.2) for seed in (1, 2)]
+    incident = turned[1].incident
+    around = Incident(incident.pdg, incident.energy, incident.direction + np.array([0, 2 * np.pi]))
+    second = Showers(turned[1].geometry, turned[1].cells, around)
+    assert warnings(measured(turned[0]), measured(second)) == []
+
+
+def test_other_positions_are_named_in_mm(make, measured) -> None:
+    centred = measured(make(300, 1))
+    (said,) = warnings(centred, measured(tilted(make(300, 2), position=5.0)))
+    assert "positions on the front face are distributed differently (eta 0 mm and phi 0 mm in the" in said
+    near, far = (measured(tilted(make(n, n), position=width)) for n, width in ((300, 5.0), (310, 9.0)))
+    (said,) = warnings(near, far)
+    assert "mm in the reference, eta -" in said
+
+
 def test_copies_and_repetitions_are_counted(make, measured) -> None:
     showers = make(300, 1)
     mixed = Showers.concatenate([showers[:30], make(270, 2)])

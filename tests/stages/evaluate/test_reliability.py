@@ -11,12 +11,15 @@ import pytest
 from caloforge.errors import InputError
 from caloforge.formats.native import write
 from caloforge.geometry import Calorimeter
+from caloforge.incident.beam import Beam
 from caloforge.incident.incident import Incident
 from caloforge.incident.particles import brought, parse_particle
 from caloforge.incident.spectrum import Spectrum
+from caloforge.inference.generator import Generator
 from caloforge.inference.model import TrainedModel
 from caloforge.showers import Showers
-from caloforge.stages.evaluate.reliability import Reference, Reliability, reliability
+from caloforge.stages.evaluate.reliability import Reference, Reliability
+from caloforge.stages.evaluate.reliability import reliability as examine
 from caloforge.stages.evaluate.report import reliability as reliability_page
 from caloforge.units import GeV
 
@@ -27,7 +30,8 @@ N = 2500
 class Model(TrainedModel):
     """Stands for a trained model: spreads up to 0.8 of the energy over all cells."""
 
-    def __call__(self, noise: Any, energy: Any, label: Any) -> Any:
+    def __call__(self, noise: Any, incident: Incident, out: Any = None) -> Any:
+        energy = incident.energy
         assert len(noise) <= 1024, "a million showers are not held together"
         weights = np.exp(noise)
         share = (0.75 + 0.05 * np.tanh(noise[:, :1])) / weights.sum(axis=1, keepdims=True)
@@ -35,6 +39,8 @@ class Model(TrainedModel):
         change = changes.get(self.name)
         if change:
             change(cells, energy)
+        if out is not None:
+            out[:] = cells
         return cells
 
 
@@ -55,6 +61,13 @@ def make(small: Calorimeter) -> Callable[..., Model]:
         return Model(name, record, Path("none"), 1)
 
     return make
+
+
+def reliability(
+    model: Model, pdg: int, n: int, spectrum: Spectrum | None = None, seed: int = 1, **more: Any
+) -> Reliability:
+    beam = Beam(pdg, spectrum or Spectrum.uniform(*model.energy_range))
+    return examine(Generator(model, beam, seed), n, **more)
 
 
 def failed(result: Reliability) -> dict[str, int]:
@@ -144,11 +157,10 @@ def test_a_positron_may_annihilate_and_no_more(make: Callable[..., Model]) -> No
 
 def save(model: Model, path: Path, n: int = 4000, pdg: int = -11) -> None:
     energy = Spectrum.uniform(1 * GeV, 100 * GeV).sample(99, 0, n)
-    noise = np.random.default_rng(99).standard_normal((n, model.noise_size))
-    cells = np.concatenate(
-        [model(noise[i : i + 1000], energy[i : i + 1000], None) for i in range(0, n, 1000)]
-    )
-    write(Showers(model.geometry, cells, Incident(pdg, energy)), path)
+    noise = np.random.default_rng(99).standard_normal((n, model.record["noise_size"]))
+    incident = Incident(pdg, energy)
+    cells = np.concatenate([model(noise[i : i + 1000], incident[i : i + 1000]) for i in range(0, n, 1000)])
+    write(Showers(model.geometry, cells, incident), path)
 
 
 def test_outliers_stand_beside_those_of_the_reference(make: Callable[..., Model], tmp_path: Path) -> None:

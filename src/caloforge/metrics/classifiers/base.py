@@ -28,7 +28,7 @@ TRIALS = 3
 LEAST = 1000
 
 
-class Rows(NamedTuple):
+class LabelledRows(NamedTuple):
     """What a classifier learns from: features (n, d), and labels (n,) of 0 (first sample) and 1 (second)."""
 
     features: Floats
@@ -163,7 +163,7 @@ class Classifier:
     label: str
     citation: str
     features: Callable[[Showers], Floats]
-    train: Callable[[Rows, Rows, Calorimeter, int, Progress], Trained]
+    train: Callable[[LabelledRows, LabelledRows, Calorimeter, int, Progress], Trained]
     needs_torch: bool = True
     least: int = LEAST
 
@@ -209,7 +209,7 @@ class Classifier:
         if reference.geometry.layers != generated.geometry.layers:
             raise InputError("The two samples have different cells: rebin the finer ones.")
         n = min(len(reference) // 2, len(generated))
-        reason = self._hindrance(n)
+        reason = self._why_not(n)
         if reason:
             return ClassifierScore.missing(self.name, reason, n)
         first, second = self.features(reference), self.features(generated)
@@ -252,7 +252,7 @@ class Classifier:
         calibrate = calibration(trained.scores(choice.features), choice.labels)
         return _tested(trained.scores(test.features), test.labels, calibrate, trained.epochs)
 
-    def _hindrance(self, n: int) -> str:
+    def _why_not(self, n: int) -> str:
         if self.needs_torch and find_spec("torch") is None:
             return str(MissingExtra("train", "torch"))
         if n < self.least:
@@ -263,10 +263,10 @@ class Classifier:
         return ""
 
 
-def joined(one: Floats, other: Floats) -> Rows:
+def joined(one: Floats, other: Floats) -> LabelledRows:
     """Return two samples (n, d) and (m, d) as one with labels."""
     labels = np.repeat([0, 1], [len(one), len(other)])
-    return Rows(np.concatenate([one, other]), labels)
+    return LabelledRows(np.concatenate([one, other]), labels)
 
 
 def split_sizes(n: int) -> tuple[int, int, int]:

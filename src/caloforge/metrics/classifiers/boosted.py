@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.geometry import Calorimeter
-from caloforge.metrics.classifiers.base import Classifier, Floats, Rows, Trained, auc
+from caloforge.metrics.classifiers.base import Classifier, Floats, LabelledRows, Trained, auc
 from caloforge.metrics.classifiers.shapes import shapes
 from caloforge.progress import Progress
 
@@ -16,7 +16,9 @@ RATE = 0.05
 LEAVES = 15
 
 
-def train(rows: Rows, validation: Rows, geometry: Calorimeter, seed: int, progress: Progress) -> Trained:
+def train(
+    rows: LabelledRows, validation: LabelledRows, geometry: Calorimeter, seed: int, progress: Progress
+) -> Trained:
     """Grow trees, and keep as many of them as separate the validation showers best."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 

@@ -1,13 +1,15 @@
 """A convolutional network on all cells, for grids that are too large for a fully connected one."""
 
 from caloforge.geometry import Calorimeter
-from caloforge.metrics.classifiers.base import Classifier, Rows, Trained
+from caloforge.metrics.classifiers.base import Classifier, LabelledRows, Trained
 from caloforge.metrics.classifiers.cells import conditioned
 from caloforge.metrics.classifiers.grid import common_grid
 from caloforge.progress import Progress
 
 
-def train(rows: Rows, validation: Rows, geometry: Calorimeter, seed: int, progress: Progress) -> Trained:
+def train(
+    rows: LabelledRows, validation: LabelledRows, geometry: Calorimeter, seed: int, progress: Progress
+) -> Trained:
     """Train the network on the features of the low-level classifier, in the same way but ten times as fast.
 
     The layers are the channels of one picture. Layers of different cells are brought on the grid of all
@@ -18,7 +20,7 @@ def train(rows: Rows, validation: Rows, geometry: Calorimeter, seed: int, progre
 
     with networks.seeded(seed):
         grid = common_grid(geometry)
-        network = convolutions.Convolutional(rows.features.shape[1], geometry.n_cells, grid)
+        network = convolutions.ConvolutionalClassifier(rows.features.shape[1], geometry.n_cells, grid)
         scaled = networks.Standardised(network, rows.features, shares=geometry.n_cells)
         return networks.fit(scaled, rows, validation, progress, rate=convolutions.RATE)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caloforge.metrics.classifiers.grid import Grid
+from caloforge.metrics.classifiers.grid import CommonGrid
 from caloforge.metrics.classifiers.networks import perceptron
 
 RATE = 1e-3
@@ -16,7 +16,7 @@ WIDTH = 128
 _SMALL = 8  # an axis of more places is halved by a convolution
 
 
-class Convolution(nn.Module):
+class HalvingConvolution(nn.Module):
     """3 x 3 taps with a leaky ReLU; rows close to a ring where the grid does. Halves long axes."""
 
     def __init__(self, inputs: int, outputs: int, shape: tuple[int, int], closed: bool) -> None:
@@ -34,7 +34,7 @@ class Convolution(nn.Module):
         return result
 
 
-class Convolutional(nn.Module):
+class ConvolutionalClassifier(nn.Module):
     """Layers as channels of one picture on a common grid, convolutions, then a fully connected layer.
 
     Parameters
@@ -50,7 +50,7 @@ class Convolutional(nn.Module):
     cell: Tensor
     share: Tensor
 
-    def __init__(self, inputs: int, cells: int, grid: Grid) -> None:
+    def __init__(self, inputs: int, cells: int, grid: CommonGrid) -> None:
         super().__init__()
         self.heads = inputs - cells
         self.register_buffer("cell", torch.from_numpy(grid.cell.ravel()))
@@ -58,7 +58,7 @@ class Convolutional(nn.Module):
         before, shape = len(grid.cell), grid.cell.shape[1:]
         blocks = []
         for channels in CHANNELS:
-            blocks.append(Convolution(before, channels, shape, grid.round))
+            blocks.append(HalvingConvolution(before, channels, shape, grid.round))
             before, shape = channels, blocks[-1].shape
         self.convolutions = nn.Sequential(*blocks, nn.Flatten())
         self.decision = perceptron(self.heads + before * math.prod(shape), WIDTH, hidden=1)

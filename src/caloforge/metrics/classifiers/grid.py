@@ -10,7 +10,7 @@ from caloforge.metrics.classifiers.base import Floats
 
 
 @dataclass(frozen=True)
-class Grid:
+class CommonGrid:
     """Where the cells of a calorimeter lie on a common grid.
 
     Attributes
@@ -28,7 +28,7 @@ class Grid:
     round: bool
 
 
-def common_grid(geometry: Calorimeter) -> Grid:
+def common_grid(geometry: Calorimeter) -> CommonGrid:
     """Return the grid of all edges of all layers; energy is spread evenly over a cell's places.
 
     Rows and columns are phi and eta, or alpha and r. Where layers of boxes and of rings come together, rows
@@ -44,7 +44,7 @@ def common_grid(geometry: Calorimeter) -> Grid:
         column, wide = _places(columns, across)
         cells.append(first + row[:, np.newaxis] * n + column)
         shares.append(tall[:, np.newaxis] * wide)
-    return Grid(np.stack(cells), np.stack(shares).astype(np.float32), kinds == {RingLayer})
+    return CommonGrid(np.stack(cells), np.stack(shares).astype(np.float32), kinds == {RingLayer})
 
 
 def _edges(layer: Layer | RingLayer, mixed: bool) -> tuple[Floats, Floats]:

@@ -3,19 +3,21 @@
 import numpy as np
 
 from caloforge.geometry import Calorimeter
-from caloforge.metrics.classifiers.base import Classifier, Floats, Rows, Trained
+from caloforge.metrics.classifiers.base import Classifier, Floats, LabelledRows, Trained
 from caloforge.metrics.classifiers.shapes import shapes
 from caloforge.progress import Progress
 from caloforge.showers import Showers
 
 
-def marked(showers: Showers) -> Floats:
+def shapes_with_undefined(showers: Showers) -> Floats:
     """Return the shower shapes and, for each, whether it is undefined: (N, 2 d) float32."""
     values = shapes(showers)
     return np.concatenate([values, np.isnan(values)], axis=1, dtype=np.float32)
 
 
-def train(rows: Rows, validation: Rows, geometry: Calorimeter, seed: int, progress: Progress) -> Trained:
+def train(
+    rows: LabelledRows, validation: LabelledRows, geometry: Calorimeter, seed: int, progress: Progress
+) -> Trained:
     """Train the network of the low-level classifier, in the same way, on shower shapes."""
     from caloforge.metrics.classifiers import networks
 
@@ -28,6 +30,6 @@ ENTRY = Classifier(
     name="high_level",
     label="fully connected network on shower shapes",
     citation="CaloChallenge 2022, arXiv:2410.21611",
-    features=marked,
+    features=shapes_with_undefined,
     train=train,
 )

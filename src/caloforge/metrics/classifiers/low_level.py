@@ -1,12 +1,14 @@
 """A fully connected network on all cells."""
 
 from caloforge.geometry import Calorimeter
-from caloforge.metrics.classifiers.base import Classifier, Rows, Trained
+from caloforge.metrics.classifiers.base import Classifier, LabelledRows, Trained
 from caloforge.metrics.classifiers.cells import conditioned
 from caloforge.progress import Progress
 
 
-def train(rows: Rows, validation: Rows, geometry: Calorimeter, seed: int, progress: Progress) -> Trained:
+def train(
+    rows: LabelledRows, validation: LabelledRows, geometry: Calorimeter, seed: int, progress: Progress
+) -> Trained:
     """Train the network.
 
     As in the CaloChallenge: incident energy and, layer by layer, its energy and the cells as shares of it;

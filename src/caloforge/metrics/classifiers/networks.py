@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caloforge.metrics.classifiers.base import Floats, Rows, Trained, auc
+from caloforge.metrics.classifiers.base import Floats, LabelledRows, Trained, auc
 from caloforge.progress import Progress
 
 RATE = 1e-4
@@ -80,8 +80,8 @@ class Standardised(nn.Module):
 
 def fit(
     network: nn.Module,
-    rows: Rows,
-    validation: Rows,
+    rows: LabelledRows,
+    validation: LabelledRows,
     progress: Progress,
     *,
     rate: float = RATE,

@@ -1,28 +1,25 @@
-"""How fast is it, and what does a setting cost or gain? Tables with statistical errors, made by measurement.
+"""How fast is it, and what does a setting cost or gain? Numbers with statistical errors, by measurement.
 
-A benchmark is handed what it times, so that it knows no other stage: trained models, and a `Simulate`.
+A benchmark is handed what it times, so that it knows no other stage: trained models, and a `Simulate`. Its
+numbers become tables and pictures in `caloforge.stages.benchmark.report`.
 """
 
-from caloforge.stages.benchmark.generate import BATCHES, Effort, generate
+from caloforge.stages.benchmark.generate import BATCHES, MeasuringEffort, time_generation
 from caloforge.stages.benchmark.machine import pinned
-from caloforge.stages.benchmark.report import Report, markdown, prepare, write
-from caloforge.stages.benchmark.settings import SETTINGS, compare
-from caloforge.stages.benchmark.simulate import speed
-from caloforge.stages.benchmark.workloads import Setting, Shot, Simulate
+from caloforge.stages.benchmark.settings import SETTINGS, compare_settings
+from caloforge.stages.benchmark.simulate import time_simulation
+from caloforge.stages.benchmark.workloads import BenchmarkPoint, Record, Setting, Simulate
 
 __all__ = [
     "BATCHES",
     "SETTINGS",
-    "Effort",
-    "Report",
+    "BenchmarkPoint",
+    "MeasuringEffort",
+    "Record",
     "Setting",
-    "Shot",
     "Simulate",
-    "compare",
-    "generate",
-    "markdown",
+    "compare_settings",
     "pinned",
-    "prepare",
-    "speed",
-    "write",
+    "time_generation",
+    "time_simulation",
 ]

@@ -21,13 +21,9 @@ from caloforge.observables.layer_fraction import LayerFraction
 from caloforge.observables.response import Response
 from caloforge.observables.shower_depth import ShowerDepth
 from caloforge.progress import Progress, no_progress
-from caloforge.reports.tables import Table
 from caloforge.showers import Showers
-from caloforge.showers.labels import with_error
-from caloforge.stages.benchmark.machine import machine, pinned
-from caloforge.stages.benchmark.medians import Measured, median
-from caloforge.stages.benchmark.report import Report
-from caloforge.stages.benchmark.workloads import Float64s, Setting, Shot, Simulate
+from caloforge.stages.benchmark.machine import ValueWithError, machine, median, pinned
+from caloforge.stages.benchmark.workloads import BenchmarkPoint, Float64s, Record, Setting, Simulate
 
 SETTINGS = (
     Setting("transportation, then scattering", ("/process/em/transportationWithMsc Disabled",)),
@@ -57,7 +53,7 @@ Quantity = Callable[[Showers], Float64s]
 
 
 @dataclass
-class _Campaign:
+class _ShowerFiles:
     """The files of showers and their times, which a later call finds again."""
 
     folder: Path
@@ -74,27 +70,27 @@ class _Campaign:
     def _record(self) -> Path:
         return self.folder / "times.json"
 
-    def file(self, shot: Shot, setting: Setting) -> Path:
-        return self.folder / f"{_plain(str(shot))}-{_plain(setting.name)}.h5"
+    def file(self, point: BenchmarkPoint, setting: Setting) -> Path:
+        return self.folder / f"{_plain(str(point))}-{_plain(setting.name)}.h5"
 
-    def check(self, shot: Shot, setting: Setting) -> None:
+    def check(self, point: BenchmarkPoint, setting: Setting) -> None:
         """Raise where an earlier call left other showers: names say neither the calorimeter nor the data."""
-        path = self.file(shot, setting)
+        path = self.file(point, setting)
         if path.exists():
-            self._simulate(shot, setting, _settled(path), path)
+            self._simulate(point, setting, _settled(path), path)
 
-    def grow(self, shot: Shot, setting: Setting, n: int) -> None:
+    def extend(self, point: BenchmarkPoint, setting: Setting, n: int) -> None:
         """Bring a file to n showers, unless Geant4 can't with this setting."""
-        path = self.file(shot, setting)
+        path = self.file(point, setting)
         if setting.name in self.failed or (path.exists() and _settled(path) >= n):
             return
         try:
-            self._simulate(shot, setting, n, path)
+            self._simulate(point, setting, n, path)
         except SimulationError as error:
             self.failed[setting.name] = str(error)
 
-    def _simulate(self, shot: Shot, setting: Setting, n: int, path: Path) -> None:
-        seconds = self.simulate(shot, setting, n, path)
+    def _simulate(self, point: BenchmarkPoint, setting: Setting, n: int, path: Path) -> None:
+        seconds = self.simulate(point, setting, n, path)
         fresh = [value if math.isfinite(value) else None for value in seconds.tolist()]
         with ShowerFile(path) as file:
             before = len(file) - len(fresh)
@@ -104,27 +100,27 @@ class _Campaign:
         with written_aside(self._record) as aside:
             aside.write_text(json.dumps(self.times), encoding="utf-8")
 
-    def showers(self, shot: Shot, setting: Setting, n: int) -> Showers:
+    def showers(self, point: BenchmarkPoint, setting: Setting, n: int) -> Showers:
         """Return those of the first n showers that Geant4 could make."""
-        with ShowerFile(self.file(shot, setting)) as file:
+        with ShowerFile(self.file(point, setting)) as file:
             return file.read(0, n - sum(number < n for number in _skipped(file)))
 
-    def costs(self, shot: Shot, setting: Setting, showers: Showers) -> Float64s:
+    def costs(self, point: BenchmarkPoint, setting: Setting, showers: Showers) -> Float64s:
         """Return the time of each of these showers for each MeV that it deposits, in s."""
-        times = np.array(self.times[self.file(shot, setting).name][: len(showers)], dtype=float)
+        times = np.array(self.times[self.file(point, setting).name][: len(showers)], dtype=float)
         costs = divide(times, _deposits(showers))
         return np.asarray(costs[np.isfinite(costs)])
 
 
-def compare(
+def compare_settings(
     simulate: Simulate,
     settings: Sequence[Setting],
-    shots: Sequence[Shot],
+    points: Sequence[BenchmarkPoint],
     n: int,
     rounds: int,
     folder: Path,
     progress: Progress = no_progress,
-) -> Report:
+) -> Record:
     """Compare settings with the first of them: time, response, sampling fraction, shapes.
 
     All run in turn on the same core, so that whatever else the computer does meets them alike. Called again
@@ -136,10 +132,10 @@ def compare(
         Makes the showers.
     settings
         The first is what the others are compared with.
-    shots
-        What is shot.
+    points
+        Particles and their energies.
     n
-        Showers of each setting and shot.
+        Showers of each setting and point.
     rounds
         Into how many parts they are divided.
     folder
@@ -151,23 +147,23 @@ def compare(
     ------
     SimulationError
         The first setting does not work, or the folder has showers of another calorimeter, of other data, or
-        of a setting or shot that has the same name but is another.
+        of a setting or point that has the same name but is another.
     """
-    about, campaign = machine(), _Campaign(folder, simulate)
-    steps = [(shot, setting) for shot in shots for setting in settings]
+    about, files = machine(), _ShowerFiles(folder, simulate)
+    steps = [(point, setting) for point in points for setting in settings]
     done, total = 0, n * len(steps)
     progress(done, total)
     with pinned():
         for step in steps:
-            campaign.check(*step)
+            files.check(*step)
         for start, stop in itertools.pairwise(_stops(n, rounds)):
-            for shot, setting in steps:
-                campaign.grow(shot, setting, stop)
-                if settings[0].name in campaign.failed:
-                    raise SimulationError(campaign.failed[settings[0].name])
+            for point, setting in steps:
+                files.extend(point, setting, stop)
+                if settings[0].name in files.failed:
+                    raise SimulationError(files.failed[settings[0].name])
                 progress(done := done + stop - start, total)
             steps.reverse()  # so that no setting always follows the same other
-    return _report(campaign, settings, shots, n, about)
+    return _record(files, settings, points, n, about)
 
 
 def _stops(n: int, rounds: int) -> list[int]:
@@ -175,14 +171,18 @@ def _stops(n: int, rounds: int) -> list[int]:
     return sorted({n * number // rounds for number in range(rounds + 1)})
 
 
-def _report(
-    campaign: _Campaign, settings: Sequence[Setting], shots: Sequence[Shot], n: int, about: dict[str, Any]
-) -> Report:
+def _record(
+    files: _ShowerFiles,
+    settings: Sequence[Setting],
+    points: Sequence[BenchmarkPoint],
+    n: int,
+    about: dict[str, Any],
+) -> Record:
     usual, *others = settings
-    results = {str(shot): _against(campaign, shot, n, usual, others) for shot in shots}
-    with ShowerFile(campaign.file(shots[0], usual)) as file:
+    results = {str(point): _against(files, point, n, usual, others) for point in points}
+    with ShowerFile(files.file(points[0], usual)) as file:
         provenance, geometry = file.provenance, file.geometry
-    record = {
+    return {
         "benchmark": "settings",
         "geometry": geometry.name,
         "machine": about,
@@ -190,32 +190,25 @@ def _report(
         "showers": n,
         "settings": [asdict(setting) for setting in settings],
         "results": results,
-        "failed": campaign.failed,
+        "failed": files.failed,
     }
-    text = (
-        f"Settings against '{usual.name}' in {geometry.name}: {n} showers each, in turn on one core. Time is "
-        "the median over showers for each GeV that they deposit. The first row has times in ms and means, "
-        "the others quotients of times and changes of means in percent, all with statistical errors."
-    )
-    tables = {heading: _table(usual, rows, campaign.failed) for heading, rows in results.items()}
-    return Report("What settings cost and change", text, record, tables)
 
 
 def _against(
-    campaign: _Campaign, shot: Shot, n: int, usual: Setting, others: Sequence[Setting]
+    files: _ShowerFiles, point: BenchmarkPoint, n: int, usual: Setting, others: Sequence[Setting]
 ) -> dict[str, dict[str, Any]]:
-    """Compare settings with the usual one for one shot; the numbers are values with their errors."""
-    reference = campaign.showers(shot, usual, n)
-    costs = campaign.costs(shot, usual, reference)
+    """Compare settings with the usual one for one point; the numbers are values with their errors."""
+    reference = files.showers(point, usual, n)
+    costs = files.costs(point, usual, reference)
     quantities = _quantities(reference)
     means = {name: _mean(of(reference)) for name, of in quantities.items()}
     results: dict[str, dict[str, Any]] = {usual.name: {"time": median(_MS_PER_GEV * costs), "means": means}}
     for setting in others:
-        if setting.name in campaign.failed:
+        if setting.name in files.failed:
             continue
-        showers = campaign.showers(shot, setting, n)
+        showers = files.showers(point, setting, n)
         results[setting.name] = {
-            "time": _quotient(campaign.costs(shot, setting, showers), costs),
+            "time": _quotient(files.costs(point, setting, showers), costs),
             "identical": bool(np.array_equal(showers.cells, reference.cells)),
             "percent": {name: _change(_mean(of(showers)), means[name]) for name, of in quantities.items()},
         }
@@ -239,13 +232,13 @@ def _active_fraction(showers: Showers) -> Float64s:
     return divide(showers.columns["active"].astype(float), _deposits(showers))
 
 
-def _quotient(costs: Float64s, usual: Float64s) -> Measured:
+def _quotient(costs: Float64s, usual: Float64s) -> ValueWithError:
     (above, above_error), (below, below_error) = median(costs), median(usual)
     ratio = above / below
     return ratio, ratio * math.hypot(above_error / above, below_error / below)
 
 
-def _change(mean: Measured, reference: Measured) -> Measured:
+def _change(mean: ValueWithError, reference: ValueWithError) -> ValueWithError:
     """Change in percent."""
     if not reference[0] > 0:
         return math.nan, math.nan
@@ -253,26 +246,12 @@ def _change(mean: Measured, reference: Measured) -> Measured:
     return _PERCENT * (ratio - 1), _PERCENT * math.hypot(mean[1], ratio * reference[1]) / reference[0]
 
 
-def _mean(values: Float64s) -> Measured:
+def _mean(values: Float64s) -> ValueWithError:
     """Mean of the defined values and its error; nan where it can't be told."""
     defined = values[np.isfinite(values)]
     mean = float(defined.mean()) if defined.size else math.nan
     error = float(defined.std(ddof=1) / math.sqrt(defined.size)) if defined.size > 1 else math.nan
     return mean, error
-
-
-def _table(usual: Setting, results: dict[str, dict[str, Any]], failed: dict[str, str]) -> Table:
-    means = results[usual.name]["means"]
-    rows = [[usual.name, *(with_error(*value) for value in (results[usual.name]["time"], *means.values()))]]
-    blank = [""] * (len(means) - 1)
-    for name, result in results.items():
-        if name != usual.name:
-            changes = [with_error(*change) for change in result["percent"].values()]
-            rows.append(
-                [name, with_error(*result["time"]), *(["same", *blank] if result["identical"] else changes)]
-            )
-    rows += [[name, "fails", "", *blank] for name in failed]
-    return Table(["setting", "time", *means], rows)
 
 
 def _deposits(showers: Showers) -> Float64s:

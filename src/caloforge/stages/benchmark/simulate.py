@@ -4,39 +4,35 @@ import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from caloforge.formats.native import ShowerFile
 from caloforge.incident.particles import particle_name
 from caloforge.progress import Progress, no_progress
-from caloforge.reports.tables import Table
-from caloforge.showers.labels import with_error
 from caloforge.stages.benchmark.machine import machine, pinned
-from caloforge.stages.benchmark.report import Report
-from caloforge.stages.benchmark.workloads import Float64s, Setting, Shot, Simulate
+from caloforge.stages.benchmark.workloads import BenchmarkPoint, Float64s, Record, Setting, Simulate
 from caloforge.units import GeV
 
 _FEWEST, _MOST = 20, 500  # showers of a point
 _MS = 1e3
 
 
-def speed(
+def time_simulation(
     simulate: Simulate,
-    shots: Sequence[Shot],
+    points: Sequence[BenchmarkPoint],
     setting: Setting,
     effort: float,
     progress: Progress = no_progress,
-) -> Report:
+) -> Record:
     """Measure the processor time for each GeV of incident energy, on one core.
 
     Parameters
     ----------
     simulate
         Makes the showers.
-    shots
-        What is shot.
+    points
+        Particles and their energies.
     setting
         How it is simulated.
     effort
@@ -46,65 +42,50 @@ def speed(
 
     Returns
     -------
-    Report
-        Its record holds ``points``: particle, energy_GeV, showers, ms_per_GeV and its statistical error.
+    Record
+        Its ``points`` hold particle, energy_GeV, showers, ms_per_GeV and its statistical error.
     """
     about = machine()
-    numbers = [round(min(max(_FEWEST, effort / shot.energy), _MOST)) for shot in shots]
-    total = sum(n * shot.energy for n, shot in zip(numbers, shots, strict=True)) / GeV
-    points: list[dict[str, Any]] = []
-    provenance: dict[str, Any] = {}
+    numbers = [round(min(max(_FEWEST, effort / point.energy), _MOST)) for point in points]
+    total = sum(n * point.energy for n, point in zip(numbers, points, strict=True)) / GeV
+    rows: list[Record] = []
     done = 0.0
     progress(done, total)
-    with tempfile.TemporaryDirectory(prefix="caloforge-benchmark-") as scratch, pinned():
-        for shot, n in zip(shots, numbers, strict=True):
-            out = Path(scratch, f"{len(points)}.h5")
-            seconds = simulate(shot, setting, n + 1, out)  # the first does not count
-            points.append(_point(shot, seconds))
-            with ShowerFile(out) as file:
-                provenance, geometry = file.provenance, file.geometry
-            progress(done := done + n * shot.energy / GeV, total)
-    record = {
-        "benchmark": "simulate",
-        "geometry": geometry.name,
-        "machine": about,
-        "simulation": _common(provenance),
-        "points": points,
-    }
-    return Report("Speed of simulation", _words(geometry.name, setting), record, {"": _table(points)})
-
-
-def _point(shot: Shot, seconds: Float64s) -> dict[str, Any]:
-    costs = seconds[np.isfinite(seconds)] / (shot.energy / GeV) * _MS
+    with pinned():
+        for point, n in zip(points, numbers, strict=True):
+            row, file = _timed(simulate, point, setting, n)
+            rows.append(row)
+            progress(done := done + n * point.energy / GeV, total)
     return {
-        "particle": particle_name(shot.pdg),
-        "energy_GeV": shot.energy / GeV,
+        "benchmark": "simulate",
+        "geometry": file["geometry"],
+        "physics": setting.physics,
+        "machine": about,
+        "simulation": _common(file["provenance"]),
+        "points": rows,
+    }
+
+
+def _timed(simulate: Simulate, point: BenchmarkPoint, setting: Setting, n: int) -> tuple[Record, Record]:
+    """Time n showers; return the numbers, and what the file says about itself."""
+    with tempfile.TemporaryDirectory(prefix="caloforge-benchmark-") as scratch:
+        out = Path(scratch, "showers.h5")
+        seconds = simulate(point, setting, n + 1, out)  # the first does not count
+        with ShowerFile(out) as file:
+            return _row(point, seconds), {"geometry": file.geometry.name, "provenance": file.provenance}
+
+
+def _row(point: BenchmarkPoint, seconds: Float64s) -> Record:
+    costs = seconds[np.isfinite(seconds)] / (point.energy / GeV) * _MS
+    return {
+        "particle": particle_name(point.pdg),
+        "energy_GeV": point.energy / GeV,
         "showers": costs.size,
         "ms_per_GeV": float(costs.mean()),
         "error": float(costs.std(ddof=1) / math.sqrt(costs.size)),
     }
 
 
-def _table(points: Sequence[dict[str, Any]]) -> Table:
-    """One row for each particle, one column for each energy."""
-    energies = sorted({point["energy_GeV"] for point in points})
-    cells = {
-        (point["particle"], point["energy_GeV"]): with_error(point["ms_per_GeV"], point["error"])
-        for point in points
-    }
-    particles = dict.fromkeys(point["particle"] for point in points)
-    rows = [[name, *(cells.get((name, energy), "") for energy in energies)] for name in particles]
-    return Table(["ms/GeV", *(f"{energy:g} GeV" for energy in energies)], rows)
-
-
-def _words(geometry: str, setting: Setting) -> str:
-    return (
-        f"Processor time for each GeV of incident energy in {geometry}, {setting.physics}, one process on "
-        "one core, with statistical errors. The first shower of a process, which prepares what the others "
-        "use, and the writing of files do not count."
-    )
-
-
-def _common(provenance: dict[str, Any]) -> dict[str, Any]:
+def _common(provenance: Record) -> Record:
     """What a file's provenance says about all points alike."""
     return {key: value for key, value in provenance.items() if key not in ("particle", "energy_GeV")}

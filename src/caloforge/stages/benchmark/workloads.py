@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,12 @@ from caloforge.units import GeV
 
 Float64s = npt.NDArray[np.float64]
 
+Record = dict[str, Any]
+"""What a benchmark found: numbers and text, of JSON's types."""
+
 
 @dataclass(frozen=True)
-class Shot:
+class BenchmarkPoint:
     """A particle of one energy.
 
     Attributes
@@ -60,7 +63,7 @@ class Setting:
 class Simulate(Protocol):
     """Whoever simulates."""
 
-    def __call__(self, shot: Shot, setting: Setting, n: int, out: Path) -> Float64s:
+    def __call__(self, point: BenchmarkPoint, setting: Setting, n: int, out: Path) -> Float64s:
         """Make a file of n showers, or extend it to n; return the processor time of each new one in s.
 
         The time is nan for showers that are not typical, as a process's first is. A file that was made in

@@ -1,9 +1,10 @@
 """One evaluation for all generators: how far are generated showers from a reference, and how sure is that?
 
 >>> import caloforge
+>>> from caloforge.stages.evaluate.report import write
 >>> evaluation = caloforge.evaluate("geant4.h5", "generated.h5")
->>> evaluation.results.verdicts[0].sigma
->>> evaluation.write("report")
+>>> evaluation.results.overall[0].sigma
+>>> write(evaluation, "report")
 """
 
 from caloforge.stages.evaluate.results import Results, load

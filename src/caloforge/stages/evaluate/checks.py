@@ -8,16 +8,20 @@ from scipy.stats import ks_2samp
 
 from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
 from caloforge.incident.particles import particle_name
 from caloforge.metrics.memorisation import copies
-from caloforge.stages.evaluate.measure import Measured
+from caloforge.stages.evaluate.measure import Floats, Measured
 from caloforge.units import GeV, MeV
 
 _LEAST_RESPONSE, _MOST_RESPONSE = 1e-3, 1e2
 """Median responses beyond which no calorimeter is known: a unit is wrong."""
 
 _ALIKE = 1e-3
-"""Probability below which two samples of energies are not taken for samples of one spectrum."""
+"""Probability below which two samples of numbers are not taken for samples of one distribution."""
+
+_DECIMALS = 3
+"""Of degrees and mm that are compared: files round them differently."""
 
 _CERTAIN = 3.0
 """Standard deviations from which one sample certainly has more of something."""
@@ -50,8 +54,9 @@ def check_cells(reference: Calorimeter, generated: Calorimeter, what: str = "gen
 
 def warnings(reference: Measured, generated: Measured) -> list[str]:
     """Return what a reader must know before believing a comparison: a sentence each, at best none."""
-    doubts = (_units, _particles, _spectra, _copies, _repetitions, _overflow, _empty)
-    return [sentence for doubt in doubts for sentence in doubt(reference, generated)]
+    incident = (_particles, _spectra, _directions, _positions)
+    checks = (_units, *incident, _copies, _repetitions, _overflow, _empty)
+    return [sentence for check in checks for sentence in check(reference, generated)]
 
 
 def _units(reference: Measured, generated: Measured) -> Iterator[str]:
@@ -80,11 +85,13 @@ def _median_response(sample: Measured) -> float:
     return float(np.median(sample.values["response"])) if "response" in sample.values else 0.0
 
 
+def particle_names(incident: Incident) -> list[str]:
+    """Return the names of the particles that occur."""
+    return [particle_name(pdg) if pdg else "unknown" for pdg in np.unique(incident.pdg).tolist()]
+
+
 def _particles(reference: Measured, generated: Measured) -> Iterator[str]:
-    names = [
-        ", ".join(particle_name(pdg) if pdg else "unknown" for pdg in np.unique(sample.pdg).tolist())
-        for sample in (reference, generated)
-    ]
+    names = [", ".join(particle_names(sample.incident)) for sample in (reference, generated)]
     if names[0] != names[1]:
         yield (
             f"The incident particles differ: {names[0]} in the reference, {names[1]} in the generated sample."
@@ -102,6 +109,58 @@ def _spectra(reference: Measured, generated: Measured) -> Iterator[str]:
             f"{test.statistic:.2g}; {ranges[0]} in the reference, {ranges[1]} generated), which distorts all "
             "shapes. Use --match-energies to compare showers of the same spectrum."
         )
+
+
+def _directions(reference: Measured, generated: Measured) -> Iterator[str]:
+    """Find other angles, also where one sample is tilted and the other perpendicular to the front face."""
+    angles = [directions(sample.incident) for sample in (reference, generated)]
+    (theta, phi), (other_theta, other_phi) = angles
+    if _differ(theta, other_theta) or _differ(phi, other_phi):
+        said = [_direction_text(*pair) for pair in angles]
+        yield (
+            f"The incident directions are distributed differently ({said[0]} in the reference, {said[1]} "
+            "generated), which distorts all shapes. Generate them with --like, from the particles of "
+            "the reference."
+        )
+
+
+def _direction_text(theta: Floats, phi: Floats) -> str:
+    if not len(phi):
+        return "perpendicular to the front face"
+    return f"theta {_range(theta)} degrees and phi {_range(phi)} degrees"
+
+
+def _positions(reference: Measured, generated: Measured) -> Iterator[str]:
+    places = [sample.incident.position.T.round(_DECIMALS) for sample in (reference, generated)]
+    if any(_differ(*pair) for pair in zip(*places, strict=True)):
+        said = [f"eta {_range(eta)} mm and phi {_range(phi)} mm" for eta, phi in places]
+        yield (
+            f"The incident positions on the front face are distributed differently ({said[0]} in the "
+            f"reference, {said[1]} generated), which distorts all shapes. Generate them with --like, "
+            "from the particles of the reference."
+        )
+
+
+def directions(incident: Incident) -> tuple[Floats, Floats]:
+    """Return theta (n,) and, of those particles that are tilted, phi (0 to 360), both in degrees."""
+    x, y, z = incident.unit_direction.T
+    theta = np.degrees(np.arctan2(np.hypot(x, y), z)).round(_DECIMALS)
+    phi = np.degrees(np.arctan2(y, x))[theta > 0].round(_DECIMALS)
+    return theta, phi % 360
+
+
+def _differ(first: Floats, second: Floats) -> bool:
+    """Whether values are distributed differently; where all of one sample are equal, any other one counts."""
+    if not len(first) or not len(second):
+        return False
+    if min(np.ptp(first), np.ptp(second)) == 0:
+        return not np.array_equal(np.unique(first), np.unique(second))
+    return bool(ks_2samp(first, second).pvalue < _ALIKE)
+
+
+def _range(values: Floats) -> str:
+    low, high = (f"{value + 0.0:.4g}" for value in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
 
 
 def _copies(reference: Measured, generated: Measured) -> Iterator[str]:

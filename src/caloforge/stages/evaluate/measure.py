@@ -44,10 +44,8 @@ class Measured:
     ----------
     geometry, provenance
         As in the file; the provenance names the file too.
-    energy
-        (N,) incident energies in MeV.
-    pdg
-        (N,) PDG ids.
+    incident
+        The N incident particles.
     values
         (N,) of each observable by its name; nan where it is not defined.
     mean, mean_square
@@ -62,8 +60,7 @@ class Measured:
 
     geometry: Calorimeter
     provenance: Mapping[str, Any]
-    energy: Floats
-    pdg: NDArray[np.int32]
+    incident: Incident
     values: Mapping[str, Floats]
     mean: Floats
     mean_square: Floats
@@ -72,7 +69,17 @@ class Measured:
     kept: Showers
 
     def __len__(self) -> int:
-        return len(self.energy)
+        return len(self.incident)
+
+    @property
+    def energy(self) -> Floats:
+        """Incident energies, (N,) in MeV."""
+        return self.incident.energy
+
+    @property
+    def pdg(self) -> NDArray[np.int32]:
+        """PDG ids, (N,)."""
+        return self.incident.pdg
 
     @property
     def file(self) -> str:
@@ -123,7 +130,7 @@ def measure(
     wanted = np.ones(len(source), bool) if chosen is None else chosen
     if not wanted.any():
         raise InputError(f"{file or 'The sample'} holds no showers to evaluate: give a file with some.")
-    sums = _Sums(source.geometry, observables, _draw(wanted, kept, source.geometry, seed))
+    sums = _Accumulator(source.geometry, observables, _drawn_numbers(wanted, kept, source.geometry, seed))
     size = min(_BATCH, batch_size(source.geometry))
     for start in range(0, len(source), size):
         rows = np.flatnonzero(wanted[start : start + size])
@@ -197,7 +204,9 @@ def _range(energy: Floats) -> str:
     return f"{energy.min() / GeV:.4g} to {energy.max() / GeV:.4g} GeV"
 
 
-def _draw(wanted: NDArray[np.bool_], kept: int, geometry: Calorimeter, seed: int) -> NDArray[np.intp]:
+def _drawn_numbers(
+    wanted: NDArray[np.bool_], kept: int, geometry: Calorimeter, seed: int
+) -> NDArray[np.intp]:
     """Return the numbers of the showers to keep, ascending."""
     numbers = np.flatnonzero(wanted)
     most = min(kept, max(1, _KEPT_CELLS // geometry.n_cells))
@@ -207,14 +216,13 @@ def _draw(wanted: NDArray[np.bool_], kept: int, geometry: Calorimeter, seed: int
 
 
 @dataclass
-class _Sums:
+class _Accumulator:
     """Takes in batches."""
 
     geometry: Calorimeter
     observables: Sequence[Observable]
     kept: NDArray[np.intp]
-    energy: list[Floats] = field(default_factory=list)
-    pdg: list[NDArray[np.int32]] = field(default_factory=list)
+    incident: list[Incident] = field(default_factory=list)
     values: dict[str, list[Floats]] = field(default_factory=dict)
     samples: list[Showers] = field(default_factory=list)
 
@@ -227,14 +235,13 @@ class _Sums:
 
     def add(self, showers: Showers, numbers: NDArray[np.intp]) -> None:
         """Take in showers and their numbers in the file."""
-        self.energy.append(showers.energy)
-        self.pdg.append(showers.pdg)
+        self.incident.append(showers.incident)
         for observable in self.observables:
             self.values.setdefault(observable.name, []).append(observable(showers))
         self._add_cells(showers.cells)
         there = np.flatnonzero(np.isin(numbers, self.kept, assume_unique=True))
         if len(there):
-            self.samples.append(_bare(showers, there, numbers[there]))
+            self.samples.append(_without_columns(showers, there, numbers[there]))
 
     def _add_cells(self, cells: NDArray[np.float32]) -> None:
         self.sum += cells.sum(axis=0, dtype=float)
@@ -250,14 +257,13 @@ class _Sums:
 
     def result(self, provenance: Mapping[str, Any]) -> Measured:
         """Return what came together."""
-        n = sum(map(len, self.energy))
+        n = sum(map(len, self.incident))
         nothing = Showers(self.geometry, np.zeros((0, self.geometry.n_cells)), Incident(0, 1.0))
         kept = Showers.concatenate(self.samples) if self.samples else nothing
         return Measured(
             self.geometry,
             provenance,
-            np.concatenate(self.energy),
-            np.concatenate(self.pdg),
+            Incident.concatenate(self.incident),
             {name: np.concatenate(parts) for name, parts in self.values.items()},
             self.sum / n,
             self.square / n,
@@ -267,6 +273,6 @@ class _Sums:
         )
 
 
-def _bare(showers: Showers, rows: NDArray[np.intp], numbers: NDArray[np.intp]) -> Showers:
+def _without_columns(showers: Showers, rows: NDArray[np.intp], numbers: NDArray[np.intp]) -> Showers:
     """Return some showers with nothing beside them but their numbers in the file."""
     return Showers(showers.geometry, showers.cells[rows], showers.incident[rows], {"number": numbers})

@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 from caloforge.errors import InputError, MissingExtra
 from caloforge.formats.open import open_any
 from caloforge.incident.particles import particle_name
-from caloforge.metrics.classifiers.base import Floats, Rows, joined, split_sizes
+from caloforge.metrics.classifiers.base import Floats, LabelledRows, joined, split_sizes
 from caloforge.metrics.classifiers.cells import visible
 from caloforge.progress import Progress, no_progress
-from caloforge.reports.page import Section
-from caloforge.reports.tables import Table
 from caloforge.showers import Showers
 from caloforge.stages.evaluate.checks import check_cells
 from caloforge.stages.evaluate.measure import KEPT, measure
@@ -38,7 +36,7 @@ _LEAST = 100
 
 
 @dataclass(frozen=True)
-class Classes:
+class ParticleSeparation:
     """Accuracies of classifiers of two particles.
 
     Attributes
@@ -65,35 +63,6 @@ class Classes:
         """Standard deviation over the trials, (2, 2)."""
         return np.asarray(self.accuracy.std(axis=2, ddof=1))
 
-    @property
-    def table(self) -> Table:
-        """Mean and standard deviation, in the layout of the paper."""
-        rows = [
-            [f"trained on {domain}", *(_percent(*pair) for pair in zip(means, spreads, strict=True))]
-            for domain, means, spreads in zip(DOMAINS, self.mean, self.spread, strict=True)
-        ]
-        return Table([" vs ".join(self.particles), *(f"tested on {domain}" for domain in DOMAINS)], rows)
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """The table in words."""
-        return tuple(
-            f"{row[0].capitalize()} showers: {row[1]} right on the reference, {row[2]} on generated ones."
-            for row in self.table.rows
-        )
-
-    def section(self) -> Section:
-        """Return the part of a report."""
-        training, validation, test = self.split
-        text = (
-            f"Accuracy of classifiers of {' and '.join(self.particles)}: mean and standard deviation over "
-            f"{self.accuracy.shape[2]} trials. Six-layer fully connected networks with dropout see cells, "
-            f"not the incident energy; each trial takes {training:,} showers of each particle for "
-            f"training, {validation:,} to choose the best epoch, and {test:,} of each domain to test.\n\n"
-            f"{CITATION}."
-        )
-        return Section(f"Classification of {' and '.join(self.particles)}", text, self.table)
-
     def to_dict(self) -> dict[str, Any]:
         """Return everything in JSON's types."""
         return {
@@ -106,14 +75,14 @@ class Classes:
         }
 
 
-def classes(
+def separate_particles(
     reference: Sequence[Showers],
     generated: Sequence[Showers],
     *,
     trials: int = 10,
     seed: int = 1,
     progress: Progress = no_progress,
-) -> Classes:
+) -> ParticleSeparation:
     """Train classifiers of two particles on either domain and test them on both.
 
     Each trial divides all samples at random, 60 % for training, 20 % for choosing the best epoch, 20 % for
@@ -153,12 +122,12 @@ def classes(
     cells = reference[0].geometry.n_cells
     accuracy = np.empty((2, 2, trials))
     for trial, trained_on in product(range(trials), range(2)):
-        parts = [_divided(domain, n, [seed, trial, number]) for number, domain in enumerate(domains)]
+        parts = [_split(domain, n, [seed, trial, number]) for number, domain in enumerate(domains)]
         rows, validation, _ = parts[trained_on]
         tests = [test for _, _, test in parts]
         accuracy[trained_on, :, trial] = _accuracies(rows, validation, tests, cells, seed + trial)
         progress(2 * trial + trained_on + 1, 2 * trials)
-    return Classes(names, accuracy, split_sizes(n))
+    return ParticleSeparation(names, accuracy, split_sizes(n))
 
 
 def read(paths: Sequence[Path], most: int = KEPT, seed: int = 1) -> list[Showers]:
@@ -192,7 +161,7 @@ def _particle(sample: Showers) -> str:
     return particle_name(int(pdg[0]))
 
 
-def _divided(domain: Sequence[Floats], n: int, seed: list[int]) -> list[Rows]:
+def _split(domain: Sequence[Floats], n: int, seed: list[int]) -> list[LabelledRows]:
     """Showers of both particles for training, validation and test, drawn at random."""
     random = np.random.default_rng(seed)
     mixed = [sample[random.permutation(len(sample))[:n]] for sample in domain]
@@ -200,7 +169,9 @@ def _divided(domain: Sequence[Floats], n: int, seed: list[int]) -> list[Rows]:
     return [joined(*(sample[a:b] for sample in mixed)) for a, b in zip([0, *ends], ends, strict=False)]
 
 
-def _accuracies(rows: Rows, validation: Rows, tests: Sequence[Rows], cells: int, seed: int) -> list[float]:
+def _accuracies(
+    rows: LabelledRows, validation: LabelledRows, tests: Sequence[LabelledRows], cells: int, seed: int
+) -> list[float]:
     """Train once; the share of right decisions on each test sample."""
     from caloforge.metrics.classifiers import networks
 
@@ -214,7 +185,3 @@ def _accuracies(rows: Rows, validation: Rows, tests: Sequence[Rows], cells: int,
 def _accuracy(scores: Floats, labels: NDArray[np.int64]) -> float:
     """Share of right decisions."""
     return float(np.mean((scores > 0.5) == labels))
-
-
-def _percent(mean: float, spread: float) -> str:
-    return f"{100 * mean:.1f} ± {100 * spread:.1f} %"

@@ -19,9 +19,8 @@ from caloforge.formats.open import open_any
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 from caloforge.incident.particles import brought, particle_name
-from caloforge.incident.spectrum import Spectrum
-from caloforge.inference.model import TrainedModel
-from caloforge.metrics.outliers import ANY, SHARE, Outside, Ranges
+from caloforge.inference.generator import Generator
+from caloforge.metrics.outliers import ANY, SHARE, OutlierCounts, Ranges
 from caloforge.observables.base import Observable
 from caloforge.observables.hits import Hits
 from caloforge.observables.lateral_width import LateralWidth
@@ -41,8 +40,6 @@ _EXAMPLES = 5
 _LAYERS = 3
 """Layers that shapes are taken of, at most: those with most energy."""
 
-_WORD = (1 << 32) - 1
-
 CHECKS = {
     "finite": "a cell that is no finite number",
     "negative": "a cell of negative energy",
@@ -55,7 +52,7 @@ Floats = NDArray[np.float64]
 
 
 @strict_dataclass
-class Example:
+class FailedShower:
     """A shower that failed: its number, and its energies as far as they are numbers."""
 
     shower: int
@@ -64,17 +61,17 @@ class Example:
 
 
 @strict_dataclass
-class Check:
+class CheckCount:
     """What no shower may have, how many had it, and the first of them."""
 
     name: str
     label: str
     failed: int
-    examples: tuple[Example, ...]
+    examples: tuple[FailedShower, ...]
 
 
 @strict_dataclass
-class Rate:
+class RateWithErrors:
     """A share of showers with its binomial error, of the reference and of the generated ones."""
 
     reference: float
@@ -89,13 +86,13 @@ class Rate:
 
 
 @strict_dataclass
-class Shape:
+class ShapeOutliers:
     """Outliers in one shape, or in any."""
 
     name: str
     label: str
-    outliers: Rate
-    far: Rate
+    outliers: RateWithErrors
+    far: RateWithErrors
 
 
 @strict_dataclass
@@ -121,7 +118,7 @@ class Outliers:
     tested: int
     share: float
     bins: int
-    shapes: tuple[Shape, ...]
+    shapes: tuple[ShapeOutliers, ...]
 
 
 @strict_dataclass
@@ -156,7 +153,7 @@ class Reliability:
     brought_MeV: float  # noqa: N815
     highest_response: float
     excess_MeV: float  # noqa: N815
-    checks: tuple[Check, ...]
+    checks: tuple[CheckCount, ...]
     outliers: Outliers | None
     seconds: float
     generating: float
@@ -194,7 +191,7 @@ class Reference:
     geometry: Calorimeter
     empty_below: float
     ranges: Ranges
-    own: Outside
+    own: OutlierCounts
     tested: int
 
     @classmethod
@@ -247,31 +244,22 @@ def shapes(source: Source) -> tuple[Observable, ...]:
 
 
 def reliability(
-    model: TrainedModel,
-    pdg: int,
+    generator: Generator,
     n: int,
     *,
-    spectrum: Spectrum | None = None,
     reference: Reference | None = None,
-    seed: int = 1,
     progress: Progress = no_progress,
 ) -> Reliability:
-    """Make showers with a model and look at every one.
+    """Make showers and look at every one.
 
     Parameters
     ----------
-    model
-        The generator.
-    pdg
-        Incident particle.
+    generator
+        A model, with the incident particles and the seed; the energies may be outside of the training's.
     n
         Showers to make; they are never held together.
-    spectrum
-        Incident energies; by default uniform in the range of the training.
     reference
         Showers of the simulation to count outliers beside.
-    seed
-        Of energies and showers.
     progress
         Called with (showers done, n).
 
@@ -283,39 +271,45 @@ def reliability(
     """
     if n < 1:
         raise InputError(f"The number of showers must be at least 1; found {n}.")
-    spectrum = spectrum or Spectrum.uniform(*model.energy_range)
     if reference is not None:
-        _check_reference(reference, model, pdg, spectrum)
-    watch = _Watch(model.geometry, pdg, brought(pdg), reference)
+        _check_reference(reference, generator)
+    monitor = _ShowerMonitor(generator.model.geometry, brought(generator.beam.pdg), reference)
     begin, generating = time.perf_counter(), 0.0
     progress(0, n)
     for start in range(0, n, _BLOCK):
-        energy = spectrum.sample(seed, start, min(start + _BLOCK, n))
         before = time.perf_counter()
-        cells = _made(model, pdg, energy, [seed & _WORD, start // _BLOCK, seed >> 32])
+        incident, cells = generator.draw(start, min(start + _BLOCK, n))
         generating += time.perf_counter() - before
-        watch.look(start, energy, cells)
-        progress(start + len(energy), n)
+        monitor.inspect(start, incident, cells)
+        progress(start + len(incident), n)
+    return _result(generator, n, monitor, time.perf_counter() - begin, generating)
+
+
+def _result(
+    generator: Generator, n: int, monitor: "_ShowerMonitor", seconds: float, generating: float
+) -> Reliability:
+    model, beam = generator.model, generator.beam
     return Reliability(
         model.name,
         str(model.record["sha256"]),
-        particle_name(pdg),
+        particle_name(beam.pdg),
         model.geometry.name,
-        spectrum.text,
+        beam.spectrum.text,
         n,
-        seed,
-        watch.brought,
-        watch.highest,
-        watch.excess,
-        watch.checks,
-        watch.outliers,
-        time.perf_counter() - begin,
+        generator.seed,
+        monitor.brought,
+        monitor.highest,
+        monitor.excess,
+        monitor.checks,
+        monitor.outliers,
+        seconds,
         generating,
     )
 
 
-def _check_reference(reference: Reference, model: TrainedModel, pdg: int, spectrum: Spectrum) -> None:
-    check_cells(reference.geometry, model.geometry)
+def _check_reference(reference: Reference, generator: Generator) -> None:
+    check_cells(reference.geometry, generator.model.geometry)
+    pdg, spectrum = generator.beam.pdg, generator.beam.spectrum
     if reference.pdg != pdg:
         raise InputError(
             f"{reference.file} holds showers of {particle_name(reference.pdg)}, not of "
@@ -329,27 +323,22 @@ def _check_reference(reference: Reference, model: TrainedModel, pdg: int, spectr
         )
 
 
-def _made(model: TrainedModel, pdg: int, energy: Floats, seeds: list[int]) -> NDArray[np.float32]:
-    stream = np.random.Generator(np.random.SFC64(seeds))
-    return model(model.noise(stream, len(energy)), energy, np.full(len(energy), model.label(pdg)))
-
-
 @dataclass
-class _Watch:
+class _ShowerMonitor:
     """Looks at showers, block by block."""
 
     geometry: Calorimeter
-    pdg: int
     brought: float
     reference: Reference | None
     highest: float = 0.0
     excess: float = 0.0
-    outside: Outside | None = None
+    outside: OutlierCounts | None = None
     failed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CHECKS, 0))
-    examples: dict[str, list[Example]] = field(default_factory=lambda: {name: [] for name in CHECKS})
+    examples: dict[str, list[FailedShower]] = field(default_factory=lambda: {name: [] for name in CHECKS})
 
-    def look(self, start: int, energy: Floats, cells: NDArray[np.float32]) -> None:
+    def inspect(self, start: int, incident: Incident, cells: NDArray[np.float32]) -> None:
         """Take in showers from number ``start`` on."""
+        energy = incident.energy
         with np.errstate(invalid="ignore"):
             total = cells.sum(axis=1, dtype=float)  # a number unless a cell is none: doubles do not overflow
         finite, negative = np.isfinite(total), cells.min(axis=1) < 0
@@ -362,32 +351,30 @@ class _Watch:
             "energy": finite & (excess > ROUNDING * energy),
         }
         for name, which in found.items():
-            self._note(name, np.flatnonzero(which), start, energy, total)
+            self._record(name, np.flatnonzero(which), start, energy, total)
         self.highest = max(self.highest, float((total / energy)[finite].max(initial=0.0)))
         self.excess = max(self.excess, float(excess[finite].max(initial=0.0)))
         sound = finite & ~negative
         if self.reference is not None and sound.any():
             rows = slice(None) if sound.all() else sound
-            self._shapes(
-                Showers(self.geometry, cells[rows], Incident(self.pdg, energy[rows])), self.reference.ranges
-            )
+            self._shapes(Showers(self.geometry, cells[rows], incident[rows]), self.reference.ranges)
 
     def _shapes(self, showers: Showers, ranges: Ranges) -> None:
         values = {one.name: one(showers) for one in ranges.observables}
         outside = ranges.outside(showers.energy, values)
         self.outside = outside if self.outside is None else self.outside + outside
 
-    def _note(self, name: str, which: NDArray[np.intp], start: int, energy: Floats, total: Floats) -> None:
+    def _record(self, name: str, which: NDArray[np.intp], start: int, energy: Floats, total: Floats) -> None:
         self.failed[name] += len(which)
         for i in which[: _EXAMPLES - len(self.examples[name])].tolist():
             deposited = float(total[i]) if np.isfinite(total[i]) else None
-            self.examples[name].append(Example(start + i, float(energy[i] / GeV), deposited))
+            self.examples[name].append(FailedShower(start + i, float(energy[i] / GeV), deposited))
 
     @property
-    def checks(self) -> tuple[Check, ...]:
+    def checks(self) -> tuple[CheckCount, ...]:
         """What was found."""
         return tuple(
-            Check(name, label, self.failed[name], tuple(self.examples[name]))
+            CheckCount(name, label, self.failed[name], tuple(self.examples[name]))
             for name, label in CHECKS.items()
         )
 
@@ -409,7 +396,9 @@ class _Watch:
             SHARE,
             len(ranges.energies) - 1,
             tuple(
-                Shape(name, label, Rate(*near[:, row].tolist()), Rate(*far[:, row].tolist()))
+                ShapeOutliers(
+                    name, label, RateWithErrors(*near[:, row].tolist()), RateWithErrors(*far[:, row].tolist())
+                )
                 for row, (name, label) in enumerate(names)
             ),
         )

@@ -22,10 +22,29 @@ NEAR, FAR = 2.0, 5.0
 
 Level = Literal["unknown", "same", "unsure", "near", "far"]
 Count = Annotated[int, Field(ge=0)]
+Range = tuple[float, float]
 
 
 @strict_dataclass
-class Sample:
+class IncidentRanges:
+    """Lowest and highest values of where incident particles come from, and where they meet the front face.
+
+    Attributes
+    ----------
+    theta_deg, phi_deg
+        Angle to the z axis, and azimuth of particles that are tilted; None where none is.
+    eta_mm, phi_mm
+        Position on the front face.
+    """
+
+    theta_deg: Range
+    phi_deg: Range | None
+    eta_mm: Range
+    phi_mm: Range
+
+
+@strict_dataclass
+class ShowerSample:
     """A file of showers.
 
     Attributes
@@ -38,15 +57,18 @@ class Sample:
         Lowest and highest incident energy.
     provenance
         As in the file.
+    incident
+        Directions and positions; None where an older caloforge did not write them down.
     """
 
     file: str
     source: str
     showers: Count
     particles: tuple[str, ...]
-    energy_range_GeV: tuple[float, float]  # noqa: N815 (the unit belongs to the name)
+    energy_range_GeV: Range  # noqa: N815 (the unit belongs to the name)
     geometry: str
     provenance: dict[str, Any]
+    incident: IncidentRanges | None = None
 
 
 @strict_dataclass
@@ -76,7 +98,7 @@ class Quantity:
 
 
 @strict_dataclass
-class Verdict:
+class MetricResult:
     """A metric with its uncertainty and its floor, two samples of the reference; None where there is none.
 
     Attributes
@@ -133,7 +155,7 @@ class Verdict:
 
 
 @strict_dataclass
-class Response:
+class EnergyResponse:
     """Response E_tot/E near one incident energy: mean, and standard deviation over mean (resolution)."""
 
     sample: Literal["reference", "generated"]
@@ -202,21 +224,21 @@ class Results:
     format: Literal["caloforge-evaluation"]
     version: Literal[1]
     caloforge: str
-    reference: Sample
-    generated: Sample
+    reference: ShowerSample
+    generated: ShowerSample
     settings: Settings
     warnings: tuple[str, ...]
     observables: tuple[Quantity, ...]
-    verdicts: tuple[Verdict, ...]
-    responses: tuple[Response, ...]
-    linearity: tuple[Response, ...]
+    verdicts: tuple[MetricResult, ...]
+    responses: tuple[EnergyResponse, ...]
+    linearity: tuple[EnergyResponse, ...]
     omissions: tuple[Omission, ...] = ()
     speed: Speed | None = None
     worth: tuple[Worth, ...] = ()
 
     @property
-    def overall(self) -> tuple[Verdict, ...]:
-        """The verdicts on the samples as a whole: means over observables first, then what is joint."""
+    def overall(self) -> tuple[MetricResult, ...]:
+        """What is said of the samples as a whole: means over observables first, then what is joint."""
         one = [one for one in self.verdicts if one.kind == "observable"]
         means = (mean(group) for group in by_metric(one).values())
         return (*means, *(one for one in self.verdicts if one.kind != "observable"))
@@ -226,9 +248,9 @@ class Results:
         return config.to_dict(self)
 
 
-def verdict(score: Score, **about: Any) -> Verdict:
-    """Return a score with what it is about (see `Verdict`)."""
-    return Verdict(
+def from_score(score: Score, **about: Any) -> MetricResult:
+    """Return a score with what it is about (see `MetricResult`)."""
+    return MetricResult(
         value=score.value,
         error=score.error,
         floor=score.floor,
@@ -241,22 +263,22 @@ def verdict(score: Score, **about: Any) -> Verdict:
     )
 
 
-def by_metric(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
-    """Return verdicts by metric, in the order in which the metrics first come."""
-    groups: dict[str, list[Verdict]] = {}
-    for one in verdicts:
+def by_metric(found: Sequence[MetricResult]) -> dict[str, list[MetricResult]]:
+    """Return results by metric, in the order in which the metrics first come."""
+    groups: dict[str, list[MetricResult]] = {}
+    for one in found:
         groups.setdefault(one.metric, []).append(one)
     return groups
 
 
-def mean(verdicts: Sequence[Verdict]) -> Verdict:
+def mean(of: Sequence[MetricResult]) -> MetricResult:
     """Return the mean of one metric over observables.
 
     The observables of one shower depend on each other, so the error is the mean of the errors, which is its
     upper bound; the distance above the floor is therefore rather too small than too large.
     """
-    given = [one for one in verdicts if one.value is not None]
-    first = verdicts[0]
+    given = [one for one in of if one.value is not None]
+    first = of[0]
     if not given:
         return first
     value, floor, error, floor_error = (
@@ -268,7 +290,7 @@ def mean(verdicts: Sequence[Verdict]) -> Verdict:
     )
     spread = (error**2 + floor_error**2) ** 0.5
     distance = (floor - value if first.higher else value - floor) / spread if spread > 0 else None
-    return Verdict(
+    return MetricResult(
         first.metric,
         f"{first.label}, mean of {len(given)} observables",
         first.citation,

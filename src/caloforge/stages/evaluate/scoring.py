@@ -16,7 +16,7 @@ from caloforge.observables.base import Observable
 from caloforge.progress import Progress, no_progress
 from caloforge.stages.evaluate import results
 from caloforge.stages.evaluate.measure import Floats, Measured
-from caloforge.stages.evaluate.results import Quantity, Response, Verdict
+from caloforge.stages.evaluate.results import EnergyResponse, MetricResult, Quantity
 from caloforge.units import GeV
 
 WINDOW = 0.05
@@ -57,22 +57,22 @@ def of_observables(
     seed: int,
     progress: Progress = no_progress,
     threads: int = 2,
-) -> list[Verdict]:
+) -> list[MetricResult]:
     """Apply all metrics of one observable to all observables, several at a time."""
     metrics = base.every(joint=False)
 
-    def judge(one: Observable) -> dict[str, Score]:
+    def compare(one: Observable) -> dict[str, Score]:
         return scores(metrics, reference.values[one.name], generated.values[one.name], repeats, seed)
 
     found = []
     with ThreadPoolExecutor(threads) as pool:
-        for done, judged in enumerate(pool.map(judge, observables), 1):
-            found.append(judged)
+        for done, scored in enumerate(pool.map(compare, observables), 1):
+            found.append(scored)
             progress(done, len(observables))
     return [
-        verdict(metric, judged[metric.name], observable.name)
+        _of_catalogue(metric, scored[metric.name], observable.name)
         for metric in metrics
-        for observable, judged in zip(observables, found, strict=True)
+        for observable, scored in zip(observables, found, strict=True)
     ]
 
 
@@ -83,24 +83,24 @@ def joint(
     seed: int,
     progress: Progress = no_progress,
     threads: int = 2,
-) -> list[Verdict]:
+) -> list[MetricResult]:
     """Apply all joint metrics to all observables together, several at a time."""
     both = features(reference.values, generated.values)
     metrics, found = base.every(joint=True), []
 
-    def judge(metric: base.Metric) -> Score:
+    def compare(metric: base.Metric) -> Score:
         return against_floor(metric, both.reference, both.generated, repeats, seed)
 
     with ThreadPoolExecutor(threads) as pool:
-        for metric, score in zip(metrics, pool.map(judge, metrics), strict=True):
-            found.append(verdict(metric, score))
+        for metric, score in zip(metrics, pool.map(compare, metrics), strict=True):
+            found.append(_of_catalogue(metric, score))
             progress(len(found), len(metrics))
     return found
 
 
 def classifier(
     reference: Measured, generated: Measured, test: Classifier, seed: int, progress: Progress = no_progress
-) -> list[Verdict]:
+) -> list[MetricResult]:
     """Let a classifier tell the showers that were kept apart."""
     try:
         found = test(reference.kept, generated.kept, seed=seed, progress=progress)
@@ -116,13 +116,13 @@ def classifier(
     return [_classified(test, found, field, label) for field, label in labels.items()]
 
 
-def _classified(test: Classifier, found: ClassifierScore, field: str, label: str) -> Verdict:
+def _classified(test: Classifier, found: ClassifierScore, field: str, label: str) -> MetricResult:
     score: Score = getattr(found, field)
     if field == "calibration" and score.value is not None:
         # It says how far the divergence can be trusted, and nothing about showers.
         trust = "how far the divergence can be trusted; no distance of the samples"
         score = replace(score, sigma=None, reason=trust)
-    return results.verdict(
+    return results.from_score(
         score,
         metric=f"{test.name}_{field}",
         label=f"{label}, {test.label}",
@@ -132,9 +132,9 @@ def _classified(test: Classifier, found: ClassifierScore, field: str, label: str
     )
 
 
-def verdict(metric: base.Metric, score: Score, observable: str = "") -> Verdict:
+def _of_catalogue(metric: base.Metric, score: Score, observable: str = "") -> MetricResult:
     """Return a score of a metric of the catalogue."""
-    return results.verdict(
+    return results.from_score(
         score,
         metric=metric.name,
         label=metric.label,
@@ -145,18 +145,18 @@ def verdict(metric: base.Metric, score: Score, observable: str = "") -> Verdict:
     )
 
 
-def responses(reference: Measured, generated: Measured) -> tuple[Response, ...]:
+def responses(reference: Measured, generated: Measured) -> tuple[EnergyResponse, ...]:
     """Return response and resolution near the energies of Fig. 13; those that no shower has are left out."""
     found = []
     for energy in ENERGIES:
         for name, sample in _named(reference, generated):
             values = sample.values["response"][sample.near(energy, WINDOW)]
             if len(values):
-                found.append(Response(name, energy / GeV, len(values), *_resolution(values)))
+                found.append(EnergyResponse(name, energy / GeV, len(values), *_resolution(values)))
     return tuple(found)
 
 
-def linearity(reference: Measured, generated: Measured) -> tuple[Response, ...]:
+def linearity(reference: Measured, generated: Measured) -> tuple[EnergyResponse, ...]:
     """Return response and resolution against incident energy, in bins or, of few energies, at each."""
     edges = _bins(np.concatenate([reference.energy, generated.energy]))
     found = []
@@ -166,7 +166,7 @@ def linearity(reference: Measured, generated: Measured) -> tuple[Response, ...]:
             inside = number == n
             energy = float(sample.energy[inside].mean()) / GeV
             values = sample.values["response"][inside]
-            found.append(Response(name, energy, len(values), *_resolution(values)))
+            found.append(EnergyResponse(name, energy, len(values), *_resolution(values)))
     return tuple(found)
 
 

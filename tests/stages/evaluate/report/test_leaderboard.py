@@ -9,17 +9,17 @@ import pytest
 from caloforge.errors import InputError
 from caloforge.stages.evaluate import results
 from caloforge.stages.evaluate.report import leaderboard
-from caloforge.stages.evaluate.results import Results, Sample, Settings, Speed, Verdict
+from caloforge.stages.evaluate.results import MetricResult, Results, Settings, ShowerSample, Speed
 
 ROW = {"model": "quick", "particle": "e+", "ms": 2.0, "error": 0.1, "conditions": "batch 128, 1 thread"}
 
 
 def report(name: str, value: float | None, speed: Speed | None = None) -> Results:
     known = (value, 0.1, 0.2, 0.05, 3.0) if value is not None else (None,) * 5
-    verdict = Verdict(
+    verdict = MetricResult(
         "frechet", "Fréchet distance", "", "joint", "", *known, 500, 4, reason="few" * (value is None)
     )
-    reference = Sample("geant4.h5", "Geant4", 1000, ("e+",), (1.0, 100.0), "calogan", {})
+    reference = ShowerSample("geant4.h5", "Geant4", 1000, ("e+",), (1.0, 100.0), "calogan", {})
     generated = replace(reference, source=name, file=f"{name}.h5")
     settings = Settings(4, 1, False, 10)
     return Results(
@@ -99,9 +99,11 @@ def test_the_picture_shows_what_classifiers_say() -> None:
     every = []
     for name in ("fast_eplus", "my_own_eplus"):
         one = report(name, 1.0, Speed(0.1, None, "batch 1"))
-        (judged,) = one.verdicts
-        aucs = (replace(judged, metric=metric, label=f"AUC, {metric}") for metric in leaderboard.CLASSIFIERS)
-        every.append(replace(one, verdicts=(judged, *aucs)))
+        (compared,) = one.verdicts
+        aucs = (
+            replace(compared, metric=metric, label=f"AUC, {metric}") for metric in leaderboard.CLASSIFIERS
+        )
+        every.append(replace(one, verdicts=(compared, *aucs)))
     axes, above = leaderboard._pareto(every, "frechet", Speed(300.0, None, "one core"))[0].axes
     assert axes.get_ylabel().startswith("AUC")
     assert [text.get_text() for text in axes.texts] == ["fast", "my own", "Geant4"]

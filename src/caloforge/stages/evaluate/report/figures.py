@@ -14,9 +14,15 @@ from caloforge.plots import neighbours as draw_neighbours
 from caloforge.plots.evaluation import Captions, Points
 from caloforge.reports.page import Section
 from caloforge.stages.evaluate.measure import SPECTRUM_EDGES, Floats, Measured
-from caloforge.stages.evaluate.report.sections import _LAYERS, _PANELS, MAIN, _labels, _line, _names
-from caloforge.stages.evaluate.results import Response, Results
+from caloforge.stages.evaluate.report.sections import MAIN, observable_labels, sample_line, sample_names
+from caloforge.stages.evaluate.results import EnergyResponse, Results
 from caloforge.stages.evaluate.scoring import ENERGIES, WINDOW
+
+_MOST_PANELS = 16
+"""Distributions on one picture, at most."""
+
+_MOST_LAYERS = 4
+"""Layers whose distributions are drawn, at most; tables have all."""
 
 
 def memorisation(found: MemorisationScore) -> Section:
@@ -43,8 +49,8 @@ def figures(
 ) -> Iterator[tuple[str, plots.Figure]]:
     """Yield all pictures with the heading below which they stand."""
     captions = Captions(
-        _names(results),
-        [_line(results.generated), _line(results.reference)],
+        sample_names(results),
+        [sample_line(results.generated), sample_line(results.reference)],
     )
     yield "Distances from the reference", _distances(results, captions)
     yield (
@@ -68,17 +74,19 @@ def _average(sample: Measured) -> plots.Average:
 
 
 def _distances(results: Results, captions: Captions) -> plots.Figure:
-    judged = [one for one in results.verdicts if one.metric == MAIN and one.value is not None]
-    labels = _labels(results)
+    compared = [one for one in results.verdicts if one.metric == MAIN and one.value is not None]
+    labels = observable_labels(results)
     points = [
-        Points(np.zeros(len(judged)), np.array(values, float), np.array(errors, float))
+        Points(np.zeros(len(compared)), np.array(values, float), np.array(errors, float))
         for values, errors in (
-            ([one.value for one in judged], [one.error for one in judged]),
-            ([one.floor for one in judged], [one.floor_error for one in judged]),
+            ([one.value for one in compared], [one.error for one in compared]),
+            ([one.floor for one in compared], [one.floor_error for one in compared]),
         )
     ]
-    metric = judged[0].label if judged else MAIN
-    return plots.distances([labels[one.observable] for one in judged], points[0], points[1], metric, captions)
+    metric = compared[0].label if compared else MAIN
+    return plots.distances(
+        [labels[one.observable] for one in compared], points[0], points[1], metric, captions
+    )
 
 
 def _response_figures(
@@ -102,7 +110,7 @@ def _response_figures(
     yield "Response", figure
 
 
-def _points(responses: Sequence[Response], value: str, error: str) -> Points:
+def _points(responses: Sequence[EnergyResponse], value: str, error: str) -> Points:
     columns = [[getattr(one, name) for one in responses] for name in ("energy_GeV", value, error)]
     return Points(*(np.array(column, float) for column in columns))
 
@@ -166,10 +174,10 @@ def _matrix(sample: Measured, names: Sequence[str]) -> Floats:
 def _pages(sample: Measured, observables: Sequence[Observable]) -> Iterator[tuple[str, list[Observable]]]:
     """Yield the observables of the layers with most energy, as many a picture as it has room for."""
     energies = sample.geometry.layer_energies(sample.mean)
-    leading = set(np.argsort(-energies, kind="stable")[:_LAYERS].tolist())
+    leading = set(np.argsort(-energies, kind="stable")[:_MOST_LAYERS].tolist())
     shown = [one for one in observables if getattr(one, "layer", None) in {None, *leading}]
     for group in GROUPS:
         members = [one for one in shown if one.group == group]
-        for start in range(0, len(members), _PANELS):
-            part = f", part {start // _PANELS + 1}" if len(members) > _PANELS else ""
-            yield f"distributions, {group}{part}", members[start : start + _PANELS]
+        for start in range(0, len(members), _MOST_PANELS):
+            part = f", part {start // _MOST_PANELS + 1}" if len(members) > _MOST_PANELS else ""
+            yield f"distributions, {group}{part}", members[start : start + _MOST_PANELS]

@@ -14,7 +14,7 @@ from caloforge.files import written_aside
 from caloforge.reports.page import Section, write_page
 from caloforge.reports.tables import Cell, Table, markdown
 from caloforge.showers import labels
-from caloforge.stages.evaluate.results import Results, Sample, Speed, Verdict
+from caloforge.stages.evaluate.results import MetricResult, Results, ShowerSample, Speed
 
 CLASSIFIERS = ("low_level_auc", "boosted_auc")
 """Metrics of the picture: can cells, or shower shapes, be told from the reference's?"""
@@ -46,14 +46,14 @@ def write(path: Path, reports: Sequence[Results], metric: str, simulation: Speed
     """
     ordered = _ordered(reports, metric)
     pictures = _pareto(ordered, metric, simulation)
-    label = _of(ordered[0], metric).label
+    label = _metric_of(ordered[0], metric).label
     text = (
         f"Ordered by: {label}. Every cell holds a metric with its error; the pointer shows its floor, what "
         "two samples of the reference give, and the colour how far above it is. A click on a column sorts "
         "by it."
     )
     parts = [
-        Section("Generators", text, _table(ordered), pictures, warnings=_doubts(ordered)),
+        Section("Generators", text, _table(ordered), pictures, warnings=_warnings(ordered)),
         Section("Floors", "What two samples of the reference give.", _floors(ordered)),
     ]
     write_page(path, "Generators of showers: fidelity and speed", parts, contents=True)
@@ -67,11 +67,13 @@ def ranking(reports: Sequence[Results], metric: str) -> list[str]:
     """Return a line a generator, the best one first."""
     lines = []
     for place, one in enumerate(_ordered(reports, metric), 1):
-        judged = _of(one, metric)
+        compared = _metric_of(one, metric)
         value = (
-            labels.with_error(judged.value or 0.0, judged.error or 0.0) if judged.value is not None else "–"
+            labels.with_error(compared.value or 0.0, compared.error or 0.0)
+            if compared.value is not None
+            else "–"
         )
-        floor = "" if judged.floor is None else f", floor {judged.floor:.3g}"
+        floor = "" if compared.floor is None else f", floor {compared.floor:.3g}"
         pace = f", {one.speed.ms:.3g} ms a shower" if one.speed else ""
         lines.append(f"{place}. {one.generated.source}: {value}{floor}{pace}")
     return lines
@@ -98,7 +100,7 @@ def read_speeds(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def speed_of(sample: Sample, rows: Sequence[Mapping[str, Any]]) -> Speed | None:
+def speed_of(sample: ShowerSample, rows: Sequence[Mapping[str, Any]]) -> Speed | None:
     """Return how long a shower of a sample took to make, in the fastest way; None if nobody measured it."""
     own = [row for row in rows if row["model"] == sample.source and row["particle"] in sample.particles]
     if not own:
@@ -130,20 +132,20 @@ def _ordered(reports: Sequence[Results], metric: str) -> list[Results]:
     if metric not in known:
         raise InputError(catalog.unknown(metric, known, what="metrics of these reports"))
 
-    def badness(one: Results) -> float:
-        judged = _of(one, metric)
-        if judged.value is None:
+    def rank(one: Results) -> float:
+        compared = _metric_of(one, metric)
+        if compared.value is None:
             return float("inf")
-        return -judged.value if judged.higher else judged.value
+        return -compared.value if compared.higher else compared.value
 
-    return sorted(reports, key=badness)
+    return sorted(reports, key=rank)
 
 
-def _of(one: Results, metric: str) -> Verdict:
+def _metric_of(one: Results, metric: str) -> MetricResult:
     """Return the verdict of a metric, an empty one where a report has none."""
     found = (verdict for verdict in one.overall if verdict.metric == metric)
     missing = "This report has no such metric."
-    none = Verdict(metric, metric, "", "joint", "", None, None, None, None, None, 0, 0, reason=missing)
+    none = MetricResult(metric, metric, "", "joint", "", None, None, None, None, None, 0, 0, reason=missing)
     return next(found, none)
 
 
@@ -171,21 +173,21 @@ def _table(reports: Sequence[Results]) -> Table:
             else ["–"]
         )
         worth = [_worth(one)]
-        rows.append([name, *pace, *worth, *(_cell(_of(one, metric)) for metric in metrics)])
+        rows.append([name, *pace, *worth, *(_cell(_metric_of(one, metric)) for metric in metrics)])
     return Table(["generator", "ms a shower", "is worth", *metrics.values()], rows, sortable=True)
 
 
 def _summary(reports: Sequence[Results]) -> Table:
     """Return the figures of all generators with a line a metric, and the first one's floors."""
     rows = [
-        [label, *(_cell(_of(one, metric)) for one in reports), _floor(_of(reports[0], metric))]
+        [label, *(_cell(_metric_of(one, metric)) for one in reports), _floor(_metric_of(reports[0], metric))]
         for metric, label in _metrics(reports).items()
     ]
     rows.insert(0, ["is worth / learned from", *map(_worth, reports), ""])
     return Table(["", *_names(reports), "floor"], rows)
 
 
-def _floor(one: Verdict) -> str:
+def _floor(one: MetricResult) -> str:
     return "–" if one.floor is None else labels.with_error(one.floor, one.floor_error or 0.0)
 
 
@@ -196,7 +198,7 @@ def _worth(one: Results) -> str:
     return Cell(f"{first.effective:,.0f} / {first.training:,}", order=first.effective, hint=first.label)
 
 
-def _cell(one: Verdict) -> str:
+def _cell(one: MetricResult) -> str:
     if one.value is None:
         return Cell("–", "unknown", hint=one.reason)
     sigma = "" if one.sigma is None else f", {one.sigma:.1f} σ above it"
@@ -210,7 +212,7 @@ def _floors(reports: Sequence[Results]) -> Table:
     metrics = _metrics(reports)
     rows = []
     for name, one in zip(_names(reports), reports, strict=True):
-        floors = (_floor(_of(one, metric)) for metric in metrics)
+        floors = (_floor(_metric_of(one, metric)) for metric in metrics)
         rows.append([f"{name}: {one.reference.source}, {one.reference.showers:,} showers", *floors])
     return Table(["beside", *metrics.values()], rows)
 
@@ -218,14 +220,14 @@ def _floors(reports: Sequence[Results]) -> Table:
 def _pareto(reports: Sequence[Results], metric: str, simulation: Speed | None) -> list[plots.Figure]:
     """Draw fidelity against speed, if any generator has both: what classifiers say, else the given metric."""
     timed = [one for one in reports if one.speed]
-    drawn = [name for name in CLASSIFIERS if any(_of(one, name).value is not None for one in timed)]
+    drawn = [name for name in CLASSIFIERS if any(_metric_of(one, name).value is not None for one in timed)]
     chosen = drawn or [metric]
-    shown = [one for one in timed if any(_of(one, name).value is not None for name in chosen)]
+    shown = [one for one in timed if any(_metric_of(one, name).value is not None for name in chosen)]
     if not shown:
         return []
-    every = [[_of(one, name) for one in shown] for name in chosen]
+    every = [[_metric_of(one, name) for one in shown] for name in chosen]
     rated = [
-        plots.Rated(name, one.speed.ms)
+        plots.NamedSpeed(name, one.speed.ms)
         for name, one in zip(labels.short_names(_names(shown)), shown, strict=True)
         if one.speed
     ]
@@ -233,7 +235,7 @@ def _pareto(reports: Sequence[Results], metric: str, simulation: Speed | None) -
         plots.pareto(
             rated,
             [_fidelity(verdicts) for verdicts in every],
-            plots.Rated(SIMULATION, simulation.ms) if simulation else None,
+            plots.NamedSpeed(SIMULATION, simulation.ms) if simulation else None,
             lines=_lines(shown, simulation),
             ylabel=_AUC if drawn else next(one.label for one in every[0] if one.value is not None),
             logarithmic=not drawn and all((one.value or 1) > 0 and (one.floor or 1) > 0 for one in every[0]),
@@ -248,7 +250,7 @@ def _lines(reports: Sequence[Results], simulation: Speed | None) -> list[str]:
     return [*said, f"{SIMULATION}: {simulation.conditions}"] if simulation else said
 
 
-def _fidelity(verdicts: Sequence[Verdict]) -> plots.Fidelity:
+def _fidelity(verdicts: Sequence[MetricResult]) -> plots.Fidelity:
     label = next(one.label for one in verdicts if one.value is not None)
     numbers = (
         np.array([getattr(one, name) for one in verdicts], float) for name in ("value", "error", "floor")
@@ -256,7 +258,7 @@ def _fidelity(verdicts: Sequence[Verdict]) -> plots.Fidelity:
     return plots.Fidelity(label.removeprefix("AUC, "), *numbers)
 
 
-def _doubts(reports: Sequence[Results]) -> list[str]:
+def _warnings(reports: Sequence[Results]) -> list[str]:
     """Say where reports are not comparable, or have no speed."""
     said = []
     references = {(one.reference.file, one.reference.showers) for one in reports}

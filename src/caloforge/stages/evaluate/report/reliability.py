@@ -13,7 +13,14 @@ from caloforge.plots.evaluation import Captions, Points
 from caloforge.reports.page import Section, write_page
 from caloforge.reports.tables import Cell, Table
 from caloforge.showers import labels
-from caloforge.stages.evaluate.reliability import CHECKS, ROUNDING, Check, Outliers, Rate, Reliability
+from caloforge.stages.evaluate.reliability import (
+    CHECKS,
+    ROUNDING,
+    CheckCount,
+    Outliers,
+    RateWithErrors,
+    Reliability,
+)
 
 FORMAT: Literal["caloforge-reliability"] = "caloforge-reliability"
 
@@ -102,7 +109,7 @@ def _failure(one: Reliability) -> str:
     return f"{one.model}, {one.particle}: {'; '.join(parts)}."
 
 
-def _label(one: Reliability, check: Check) -> str:
+def _label(one: Reliability, check: CheckCount) -> str:
     more = f", by up to {one.excess_MeV:.3g} MeV" if check.name == "energy" else ""
     return check.label + more
 
@@ -141,6 +148,6 @@ def _picture(heading: str, found: Outliers) -> plots.Figure:
     return plots.distances(labels, generated, reference, "outliers [%]", Captions((heading, found.reference)))
 
 
-def _percent(rate: Rate, sample: str) -> str:
+def _percent(rate: RateWithErrors, sample: str) -> str:
     value, error = (100 * getattr(rate, name) for name in (sample, f"{sample}_error"))
     return f"{labels.with_error(value, error)} %"

@@ -7,7 +7,7 @@ from caloforge.reports.page import Card, Section
 from caloforge.reports.tables import Cell, Table
 from caloforge.showers import labels
 from caloforge.stages.evaluate import results as outcome
-from caloforge.stages.evaluate.results import FAR, NEAR, Level, Quantity, Results, Verdict
+from caloforge.stages.evaluate.results import FAR, NEAR, Level, MetricResult, Quantity, Results
 from caloforge.stages.evaluate.scoring import ENERGIES, WINDOW
 from caloforge.units import GeV
 
@@ -25,12 +25,6 @@ MAIN = "separation"
 HEADLINES = (MAIN, "frechet", "correlation", "coverage", "boosted_auc", "low_level_auc", "memorisation")
 """The metrics that the summary shows in large letters, where there are numbers."""
 
-_PANELS = 16
-"""Distributions on one picture, at most."""
-
-_LAYERS = 4
-"""Layers whose distributions are drawn, at most; tables have all."""
-
 _HOW = (
     "Every number stands beside its floor: what two disjoint samples of the reference give when they are "
     "compared in the same way, with as many showers. Both are measured on random halves, again and again, "
@@ -43,10 +37,10 @@ _HOW = (
 
 def title(results: Results) -> str:
     """Return the headline of the page."""
-    return f"{' beside '.join(_names(results))}: {_particles(results)}"
+    return f"{' beside '.join(sample_names(results))}: {_particles(results)}"
 
 
-def _names(results: Results) -> tuple[str, str]:
+def sample_names(results: Results) -> tuple[str, str]:
     """Name generated sample and reference: by their source and, where that is the same, by their file."""
     first, second = results.generated, results.reference
     if first.source != second.source:
@@ -67,7 +61,7 @@ def closing(results: Results) -> list[Section]:
     if results.omissions:
         rows = [[one.what, Cell(one.reason, "words")] for one in results.omissions]
         parts.append(Section("What is not on this page", table=Table(["what", "why"], rows)))
-    rows = [[name, Cell(_plain(value), "words")] for name, value in _making(results)]
+    rows = [[name, Cell(_as_text(value), "words")] for name, value in _how_made(results)]
     return [*parts, Section("How it was made", table=Table(["", ""], rows))]
 
 
@@ -83,17 +77,17 @@ def _summary(results: Results) -> Section:
 
 def verdict_text(results: Results) -> str:
     """Say in words how many observables are how far, and which is the worst."""
-    judged = [one for one in results.verdicts if one.metric == MAIN and one.sigma is not None]
-    if not judged:
+    compared = [one for one in results.verdicts if one.metric == MAIN and one.sigma is not None]
+    if not compared:
         return "There are too few showers to judge any observable."
     counts = dict.fromkeys(LEVELS, 0)
-    for one in judged:
+    for one in compared:
         counts[one.level] += 1
-    worst = max(judged, key=lambda one: one.value or 0)
-    label = _labels(results)[worst.observable]
+    worst = max(compared, key=lambda one: one.value or 0)
+    label = observable_labels(results)[worst.observable]
     return (
-        f"Of {len(judged)} observables, judged by {judged[0].label}, {counts['same']} are like those of a "
-        f"second sample of the reference, {counts['near'] + counts['unsure']} are distinguishable and "
+        f"Of {len(compared)} observables, by their {compared[0].label}, {counts['same']} are like those of "
+        f"a second sample of the reference, {counts['near'] + counts['unsure']} are distinguishable and "
         f"{counts['far']} clearly different. "
         f"The largest difference is in the {label}: {_value(worst)}, floor {_floor(worst)}."
     )
@@ -120,7 +114,7 @@ def _overall(results: Results) -> Section:
             Cell(_value(one), order=one.value),
             Cell(_floor(one), order=one.floor),
             Cell(_sigma(one), one.level, order=one.sigma),
-            Cell(_words(one), f"words {one.level}"),
+            Cell(_level_text(one), f"words {one.level}"),
             Cell(f"{one.showers:,}", order=one.showers),
         ]
         for one in results.overall
@@ -134,7 +128,7 @@ def _overall(results: Results) -> Section:
     return Section("The samples as a whole", text, Table(head, rows, sortable=True))
 
 
-def _words(one: Verdict) -> str:
+def _level_text(one: MetricResult) -> str:
     """Say how far a sample is, or why nobody knows."""
     return one.reason if one.value is None or one.level == "unknown" else LEVELS[one.level]
 
@@ -150,8 +144,8 @@ def _observables(results: Results) -> Section:
         row: list[str] = [Cell(_axis(quantity), hint=quantity.citation)]
         row.append(Cell(_mean(quantity.reference, quantity.reference_error), order=quantity.reference))
         row.append(Cell(_mean(quantity.generated, quantity.generated_error), order=quantity.generated))
-        for judged in by_name.values():
-            row += _pair(judged[quantity.name])
+        for compared in by_name.values():
+            row += _value_and_sigma(compared[quantity.name])
         rows.append(row)
     text = (
         "One row an observable, for all showers for which it is defined; a click on a column sorts by it. "
@@ -160,7 +154,7 @@ def _observables(results: Results) -> Section:
     return Section("Observables", text, Table(head, rows, sortable=True))
 
 
-def _pair(one: Verdict) -> list[str]:
+def _value_and_sigma(one: MetricResult) -> list[str]:
     if one.value is None:
         return [Cell("–", "unknown", hint=one.reason), Cell("", "unknown", hint=one.reason)]
     hint = f"{_value(one)}, floor {_floor(one)}"
@@ -191,7 +185,8 @@ def _responses(results: Results) -> Section:
     return Section("Response", text, Table(["energy", "showers", "mean response", "resolution"], rows))
 
 
-def _labels(results: Results) -> dict[str, str]:
+def observable_labels(results: Results) -> dict[str, str]:
+    """Return labels with units by the observables' names."""
     return {one.name: one.label + (f" [{one.unit}]" if one.unit else "") for one in results.observables}
 
 
@@ -199,11 +194,11 @@ def _axis(quantity: Quantity) -> str:
     return quantity.label + (f" [{quantity.unit}]" if quantity.unit else "")
 
 
-def _value(one: Verdict) -> str:
+def _value(one: MetricResult) -> str:
     return _mean(one.value, one.error)
 
 
-def _floor(one: Verdict) -> str:
+def _floor(one: MetricResult) -> str:
     return _mean(one.floor, one.floor_error)
 
 
@@ -211,11 +206,11 @@ def _mean(value: float | None, error: float | None) -> str:
     return "–" if value is None else labels.with_error(value, error or 0.0)
 
 
-def _sigma(one: Verdict) -> str:
+def _sigma(one: MetricResult) -> str:
     return "" if one.sigma is None else f"{one.sigma:.1f} σ".replace("-", "\N{MINUS SIGN}")
 
 
-def _name(sample: outcome.Sample) -> str:
+def _name(sample: outcome.ShowerSample) -> str:
     return sample.source
 
 
@@ -223,24 +218,25 @@ def _particles(results: Results) -> str:
     return ", ".join(results.generated.particles) or "unknown particle"
 
 
-def _energies(sample: outcome.Sample) -> str:
+def _energies(sample: outcome.ShowerSample) -> str:
     low, high = sample.energy_range_GeV
     return f"{low:.3g} GeV" if low == high else f"{low:.3g}–{high:.3g} GeV"
 
 
-def _sentence(sample: outcome.Sample) -> str:
+def _sentence(sample: outcome.ShowerSample) -> str:
     return (
         f"{_name(sample)}: {sample.showers:,} showers of {', '.join(sample.particles)}, "
         f"{_energies(sample)}, in {sample.geometry} ({sample.file})."
     )
 
 
-def _line(sample: outcome.Sample) -> str:
+def sample_line(sample: outcome.ShowerSample) -> str:
+    """Describe a sample in a line below a picture."""
     parts = (", ".join(sample.particles), _energies(sample), f"{sample.showers:,} showers", sample.geometry)
     return "  ·  ".join((_name(sample), *parts, sample.file))
 
 
-def _making(results: Results) -> Iterator[tuple[str, Any]]:
+def _how_made(results: Results) -> Iterator[tuple[str, Any]]:
     yield "caloforge", results.caloforge
     yield "random divisions", results.settings.repeats
     yield "seed", results.settings.seed
@@ -249,7 +245,7 @@ def _making(results: Results) -> Iterator[tuple[str, Any]]:
         yield f"{name}: {sample.file}", sample.provenance
 
 
-def _plain(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, dict):
-        return "; ".join(f"{key} {_plain(part)}" for key, part in value.items() if part not in ("", {}, []))
-    return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)
+        return "; ".join(f"{key} {_as_text(part)}" for key, part in value.items() if part not in ("", {}, []))
+    return ", ".join(map(_as_text, value)) if isinstance(value, list | tuple) else str(value)

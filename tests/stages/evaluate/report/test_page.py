@@ -1,0 +1,21 @@
+"""The page holds everything, and opens offline."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from caloforge.stages.evaluate import Evaluation, load
+from caloforge.stages.evaluate.report import verdict_text, write
+
+
+def test_report_is_complete_and_opens_offline(shifted: Evaluation, tmp_path: Path) -> None:
+    quick = replace(shifted, observables=shifted.observables[:4])
+    page, metrics, pdf = write(quick, tmp_path / "report")
+    text = page.read_text(encoding="utf-8")
+    assert load(metrics) == shifted.results
+    assert pdf.read_bytes().startswith(b"%PDF")
+    assert len(list((tmp_path / "report" / "figures").glob("*.png"))) == text.count("<figure>") > 8
+    assert "http" not in re.sub(r"base64,[^\"]*", "", text)
+    assert 'class="sortable"' in text
+    assert verdict_text(shifted.results).split(":")[0] in text
+    assert "Nearest neighbours" in text
