@@ -81,11 +81,11 @@ def report_command(
         classifiers=classifiers,
         repeats=repeats,
         seed=seed,
-        stages=progress_bar,
+        open_progress=progress_bar,
     )
     for warning in evaluation.results.warnings:
         messages.print(f"[yellow]Warning[/]: {escape(warning)}", highlight=False)
-    for path in write(evaluation, output, stages=progress_bar):
+    for path in write(evaluation, output, open_progress=progress_bar):
         say(str(path))
     say(verdict_text(evaluation.results))
 

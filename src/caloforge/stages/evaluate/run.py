@@ -36,14 +36,14 @@ from caloforge.stages.evaluate.results import (
 )
 from caloforge.units import GeV
 
-Stages = Callable[[str, str], AbstractContextManager[Progress]]
-"""Told of every stage by its title and the unit of its progress; gives who listens to it."""
+OpenProgress = Callable[[str, str], AbstractContextManager[Progress]]
+"""Whoever shows progress: given the title of a step and the unit of its progress, it listens to the step."""
 
 _Samples = tuple[Measured, Measured]
 
 
 def quiet(title: str, unit: str) -> AbstractContextManager[Progress]:
-    """Let nobody listen."""
+    """Show no progress."""
     return nullcontext(no_progress)
 
 
@@ -72,7 +72,7 @@ def evaluate(
     repeats: int = 10,
     seed: int = 1,
     kept: int = KEPT,
-    stages: Stages = quiet,
+    open_progress: OpenProgress = quiet,
 ) -> Evaluation:
     """Compare generated showers with a reference.
 
@@ -93,7 +93,7 @@ def evaluate(
         Of everything random: the same seed gives the same results.
     kept
         Showers of either file, at most, for what needs their cells (classifiers).
-    stages
+    open_progress
         Told how far the work is.
 
     Raises
@@ -109,11 +109,13 @@ def evaluate(
         with open_any(training) as learned_from, open_any(reference) as wanted:
             checks.check_cells(wanted.geometry, learned_from.geometry, "training showers")
     settings = Settings(repeats, seed, match_energies, kept)
-    both = _measured((Path(reference), Path(generated)), settings, stages)
+    both = _measured((Path(reference), Path(generated)), settings, open_progress)
     every = observables.every(both[0].geometry)
-    compared = _of_metrics(both, every, settings, stages)
-    compared += _of_classifiers(both, seed, stages) if classifiers else []
-    learned = None if training is None else _compared_with_training(Path(training), both, every, seed, stages)
+    compared = _of_metrics(both, every, settings, open_progress)
+    compared += _of_classifiers(both, seed, open_progress) if classifiers else []
+    learned = None
+    if training is not None:
+        learned = _compared_with_training(Path(training), both, every, seed, open_progress)
     return Evaluation(
         _results(both, every, settings, compared, learned, classifiers),
         *both,
@@ -136,18 +138,18 @@ class _BesideTraining:
 
 
 def _compared_with_training(
-    file: Path, both: _Samples, every: tuple[Observable, ...], seed: int, stages: Stages
+    file: Path, both: _Samples, every: tuple[Observable, ...], seed: int, open_progress: OpenProgress
 ) -> _BesideTraining:
     """Read the training sample, and compare both samples with it."""
     reference, generated = both
-    with stages("Reading the training sample", "showers") as progress, open_any(file) as source:
+    with open_progress("Reading the training sample", "showers") as progress, open_any(file) as source:
         checks.check_cells(reference.geometry, source.geometry)
         training = measure(source, every, file=file, seed=seed, progress=progress)
-    with stages("Looking for copies", "samples") as progress:
+    with open_progress("Looking for copies", "samples") as progress:
         found = memorisation(training.kept, reference.kept, generated.kept, seed=seed)
         progress(1, 1)
     try:
-        with stages("Amplification", "observables") as progress:
+        with open_progress("Amplification", "observables") as progress:
             sizes = amplification(training, generated, reference, every, seed=seed, progress=progress)
     except InputError as error:
         return _BesideTraining(found, None, str(error))
@@ -202,9 +204,9 @@ def _of_memorisation(found: MemorisationScore) -> MetricResult:
     )
 
 
-def _measured(files: tuple[Path, Path], settings: Settings, stages: Stages) -> _Samples:
+def _measured(files: tuple[Path, Path], settings: Settings, open_progress: OpenProgress) -> _Samples:
     """Read both files, side by side."""
-    with ExitStack() as opened, stages("Reading", "showers") as progress:
+    with ExitStack() as opened, open_progress("Reading", "showers") as progress:
         sources = [opened.enter_context(open_any(file)) for file in files]
         checks.check_cells(sources[0].geometry, sources[1].geometry)
         matched = _matched(files, sources, settings.seed) if settings.match_energies else (None, None)
@@ -254,21 +256,21 @@ def _joint_listeners(progress: Progress, parts: int) -> list[Progress]:
 
 
 def _of_metrics(
-    both: _Samples, every: tuple[Observable, ...], settings: Settings, stages: Stages
+    both: _Samples, every: tuple[Observable, ...], settings: Settings, open_progress: OpenProgress
 ) -> list[MetricResult]:
     """Apply all metrics of observables, one by one and together."""
     repeats, seed = settings.repeats, settings.seed
-    with stages("Comparing observables", "observables") as progress:
+    with open_progress("Comparing observables", "observables") as progress:
         found = scoring.of_observables(*both, every, repeats, seed, progress)
-    with stages("Comparing all together", "metrics") as progress:
+    with open_progress("Comparing all together", "metrics") as progress:
         found += scoring.joint(*both, repeats, seed, progress)
     return found
 
 
-def _of_classifiers(both: _Samples, seed: int, stages: Stages) -> list[MetricResult]:
+def _of_classifiers(both: _Samples, seed: int, open_progress: OpenProgress) -> list[MetricResult]:
     found: list[MetricResult] = []
     for name in tests.names():
-        with stages(f"Classifier {name}", "trainings") as progress:
+        with open_progress(f"Classifier {name}", "trainings") as progress:
             found += scoring.classifier(*both, tests.load(name), seed, progress)
     return found
 

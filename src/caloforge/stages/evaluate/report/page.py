@@ -10,13 +10,13 @@ from caloforge.progress import Progress
 from caloforge.reports.page import Section, write_page
 from caloforge.stages.evaluate import results
 from caloforge.stages.evaluate.report import amplification, figures, sections
-from caloforge.stages.evaluate.run import Evaluation, Stages, quiet
+from caloforge.stages.evaluate.run import Evaluation, OpenProgress, quiet
 
 _PAGE_WITHOUT_PICTURES = 5
 """Parts of the page beside the pictures, for the progress."""
 
 
-def write(evaluation: Evaluation, folder: str | Path, stages: Stages = quiet) -> list[Path]:
+def write(evaluation: Evaluation, folder: str | Path, open_progress: OpenProgress = quiet) -> list[Path]:
     """Write ``index.html``, ``metrics.json``, ``figures.pdf`` and a PNG of every picture into a folder.
 
     Raises
@@ -28,7 +28,7 @@ def write(evaluation: Evaluation, folder: str | Path, stages: Stages = quiet) ->
     (target / "figures").mkdir(parents=True, exist_ok=True)
     results.save(evaluation.results, target / results.NAME)
     page, pdf = target / "index.html", target / "figures.pdf"
-    with stages("Drawing", "steps") as progress:
+    with open_progress("Drawing", "steps") as progress:
         parts = _sections(evaluation, progress)
         every = [figure for part in parts for figure in part.figures]
         _save_each(every, target / "figures", progress)

@@ -226,8 +226,16 @@ def _energies(sample: outcome.ShowerSample) -> str:
 def _sentence(sample: outcome.ShowerSample) -> str:
     return (
         f"{_name(sample)}: {sample.showers:,} showers of {', '.join(sample.particles)}, "
-        f"{_energies(sample)}, in {sample.geometry} ({sample.file})."
+        f"{_energies(sample)}{_tilt(sample)}, in {sample.geometry} ({sample.file})."
     )
+
+
+def _tilt(sample: outcome.ShowerSample) -> str:
+    """Say from which directions the particles come, unless all are perpendicular to the front face."""
+    if sample.incident is None or not any(sample.incident.theta_deg):
+        return ""
+    low, high = sample.incident.theta_deg
+    return f", at an angle of {low:.3g}°" if low == high else f", at angles of {low:.3g}° to {high:.3g}°"
 
 
 def sample_line(sample: outcome.ShowerSample) -> str:
