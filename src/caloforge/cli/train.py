@@ -18,7 +18,7 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
-class Precision(StrEnum):
+class Arithmetic(StrEnum):
     """Arithmetic of a training's steps."""
 
     float32 = "float32"
@@ -68,8 +68,8 @@ def command(
         Device, typer.Option(help="Where to train; auto takes an accelerator where there is one.")
     ] = Device.auto,
     precision: Annotated[
-        Precision, typer.Option(help="Arithmetic of the steps; bfloat16 is automatic mixed precision.")
-    ] = Precision.float32,
+        Arithmetic, typer.Option(help="Arithmetic of the steps; bfloat16 is automatic mixed precision.")
+    ] = Arithmetic.float32,
     config: Annotated[Path | None, typer.Option(help="TOML file with the model's configuration.")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Time between checkpoints.")] = 5.0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from caloforge import catalog
 from caloforge.errors import InputError, ShowerFileError
 from caloforge.formats._output import HDF5Output
-from caloforge.formats._sidecar import GROUP, Kept, Numbers, Rows, append_to_group, create_group
+from caloforge.formats._sidecar import GROUP, Numbers, Rows, Sidecar, append_to_group, create_group
 from caloforge.formats.base import batch_size, in_batches
 from caloforge.formats.native import open_hdf5
 from caloforge.geometry import Calorimeter
@@ -157,10 +157,10 @@ class HDF5Source:
         self._file = open_hdf5(path)
         try:
             self._count = self._checked_count()
-            self._kept = Kept(self._file, path, self._count) if GROUP in self._file else None
+            self._sidecar = Sidecar(self._file, path, self._count) if GROUP in self._file else None
             self._pdg = _particle(self._file) or pdg or 0
-            self.geometry = self._kept.geometry if self._kept else self._found_geometry(geometry)
-            self.provenance = self._kept.provenance if self._kept else self._said()
+            self.geometry = self._sidecar.geometry if self._sidecar else self._found_geometry(geometry)
+            self.provenance = self._sidecar.provenance if self._sidecar else self._said()
             misfit = layout._misfit(self._file, self.geometry)
             if misfit is not None:
                 raise InputError(f"{path} is not of the calorimeter {self.geometry.name}: {misfit}.")
@@ -185,7 +185,7 @@ class HDF5Source:
         rows = slice(start, max(start, stop))
         try:
             found = self._layout._load(self._file, rows, self.geometry)
-            found = self._kept.refined(found, rows) if self._kept else found
+            found = self._sidecar.refined(found, rows) if self._sidecar else found
             pdg = self._pdg if found.pdg is None else np.where(found.pdg == 0, self._pdg, found.pdg)
             direction = (0.0, 0.0) if found.direction is None else found.direction
             position = (0.0, 0.0) if found.position is None else found.position

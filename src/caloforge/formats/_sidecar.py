@@ -70,7 +70,7 @@ def append_to_group(file: h5py.File, showers: Showers) -> None:
     append_numbers(file[GROUP], showers)
 
 
-class Kept:
+class Sidecar:
     """The group of a file that was written here.
 
     Raises

@@ -39,7 +39,7 @@ _SUMMED: dict[tuple[type[AnyLayer], Direction], int] = {
 }
 """Axis of the images over which cells of one coordinate lie, where they lie along an axis."""
 
-_kept: WeakKeyDictionary[Showers, dict[Any, Any]] = WeakKeyDictionary()
+_RESULTS: WeakKeyDictionary[Showers, dict[Any, Any]] = WeakKeyDictionary()
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -49,7 +49,7 @@ def once(function: Function) -> Function:
 
     @wraps(function)
     def remembering(showers: Showers, *arguments: Any) -> Any:
-        results = _kept.setdefault(showers, {})
+        results = _RESULTS.setdefault(showers, {})
         if (function, *arguments) not in results:
             results[function, *arguments] = function(showers, *arguments)
         return results[function, *arguments]

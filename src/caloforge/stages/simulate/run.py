@@ -19,7 +19,7 @@ from caloforge.incident.beam import PERPENDICULAR, Beam, Ranges
 from caloforge.incident.spectrum import Spectrum
 from caloforge.progress import Progress, no_progress
 from caloforge.stages.simulate.campaign import cluster as clusters
-from caloforge.stages.simulate.campaign.bookkeeping import Ledger, hopeless
+from caloforge.stages.simulate.campaign.bookkeeping import Ledger, always_crashes
 from caloforge.stages.simulate.campaign.job import DEFAULT_COMMANDS, Folder, Job, Shard
 from caloforge.stages.simulate.campaign.pool import Effort, Pool, geant4
 from caloforge.stages.simulate.geant4 import construction, data
@@ -208,7 +208,7 @@ def _join(folder: Folder, out: Path, n: int, job: Job) -> tuple[int, ...]:
     reasons = folder.skipped()
     skipped = tuple(number for number in reasons if number < n)
     if len(skipped) == n:
-        raise hopeless(job, reasons[skipped[-1]])
+        raise always_crashes(job, reasons[skipped[-1]])
     # Always in the same steps, so that the same showers are the same file byte for byte.
     parts = folder.batches(n, _STEP)
     first, written = next(parts), 0

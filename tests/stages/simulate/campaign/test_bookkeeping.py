@@ -8,7 +8,7 @@ from caloforge.errors import SimulationError
 from caloforge.geometry import Calorimeter
 from caloforge.incident.beam import Beam
 from caloforge.incident.spectrum import Spectrum
-from caloforge.stages.simulate.campaign.bookkeeping import Ledger, hopeless
+from caloforge.stages.simulate.campaign.bookkeeping import Ledger, always_crashes
 from caloforge.stages.simulate.campaign.job import Job, Shard
 from caloforge.units import GeV
 
@@ -85,7 +85,7 @@ def test_physics_in_which_every_shower_crashes_ends_the_job(watch: Watch) -> Non
     with pytest.raises(SimulationError, match=sentence):
         book.skipped(2, "exit code 1, no data")
     mine = Calorimeter.from_dict(CALOGAN.to_dict() | {"name": "mine"})
-    told = str(hopeless(replace(JOB, geometry=mine), "no data"))
+    told = str(always_crashes(replace(JOB, geometry=mine), "no data"))
     assert told.endswith(": caloforge doctor GEOMETRY --physics QBBC")
 
 

@@ -16,7 +16,7 @@ from caloforge.units import GeV
 
 Float64s = npt.NDArray[np.float64]
 
-HOPELESS = 3
+GIVE_UP_AFTER = 3
 """Showers that are given up before the first is made: then it is the physics."""
 
 _SETTLE = 0.5  # seconds before a rate means something
@@ -103,8 +103,8 @@ class Ledger:
         self._give_up(number, reason)
         self._forget(number)  # a worker that was lost may have made it
         self._given_up += 1
-        if self._given_up >= HOPELESS and not self._made:
-            raise hopeless(self._job, reason)
+        if self._given_up >= GIVE_UP_AFTER and not self._made:
+            raise always_crashes(self._job, reason)
         self._tell(self._rate())
 
     def waits(self, why: str) -> None:
@@ -129,7 +129,7 @@ class Ledger:
         return f"{done / elapsed / GeV:.3g} GeV/s"
 
 
-def hopeless(job: Job, reason: str) -> SimulationError:
+def always_crashes(job: Job, reason: str) -> SimulationError:
     """Return the error that says that Geant4 crashes in every shower."""
     name = job.geometry.name
     known = name if name in catalog.names("geometries") else "GEOMETRY"  # the job does not know its file

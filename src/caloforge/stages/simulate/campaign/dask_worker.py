@@ -17,7 +17,7 @@ from typing import Any
 from distributed import get_worker
 
 from caloforge.errors import SimulationError
-from caloforge.stages.simulate.campaign.bookkeeping import HOPELESS, hopeless
+from caloforge.stages.simulate.campaign.bookkeeping import GIVE_UP_AFTER, always_crashes
 from caloforge.stages.simulate.campaign.job import Folder, Job, Shard
 from caloforge.stages.simulate.campaign.pool import Effort, Pool, geant4
 from caloforge.stages.simulate.geant4 import data
@@ -151,5 +151,5 @@ class _Notes:
 
     def skipped(self, number: int, reason: str) -> None:
         self.reasons[number] = reason
-        if len(self.reasons) >= HOPELESS and not self.times:
-            raise hopeless(self._job, reason)
+        if len(self.reasons) >= GIVE_UP_AFTER and not self.times:
+            raise always_crashes(self._job, reason)

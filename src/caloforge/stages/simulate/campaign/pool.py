@@ -170,7 +170,7 @@ class Pool:
     def _listen(self, worker: Worker) -> None:
         reports = worker.reports()
         if reports is None:
-            self._mourn(worker)
+            self._replace_crashed(worker)
             return
         for report in reports:
             if "refused" in report:
@@ -200,7 +200,7 @@ class Pool:
         self._selector.unregister(worker)
         return worker.end()
 
-    def _mourn(self, worker: Worker) -> None:
+    def _replace_crashed(self, worker: Worker) -> None:
         """Give the work of a worker that crashed to a new one, and give up what has crashed too often."""
         code, shard, shower = self._dismiss(worker), worker.shard, worker.shower
         assert shard is not None
