@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -101,6 +102,50 @@ def test_correlations_are_learned_from_the_share_of_the_steps_that_is_given(
         assert torch.equal(model.showers.gaussian.covariance, independent), step
         phase.step(few, step / 4)
     assert not torch.equal(model.showers.gaussian.covariance, independent)
+
+
+def test_the_room_above_the_incident_energy_is_that_of_all_showers(
+    small: Calorimeter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = torch.rand(300, small.n_cells, generator=torch.Generator().manual_seed(1))
+    energy = 1.2 * cells.sum(dim=1)
+    cells[250] *= (energy[250] + 70) / cells[250].sum()
+    data, model = training_data(upright(cells, energy, small)), Copula(Config(), small)
+    monkeypatch.setattr(type(data), "sample", lambda self: next(self.batches(100)))
+    model.phases()[0].prepare(data)
+    assert float(model.showers.scaling.layers.excess) == pytest.approx(70, abs=1e-2)
+
+
+def test_cells_that_a_tilted_beam_tells_apart_share_no_function(calogan: Calorimeter) -> None:
+    model = Copula(Config(direction_range=((30.0, 30.0), (0.0, 0.0))), calogan)
+    for cells, shape in zip(model.showers.scaling.cells, calogan.shapes, strict=True):
+        phi, eta = shape
+        image = cells.pool.view(shape)
+        assert torch.equal(image, image.flip(0))
+        assert len(torch.unique(image)) == eta * ((phi + 1) // 2)
+        different = image != image.flip(1)
+        assert different.all(dim=0)[torch.arange(eta) != eta // 2 if eta % 2 else slice(None)].all()
+    assert len(model.showers.gaussian.symmetries) == 2
+    assert len(Copula(Config(), calogan).showers.gaussian.symmetries) == 4
+
+
+@pytest.mark.parametrize(("theta", "lopsided"), [(30.0, True), (0.0, False)])
+def test_a_tilted_beam_makes_lopsided_showers(small: Calorimeter, theta: float, lopsided: bool) -> None:
+    """All that a model draws is symmetric but for the side that a fixed direction tells."""
+    torch.manual_seed(1)
+    eta, phi = (
+        torch.from_numpy(np.concatenate([layer.centres[axis].ravel() for layer in small.layers])).float()
+        for axis in (0, 1)
+    )
+    share = (torch.randn(2000, small.n_cells) + eta / 10 + phi / 10).softmax(dim=1)
+    energy = 1e3 + 9.9e4 * torch.rand(2000)
+    model = Copula(Config(direction_range=((theta, theta), (0.0, 0.0))), small)
+    run(model, upright(0.9 * energy[:, None] * share, energy, small), steps=5)
+    drawn = draw(model, energy)
+    mean = drawn.sum(dim=0) / drawn.sum()
+    assert (float(mean @ eta) > 4) == lopsided
+    assert abs(float(mean @ phi)) < 1
+    assert float(share.mean(dim=0) @ phi) > 4
 
 
 def test_showers_far_outside_the_range_are_still_showers(trained: Copula) -> None:

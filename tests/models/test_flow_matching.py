@@ -17,10 +17,10 @@ from caloforge import config  # noqa: E402
 from caloforge.errors import ConfigError  # noqa: E402
 from caloforge.formats.calogan import ENTRY  # noqa: E402
 from caloforge.geometry import Calorimeter  # noqa: E402
+from caloforge.incident.incident import Incident  # noqa: E402
 from caloforge.models import checkpoint, copula  # noqa: E402
 from caloforge.models.base import Batch  # noqa: E402
 from caloforge.models.flow_matching import Config, FlowMatching  # noqa: E402
-from caloforge.incident.incident import Incident  # noqa: E402
 from caloforge.stages.train.fit import Plan, fit  # noqa: E402
 from tests.batches import run, take, training_data, upright  # noqa: E402
 
