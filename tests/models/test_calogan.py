@@ -8,9 +8,10 @@ torch = pytest.importorskip("torch")
 
 from caloforge import config  # noqa: E402
 from caloforge.errors import ConfigError, GeometryError  # noqa: E402
-from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack  # noqa: E402  # noqa: E402
+from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack  # noqa: E402
 from caloforge.models.base import Batch  # noqa: E402
 from caloforge.models.calogan import CaloGAN, Config  # noqa: E402
+from tests.batches import run, upright  # noqa: E402
 
 N = 16
 PARTICLES = ("e+", "gamma", "pi+")
@@ -25,7 +26,7 @@ def batch_for(model: CaloGAN) -> Batch:
     energy = 1000 + 99_000 * torch.rand(N)
     cells = torch.rand(N, model.geometry.n_cells) * (torch.rand(N, model.geometry.n_cells) < 0.3)
     cells = cells / cells.sum(dim=1, keepdim=True) * energy.unsqueeze(1)
-    return Batch(cells, energy, torch.randint(len(model.config.particles), (N,)))
+    return upright(cells, energy, model.geometry, torch.randint(len(model.config.particles), (N,)))
 
 
 def test_the_published_size(calogan: Calorimeter) -> None:
@@ -34,7 +35,7 @@ def test_the_published_size(calogan: Calorimeter) -> None:
     dense = sum(36 * cells * (1024 + 1) for cells in positions.values())
     found = sum(p.numel() for s in model.generator.streams for p in s.dense.parameters())
     assert found == dense
-    assert model.noise_size == 1024
+    assert model.sampler(calogan).noise_size == 1024
     assert [tuple(s.second.weight.shape[:2]) for s in model.generator.streams] == list(positions)
 
 
@@ -112,7 +113,7 @@ def test_cells_keep_their_place_between_showers_and_images(calogan: Calorimeter)
 def test_the_generator_learns_without_changing_the_discriminator(small: Calorimeter) -> None:
     model = build(small)
     before = [p.clone() for p in model.discriminator.parameters()]
-    model._learn_to_generate(torch.ones(N), model.optimizers()["generator"])
+    model._learn_to_generate(torch.ones(N), model.phases()[0].optimizers["generator"])
     assert all(torch.equal(p, q) for p, q in zip(model.discriminator.parameters(), before, strict=True))
     assert all(p.grad is None and p.requires_grad for p in model.discriminator.parameters())
 
@@ -120,7 +121,7 @@ def test_the_generator_learns_without_changing_the_discriminator(small: Calorime
 def test_the_discriminator_learns_without_changing_the_generator(small: Calorimeter) -> None:
     model = build(small)
     before = {name: value.clone() for name, value in model.generator.state_dict().items()}
-    model._learn_to_discriminate(batch_for(model), model.optimizers()["discriminator"])
+    model._learn_to_discriminate(batch_for(model), model.phases()[0].optimizers["discriminator"])
     assert all(torch.equal(v, before[name]) for name, v in model.generator.state_dict().items())
 
 
@@ -129,14 +130,14 @@ def test_conditioned_variants_draw_the_particle_that_is_asked_for(
     small: Calorimeter, conditioning: str
 ) -> None:
     model = build(small, particles=PARTICLES, conditioning=conditioning)
-    figures = model.training_step(batch_for(model), model.optimizers())
+    figures = model.phases()[0].step(batch_for(model), 0.0)
     assert ("generator/class" in figures) == (conditioning == "acgan")
     assert all(torch.isfinite(value) for value in figures.values())
     noise, energy = torch.randn(1, 1024).expand(3, -1), torch.full((3,), 5e4)
     with torch.no_grad():
         cells = model.eval()(noise, energy, torch.arange(3))
         torch.testing.assert_close(
-            model.sampler()(noise, energy, torch.arange(3)), cells, rtol=1e-4, atol=1e-3
+            model.sampler(small)(noise, energy, torch.arange(3)), cells, rtol=1e-4, atol=1e-3
         )
     assert not torch.equal(cells[0], cells[1])
 
@@ -177,11 +178,25 @@ def test_bfloat16_products_follow_float32(small: Calorimeter) -> None:
 
 def test_training_moves_the_total_energy_towards_the_requested_one(small: Calorimeter) -> None:
     model = build(small, generator_rate=2e-3)
-    batch, optimizers = batch_for(model), model.optimizers()
-    first = float(model.training_step(batch, optimizers)["generator/energy"])
-    for _ in range(12):
-        last = float(model.training_step(batch, optimizers)["generator/energy"])
+    batch, phase = batch_for(model), model.phases()[0]
+    first, *_, last = (float(phase.step(batch, i / 13)["generator/energy"]) for i in range(13))
     assert last < 0.8 * first
+
+
+@pytest.mark.parametrize("name", ["small", "calogan"])
+@pytest.mark.parametrize("choices", [{}, {"particles": PARTICLES, "conditioning": "cgan"}])
+def test_the_sampler_equals_the_networks_that_were_trained(
+    name: str, choices: dict[str, object], request: pytest.FixtureRequest
+) -> None:
+    model = build(request.getfixturevalue(name), latent=64, **choices)
+    run(model, batch_for(model), steps=2, size=N)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    inputs = torch.randn(N, 64), 1000 + 99_000 * torch.rand(N), torch.arange(N) % len(model.config.particles)
+    with torch.no_grad():
+        expected = model.eval()(*inputs)
+        drawn = model.sampler(model.geometry)(*inputs)
+    torch.testing.assert_close(drawn, expected, rtol=1e-4, atol=1e-5 * float(expected.max()))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -15,33 +16,29 @@ from caloforge.geometry import Calorimeter  # noqa: E402
 from caloforge.models import checkpoint  # noqa: E402
 from caloforge.models.base import Batch, GenerativeModel  # noqa: E402
 from caloforge.models.copula import Config, Copula  # noqa: E402
-from caloforge.stages.train.data import TrainingData  # noqa: E402
 from caloforge.stages.train.fit import Plan, fit  # noqa: E402
+from tests.batches import run, take, training_data, upright  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def showers(geant4_showers: Path) -> Batch:
+def showers(geant4_showers: Path, calogan: Calorimeter) -> Batch:
     found = ENTRY.read(geant4_showers / "calogan_eplus.h5")
-    energy = torch.from_numpy(found.energy).float()
-    return Batch(torch.from_numpy(found.cells), energy, torch.zeros(len(energy), dtype=torch.int64))
+    return upright(torch.from_numpy(found.cells), torch.from_numpy(found.energy).float(), calogan)
 
 
 @pytest.fixture(scope="module")
 def trained(showers: Batch, calogan: Calorimeter) -> Copula:
     torch.manual_seed(1)
-    model = Copula(Config(steps=40, settled=20), calogan)
-    model.prepare(showers)
-    optimizers = model.optimizers()
-    for _ in range(50):
-        rows = torch.randint(len(showers.energy), (256,))
-        model.training_step(Batch(*(part[rows] for part in showers)), optimizers)
+    model = Copula(Config(settled=0.4), calogan)
+    run(model, showers, steps=50)
     return model
 
 
 @torch.no_grad()
 def draw(model: Copula, energy: Tensor) -> Tensor:
-    noise = torch.randn(len(energy), model.noise_size, generator=torch.Generator().manual_seed(4))
-    cells: Tensor = model.sampler()(noise, energy, torch.zeros(len(energy), dtype=torch.int64))
+    sampler = model.sampler(model.geometry)
+    noise = torch.randn(len(energy), sampler.noise_size, generator=torch.Generator().manual_seed(4))
+    cells: Tensor = sampler(noise, energy)
     return cells
 
 
@@ -90,19 +87,65 @@ def test_neighbouring_cells_go_together_as_they_do_in_geant4(trained: Copula, sh
 def test_knots_and_starting_values_are_those_of_the_showers(showers: Batch, calogan: Calorimeter) -> None:
     model = Copula(Config(), calogan)
     before = model.showers.scaling.losses(showers.cells, showers.energy)
-    model.prepare(showers)
+    model.phases()[0].prepare(training_data(showers))
     after = model.showers.scaling.losses(showers.cells, showers.energy)
     assert all(after[name] < 0.9 * before[name] for name in before)
 
 
-def test_correlations_are_learned_from_the_step_that_is_given(showers: Batch, calogan: Calorimeter) -> None:
-    model = Copula(Config(settled=2, sweeps=0), calogan)
-    model.prepare(showers)
-    optimizers, batch = model.optimizers(), Batch(*(part[:32] for part in showers))
+def test_correlations_are_learned_from_the_share_of_the_steps_that_is_given(
+    showers: Batch, calogan: Calorimeter
+) -> None:
+    model = Copula(Config(settled=0.5, sweeps=0), calogan)
+    phase, few, independent = model.phases()[0], take(showers, slice(0, 32)), torch.eye(calogan.n_cells + 3)
+    phase.prepare(training_data(showers))
     for step in range(3):
-        assert torch.equal(model.showers.gaussian.covariance, torch.eye(model.noise_size)), step
-        model.training_step(batch, optimizers)
-    assert not torch.equal(model.showers.gaussian.covariance, torch.eye(model.noise_size))
+        assert torch.equal(model.showers.gaussian.covariance, independent), step
+        phase.step(few, step / 4)
+    assert not torch.equal(model.showers.gaussian.covariance, independent)
+
+
+def test_the_room_above_the_incident_energy_is_that_of_all_showers(
+    small: Calorimeter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = torch.rand(300, small.n_cells, generator=torch.Generator().manual_seed(1))
+    energy = 1.2 * cells.sum(dim=1)
+    cells[250] *= (energy[250] + 70) / cells[250].sum()
+    data, model = training_data(upright(cells, energy, small)), Copula(Config(), small)
+    monkeypatch.setattr(type(data), "sample", lambda self: next(self.batches(100)))
+    model.phases()[0].prepare(data)
+    assert float(model.showers.scaling.layers.excess) == pytest.approx(70, abs=1e-2)
+
+
+def test_cells_that_a_tilted_beam_tells_apart_share_no_function(calogan: Calorimeter) -> None:
+    model = Copula(Config(direction_range=((30.0, 30.0), (0.0, 0.0))), calogan)
+    for cells, shape in zip(model.showers.scaling.cells, calogan.shapes, strict=True):
+        phi, eta = shape
+        image = cells.pool.view(shape)
+        assert torch.equal(image, image.flip(0))
+        assert len(torch.unique(image)) == eta * ((phi + 1) // 2)
+        different = image != image.flip(1)
+        assert different.all(dim=0)[torch.arange(eta) != eta // 2 if eta % 2 else slice(None)].all()
+    assert len(model.showers.gaussian.symmetries) == 2
+    assert len(Copula(Config(), calogan).showers.gaussian.symmetries) == 4
+
+
+@pytest.mark.parametrize(("theta", "lopsided"), [(30.0, True), (0.0, False)])
+def test_a_tilted_beam_makes_lopsided_showers(small: Calorimeter, theta: float, lopsided: bool) -> None:
+    """All that a model draws is symmetric but for the side that a fixed direction tells."""
+    torch.manual_seed(1)
+    eta, phi = (
+        torch.from_numpy(np.concatenate([layer.centres[axis].ravel() for layer in small.layers])).float()
+        for axis in (0, 1)
+    )
+    share = (torch.randn(2000, small.n_cells) + eta / 10 + phi / 10).softmax(dim=1)
+    energy = 1e3 + 9.9e4 * torch.rand(2000)
+    model = Copula(Config(direction_range=((theta, theta), (0.0, 0.0))), small)
+    run(model, upright(0.9 * energy[:, None] * share, energy, small), steps=5)
+    drawn = draw(model, energy)
+    mean = drawn.sum(dim=0) / drawn.sum()
+    assert (float(mean @ eta) > 4) == lopsided
+    assert abs(float(mean @ phi)) < 1
+    assert float(share.mean(dim=0) @ phi) > 4
 
 
 def test_showers_far_outside_the_range_are_still_showers(trained: Copula) -> None:
@@ -121,8 +164,7 @@ class Killed(Exception):
 def test_a_killed_training_ends_with_the_same_numbers(
     tmp_path: Path, showers: Batch, calogan: Calorimeter
 ) -> None:
-    few = Batch(*(part[:96] for part in showers))
-    data = TrainingData(calogan, *few, (-11,), [])
+    data = training_data(take(showers, slice(0, 96)))
     plan = Plan(epochs=2, batch=32, validate_every=100)
 
     def validate(step: int, model: GenerativeModel) -> dict[str, float]:
@@ -133,7 +175,7 @@ def test_a_killed_training_ends_with_the_same_numbers(
             if step == kill_at:
                 raise Killed
 
-        model = Copula(Config(settled=1, sweeps=1), calogan)
+        model = Copula(Config(settled=0.1, sweeps=1), calogan)
         fit(model, data, plan, folder, validate=validate, log=log, minutes=0)
         return checkpoint.load(folder).tensors
 

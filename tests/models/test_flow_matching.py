@@ -1,6 +1,8 @@
 """Flow matching on the copula: it begins as the copula itself, learns what is left, and resumes exactly."""
 
 import copy
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,30 +17,18 @@ from caloforge import config  # noqa: E402
 from caloforge.errors import ConfigError  # noqa: E402
 from caloforge.formats.calogan import ENTRY  # noqa: E402
 from caloforge.geometry import Calorimeter  # noqa: E402
+from caloforge.incident.incident import Incident  # noqa: E402
 from caloforge.models import checkpoint, copula  # noqa: E402
-from caloforge.models.base import Batch, GenerativeModel  # noqa: E402
+from caloforge.models.base import Batch  # noqa: E402
 from caloforge.models.flow_matching import Config, FlowMatching  # noqa: E402
-from caloforge.preprocessing import falling  # noqa: E402
-from caloforge.stages.train.data import TrainingData  # noqa: E402
 from caloforge.stages.train.fit import Plan, fit  # noqa: E402
+from tests.batches import run, take, training_data, upright  # noqa: E402
 
 COPULA_STEPS, FLOW_STEPS = 30, 300
 
 
-def take(showers: Batch, rows: Tensor | slice) -> Batch:
-    return Batch(*(part[rows] for part in showers))
-
-
-def learn(model: FlowMatching, showers: Batch, steps: int) -> list[dict[str, Tensor]]:
-    optimizers = model.optimizers()
-    return [
-        model.training_step(take(showers, torch.randint(len(showers.energy), (256,))), optimizers)
-        for _ in range(steps)
-    ]
-
-
 @pytest.fixture(scope="module")
-def showers() -> Batch:
+def showers(small: Calorimeter) -> Batch:
     """Return showers whose second layer follows from how far the first is from its mean, up or down.
 
     No correlation tells that, so a copula can't draw it.
@@ -52,23 +42,21 @@ def showers() -> Batch:
     share = 0.3 + 0.2 * torch.rand(n, 1, generator=random)
     layers = share * first.flatten(1).softmax(dim=1), (0.9 - share) * second.flatten(1).softmax(dim=1)
     cells = torch.cat(layers, dim=1) * energy.unsqueeze(1)
-    return Batch(cells, energy, torch.zeros(n, dtype=torch.int64))
+    return upright(cells, energy, small)
 
 
 @pytest.fixture(scope="module")
-def real(geant4_showers: Path) -> Batch:
+def real(geant4_showers: Path, calogan: Calorimeter) -> Batch:
     found = ENTRY.read(geant4_showers / "calogan_eplus.h5")
-    energy = torch.from_numpy(found.energy).float()
-    return Batch(torch.from_numpy(found.cells), energy, torch.zeros(len(energy), dtype=torch.int64))
+    return upright(torch.from_numpy(found.cells), torch.from_numpy(found.energy).float(), calogan)
 
 
 def begin(showers: Batch, geometry: Calorimeter) -> FlowMatching:
     """Return a model whose copula is done and whose network has not begun."""
     torch.manual_seed(1)
     network = {"width": 128, "blocks": 1, "dropout": 0, "flow_rate": 0.01, "flow_steps": FLOW_STEPS}
-    model = FlowMatching(Config(steps=COPULA_STEPS, settled=10, sweeps=1, **network), geometry)
-    model.prepare(showers)
-    learn(model, showers, COPULA_STEPS)
+    model = FlowMatching(Config(steps=COPULA_STEPS, settled=0.3, sweeps=1, **network), geometry)
+    run(model, showers, COPULA_STEPS)
     return model
 
 
@@ -81,7 +69,7 @@ def begun(showers: Batch, small: Calorimeter) -> FlowMatching:
 def trained(begun: FlowMatching, showers: Batch) -> FlowMatching:
     torch.manual_seed(2)
     model = copy.deepcopy(begun)
-    learn(model, showers, FLOW_STEPS)
+    run(model, showers, FLOW_STEPS, phase=1)
     return model
 
 
@@ -92,17 +80,23 @@ def loss(model: FlowMatching, showers: Batch) -> float:
     return float(copy.deepcopy(model).eval()._loss(showers))
 
 
-def requests(model: GenerativeModel, n: int = 2000) -> tuple[Tensor, Tensor, Tensor]:
+def requests(model: FlowMatching, n: int = 2000) -> tuple[Tensor, Tensor]:
     random = torch.Generator().manual_seed(4)
-    noise = torch.randn(n, model.noise_size, generator=random)
-    return noise, 1e3 + 9.9e4 * torch.rand(n, generator=random), torch.zeros(n, dtype=torch.int64)
+    noise = torch.randn(n, model.copula.size, generator=random)
+    return noise, 1e3 + 9.9e4 * torch.rand(n, generator=random)
+
+
+@torch.no_grad()
+def draw(model: FlowMatching) -> Tensor:
+    cells: Tensor = model.sampler(model.geometry)(*requests(model))
+    return cells
 
 
 def by_the_copula(model: FlowMatching) -> Tensor:
     """Return what the copula alone draws."""
     alone = copula.Copula(copula.Config(), model.geometry)
     alone.showers.load_state_dict(model.copula.state_dict())
-    cells: Tensor = alone.sampler()(*requests(model))
+    cells: Tensor = alone.sampler(model.geometry)(*requests(model))
     return cells
 
 
@@ -112,13 +106,13 @@ def layer_energies(cells: Tensor, geometry: Calorimeter) -> Tensor:
 
 def test_a_network_that_says_nothing_is_the_copula(begun: FlowMatching) -> None:
     expected = by_the_copula(begun)
-    found = begun.sampler()(*requests(begun))
+    found = draw(begun)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-1)
     assert (expected > 0).any()
 
 
 def test_the_network_changes_cells_but_not_the_energies_of_layers(trained: FlowMatching) -> None:
-    expected, found = by_the_copula(trained), trained.sampler()(*requests(trained))
+    expected, found = by_the_copula(trained), draw(trained)
     assert (found - expected).abs().sum() > 0.01 * expected.sum()
     energies = [layer_energies(cells, trained.geometry) for cells in (found, expected)]
     torch.testing.assert_close(*energies, rtol=1e-3, atol=1e-2)
@@ -126,8 +120,10 @@ def test_the_network_changes_cells_but_not_the_energies_of_layers(trained: FlowM
 
 def test_the_copula_is_learned_first_and_then_left_alone(begun: FlowMatching, trained: FlowMatching) -> None:
     assert all(not parameter.any() for parameter in begun.velocity.outlet.parameters())
-    assert (int(begun.copula.steps), int(begun.flow_steps)) == (COPULA_STEPS, 0)
-    assert int(trained.flow_steps) == FLOW_STEPS
+    assert any(parameter.any() for parameter in trained.velocity.outlet.parameters())
+    phases = begun.phases()
+    assert [(phase.name, phase.steps) for phase in phases] == [("copula", COPULA_STEPS), ("flow", FLOW_STEPS)]
+    assert int(begun.copula.gaussian.updates) == 0.7 * COPULA_STEPS
     before = begun.copula.state_dict()
     assert all(torch.equal(value, before[name]) for name, value in trained.copula.state_dict().items())
 
@@ -142,7 +138,7 @@ def test_the_network_learns_what_the_copula_does_not_draw(
         return float(torch.corrcoef(torch.stack([(first - first.mean()).abs(), second]))[0, 1])
 
     assert follows(showers.cells) > 0.7
-    drawn = [follows(model.sampler()(*requests(model))) for model in (begun, trained)]
+    drawn = [follows(draw(model)) for model in (begun, trained)]
     assert abs(drawn[0]) < 0.1
     assert drawn[1] > 0.3
     assert loss(trained, take(showers, slice(0, 1000))) < 0.97 * loss(begun, take(showers, slice(0, 1000)))
@@ -154,25 +150,26 @@ def test_training_on_real_showers_lowers_the_loss(real: Batch, calogan: Calorime
     model = begin(real, calogan)
     before = loss(model, few)
     assert before == pytest.approx(1, abs=0.1)
-    learn(model, few, 30)
+    run(model, few, 30, phase=1)
     assert loss(model, few) < 0.95 * before
 
 
 def test_the_rate_falls_with_the_steps_of_the_network_alone(begun: FlowMatching, showers: Batch) -> None:
     model = copy.deepcopy(begun)
-    optimizers = model.optimizers()
+    phase = model.phases()[1]
+    (schedule,), (group,) = phase.schedules(FLOW_STEPS), phase.optimizers["flow"].param_groups
     for step in range(3):
-        model.training_step(take(showers, slice(0, 32)), optimizers)
-        (group,) = optimizers["flow"].param_groups
-        assert group["lr"] == model.config.flow_rate * falling(step / FLOW_STEPS)
+        share = 0.5 * (1 + math.cos(math.pi * step / FLOW_STEPS))
+        assert group["lr"] == pytest.approx(model.config.flow_rate * share, rel=1e-12)
+        phase.step(take(showers, slice(0, 32)), step / FLOW_STEPS)
+        schedule.step()
 
 
 def test_finer_integration_converges(trained: FlowMatching) -> None:
     def drawn(integration: int) -> Tensor:
         model = FlowMatching(replace(trained.config, integration=integration), trained.geometry)
         model.load_state_dict(trained.state_dict())
-        cells: Tensor = model.sampler()(*requests(trained))
-        return cells
+        return draw(model)
 
     exact = drawn(16)
     errors = [float((drawn(integration) - exact).abs().mean()) for integration in (1, 4)]
@@ -187,8 +184,9 @@ def test_the_graph_draws_what_the_model_draws(trained: FlowMatching, tmp_path: P
     record = {
         "model": trained.name,
         "config": config.to_dict(trained.config),
-        "geometry": trained.geometry.to_dict(),
+        "geometries": [trained.geometry.to_dict()],
         "plan": {},
+        "parent": None,
         "data": [],
         "step": 1,
     }
@@ -196,10 +194,9 @@ def test_the_graph_draws_what_the_model_draws(trained: FlowMatching, tmp_path: P
     checkpoint.save(tmp_path, record, tensors)
     graph = export(tmp_path, tmp_path / "a.onnx", quality="precise")
     assert (graph.record["noise"], graph.record["quality"]) == ("normal", "precise")
-    inputs = requests(trained)
-    with torch.no_grad():
-        expected = copy.deepcopy(trained).eval()(*inputs).numpy()
-    found = graph(*(part.numpy() for part in inputs))
+    noise, energy = requests(trained)
+    expected = draw(trained).numpy()
+    found = graph(noise.numpy(), Incident(-11, energy.numpy()))
     np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-4 * expected.max())
 
 
@@ -207,33 +204,102 @@ class Killed(Exception):
     """Stands for kill -9: nothing after it runs."""
 
 
-@pytest.mark.parametrize("kill_at", [1, 2, 4])
-def test_a_training_killed_in_either_stage_ends_with_the_same_numbers(
-    tmp_path: Path, showers: Batch, small: Calorimeter, kill_at: int
+def stop_at(step: int) -> Callable[[int, object], None]:
+    """Return a call that kills its process when so many steps are done."""
+
+    def call(done: int, _: object) -> None:
+        if done == step:
+            raise Killed
+
+    return call
+
+
+@pytest.fixture(scope="module", params=[0.0, 0.5])
+def average(request: pytest.FixtureRequest) -> float:
+    found: float = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, showers: Batch, average: float) -> dict[str, Tensor]:
+    """Return all numbers of a training that nobody killed."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(folder, showers, average)
+    return checkpoint.load(folder).tensors
+
+
+def random_figure(step: int, model: object) -> dict[str, float]:
+    """Consume random numbers, as a real validation may."""
+    return {"separation": float(torch.rand(1))}
+
+
+def train(folder: Path, showers: Batch, average: float, **calls: Callable[..., object]) -> None:
+    """Train three steps of the copula and three of the flow, with a checkpoint after each."""
+    begun = checkpoint.read_record(folder) is not None
+    torch.manual_seed(7 if begun else 6)
+    model = FlowMatching(
+        Config(steps=3, flow_steps=3, settled=0.3, sweeps=1, width=16, blocks=1), showers.geometry
+    )
+    fit(
+        model,
+        training_data(take(showers, slice(0, 96))),
+        Plan(batch=32, average=average, validate_every=3),
+        folder,
+        minutes=0,
+        **{"validate": random_figure, "log": lambda step, figures: None, **calls},
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "step", "phase", "done"),
+    [
+        ("log", 2, 0, 1),
+        ("log", 3, 0, 2),  # the copula is done, but was not saved
+        ("progress", 3, 1, 0),  # exactly between
+        ("log", 4, 1, 0),
+        ("progress", 5, 1, 2),
+        ("log", 6, 1, 2),
+    ],
+)
+def test_a_training_killed_in_any_phase_ends_with_the_same_numbers(
+    tmp_path: Path,
+    showers: Batch,
+    average: float,
+    whole: dict[str, Tensor],
+    call: str,
+    step: int,
+    phase: int,
+    done: int,
 ) -> None:
-    data = TrainingData(small, *take(showers, slice(0, 96)), (-11,), [])
-    plan = Plan(epochs=2, batch=32, average=0.9, validate_every=100)
-    settings = Config(steps=2, settled=1, sweeps=1, width=16, blocks=1)
-
-    def validate(step: int, model: GenerativeModel) -> dict[str, float]:
-        return {"separation": 0.0}
-
-    def train(folder: Path, kill_at: int = 0) -> dict[str, Tensor]:
-        def log(step: int, _: dict[str, float]) -> None:
-            if step == kill_at:
-                raise Killed
-
-        torch.manual_seed(6)
-        fit(FlowMatching(settings, small), data, plan, folder, validate=validate, log=log, minutes=0)
-        return checkpoint.load(folder).tensors
-
-    whole = train(tmp_path / "whole")
     with pytest.raises(Killed):
-        train(tmp_path / "killed", kill_at=kill_at)
-    resumed = train(tmp_path / "killed")
-    assert int(whole["model.flow_steps"]) == 4
-    assert whole.keys() == resumed.keys()
-    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+        train(tmp_path, showers, average, **{call: stop_at(step)})
+    record = checkpoint.load(tmp_path).record
+    assert (record["phase"], record["phase_step"]) == (phase, done)
+    train(tmp_path, showers, average)
+    resumed = checkpoint.load(tmp_path)
+    assert resumed.record["step"] == 6
+    assert any(name.startswith("average.") for name in whole) == (average > 0)
+    assert whole.keys() == resumed.tensors.keys()
+    assert all(torch.equal(value, resumed.tensors[name]) for name, value in whole.items())
+
+
+def test_the_flow_builds_on_the_average_of_the_copula(
+    tmp_path: Path, showers: Batch, whole: dict[str, Tensor], average: float
+) -> None:
+    seen: dict[int, dict[str, Tensor]] = {}
+
+    def validate(step: int, model: FlowMatching) -> dict[str, float]:
+        seen[step] = {name: value.clone() for name, value in model.copula.state_dict().items()}
+        return {"separation": 1.0}
+
+    train(tmp_path / "again", showers, average, validate=validate)
+    train(tmp_path / "plain", showers, 0.0)
+    plain = checkpoint.load(tmp_path / "plain").group("model.copula")
+    for name, value in seen[3].items():
+        assert torch.equal(value, whole[f"model.copula.{name}"]), name
+        assert torch.equal(value, seen[6][name]), name
+    same = [torch.equal(value, plain[name]) for name, value in seen[3].items()]
+    assert all(same) == (average == 0)
 
 
 @pytest.mark.parametrize("wrong", [{"particles": ["e+", "gamma"]}, {"dropout": 1.0}, {"integration": 0}])

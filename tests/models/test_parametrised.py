@@ -13,9 +13,9 @@ from torch import Tensor  # noqa: E402
 
 from caloforge import config  # noqa: E402
 from caloforge.errors import ConfigError, InputError  # noqa: E402
-from caloforge.geometry import Axis, Calorimeter, Layer, RingLayer, Slab, Stack  # noqa: E402  # noqa: E402
-from caloforge.models.base import Batch  # noqa: E402
+from caloforge.geometry import Axis, Calorimeter, Layer, RingLayer, Slab, Stack  # noqa: E402
 from caloforge.models.parametrised import WHOLE, Boxes, Config, Parametrised, Rings, gamma_share, poisson  # noqa: E402
+from tests.batches import run, upright  # noqa: E402
 
 LEAD = Slab("G4_Pb", 2.0, "absorber")
 ARGON = Slab("G4_lAr", 4.0, "active")
@@ -42,8 +42,9 @@ def build(geometry: Calorimeter, particles: tuple[str, ...] = ("e+",), **fitted:
 
 @torch.no_grad()
 def draw(model: Parametrised, energy: float | Tensor, n: int = 2000, label: int = 0) -> Tensor:
-    noise = torch.randn(n, model.noise_size, generator=torch.Generator().manual_seed(4))
-    cells: Tensor = model(noise, torch.as_tensor(energy).expand(n).float(), torch.full((n,), label))
+    sampler = model.sampler(model.geometry)
+    noise = torch.randn(n, sampler.noise_size, generator=torch.Generator().manual_seed(4))
+    cells: Tensor = sampler(noise, torch.as_tensor(energy).expand(n).float(), torch.full((n,), label))
     return cells
 
 
@@ -119,11 +120,11 @@ def test_showers_fluctuate_around_their_expectation() -> None:
     model = build(calorimeter(), spot_variance=1.0, displacement=-20.0)
     whole = torch.zeros(2000, WHOLE)
     energy, label = torch.full((2000,), 5e4), torch.zeros(2000, dtype=torch.int64)
-    noise = torch.randn(2000, model.noise_size, generator=torch.Generator().manual_seed(1))
+    noise = torch.randn(2000, model.shower.noise_size, generator=torch.Generator().manual_seed(1))
     noise[:, :WHOLE] = whole
     with torch.no_grad():
         share, spots = model.shower.expect(whole[:1], torch.tensor([[50.0]]), label[:1])
-        cells = model(noise, energy, label)
+        cells = model.shower(noise, energy, label)
     mean, expected = cells.mean(dim=0) / 5e4, share[0]
     large = spots[0] > 1
     torch.testing.assert_close(mean[large], expected[large], rtol=0.15, atol=1e-5)
@@ -181,11 +182,8 @@ def test_a_fit_finds_what_the_showers_that_it_sees_were_made_with() -> None:
     torch.manual_seed(1)
     energy, label = 1e3 + 9.9e4 * torch.rand(1000), torch.zeros(1000, dtype=torch.int64)
     with torch.no_grad():
-        cells = truth(torch.randn(1000, truth.noise_size), energy, label)
-    optimizers = model.optimizers()
-    for _ in range(80):
-        rows = torch.randint(1000, (64,))
-        model.training_step(Batch(cells[rows], energy[rows], label[rows]), optimizers)
+        cells = truth.shower(torch.randn(1000, truth.shower.noise_size), energy, label)
+    run(model, upright(cells, energy, geometry), steps=80, size=64)
     outer = torch.from_numpy(
         np.concatenate([np.hypot(*part.centres).ravel() for part in geometry.layers]) > 60
     )

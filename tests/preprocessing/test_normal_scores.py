@@ -14,7 +14,10 @@ from caloforge.formats.calogan import ENTRY  # noqa: E402
 from caloforge.geometry import (  # noqa: E402
     Axis,
     Calorimeter,
+    Layer,
     RingLayer,
+    Slab,
+    Stack,
 )
 from caloforge.preprocessing import ShowerScaling, below  # noqa: E402
 
@@ -138,6 +141,37 @@ def test_what_is_encoded_is_normal(scaled: Scaled) -> None:
         above = (known.z > z) & ~known.censored & decided
         expected = float(decided.sum()) * (1 - float(below(torch.tensor(z))))
         assert float(above.sum()) == pytest.approx(expected, rel=0.2)
+
+
+def test_the_room_above_the_incident_energy_is_that_of_all_showers() -> None:
+    """Of a calorimeter of many cells only a sample fits into memory, and it may hold none of the highest."""
+    axis = Axis.uniform(64, -320.0, 320.0)
+    layers = tuple(Layer(z=z, eta=axis, phi=axis) for z in ((0.0, 6.0), (6.0, 12.0)))
+    slabs = (Slab("G4_Pb", 2.0, "absorber"), Slab("G4_lAr", 4.0, "active"))
+    many = Calorimeter("many", "for tests", "none", (Stack(2, slabs),), ("absorber", "active"), layers)
+    random = torch.Generator().manual_seed(1)
+    cells = torch.rand(200, many.n_cells, generator=random)
+    cells *= torch.rand(cells.shape, generator=random) < 0.2
+    energy = 1.2 * cells.sum(dim=1)
+    cells[150] *= (energy[150] + 700) / cells[150].sum()  # not in the sample
+    sample = cells[:100], energy[:100]
+
+    def prepared(*others: Real) -> ShowerScaling:
+        torch.manual_seed(1)
+        scaling = ShowerScaling(many, RANGE, brought=2.0).requires_grad_(False)
+        scaling.prepare(*sample, iter(others))
+        return scaling
+
+    alone, told = prepared(), prepared((cells[:80], energy[:80]), (cells[80:], energy[80:]))
+    assert float(alone.layers.excess) == 2
+    assert float(told.layers.excess) == pytest.approx(700, abs=1)
+    ours, theirs = alone.state_dict(), told.state_dict()
+    for scaling in (alone, told):
+        known = scaling.layers(layer_energies(cells[150:151], many), energy[150:151])
+        back = scaling.layers.inverse(known[0], energy[150:151]).sum() - energy[150]
+        assert float(back) == pytest.approx(float(scaling.layers.excess), abs=1)
+    for name in ("cells.0.threshold", "cells.1.lowest", "ramps.0.knots", "cells.1.increments"):
+        assert torch.equal(ours[name], theirs[name]), name  # from the sample alone
 
 
 def test_rings_are_scaled_as_boxes_are(small: Calorimeter) -> None:

@@ -1,5 +1,6 @@
 """What training, checkpoints and export know about a model: its whole contract."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Refuse what no single field can tell."""
         low, high = self.energy_range
-        if not 0 < low < high:
+        if not 0 < low < high < math.inf:
             raise ValueError(f"energy_range must be two ascending energies above 0 (found {low}, {high}).")
 
 
@@ -69,6 +70,17 @@ class Batch(NamedTuple):
         (N,) int64, index into the particles that the model was configured for.
     geometry
         The read-out.
+
+    Examples
+    --------
+    >>> geometry = Calorimeter.load("calogan")
+    >>> upright, centre = torch.tensor([[0.0, 0.0, 1.0]] * 2), torch.zeros(2, 2)
+    >>> energy, label = torch.tensor([1e4, 2e4]), torch.tensor([0, 1])
+    >>> batch = Batch(torch.zeros(2, geometry.n_cells), energy, upright, centre, label, geometry)
+    >>> batch.inputs(["label", "energy"])
+    (tensor([0, 1]), tensor([10000., 20000.]))
+    >>> batch.to(torch.device("meta")).cells.device
+    device(type='meta')
     """
 
     cells: Tensor
@@ -128,6 +140,35 @@ class Phase:
         Called with all showers before the first step: for scales and starting values.
     finish
         Called with all showers after the last step: fits what has no gradient (a KDE, a covariance).
+
+    Examples
+    --------
+    A phase that learns the mean response in 100 steps, by gradient, at a rate that falls to nothing.
+
+    >>> response = nn.Parameter(torch.tensor(1.0))
+    >>> sgd = torch.optim.SGD([response], lr=0.1)
+    >>> def step(batch: Batch, done: float) -> Figures:
+    ...     loss = (batch.cells.sum(dim=1) / batch.energy - response).square().mean()
+    ...     sgd.zero_grad()
+    ...     loss.backward()
+    ...     sgd.step()
+    ...     return {"loss": loss.detach()}
+    >>> def falling(steps: int) -> list[torch.optim.lr_scheduler.LRScheduler]:
+    ...     return [torch.optim.lr_scheduler.CosineAnnealingLR(sgd, steps)]
+    >>> phase = Phase("response", step, {"sgd": sgd}, falling, steps=100)
+
+    What a training does with it, for showers of which 80 % is visible:
+
+    >>> geometry = Calorimeter.load("calogan")
+    >>> cells, energy = torch.full((4, geometry.n_cells), 8e3 / geometry.n_cells), torch.full((4,), 1e4)
+    >>> upright, label = torch.tensor([[0.0, 0.0, 1.0]] * 4), torch.zeros(4, dtype=torch.int64)
+    >>> batch = Batch(cells, energy, upright, torch.zeros(4, 2), label, geometry)
+    >>> (schedule,) = phase.schedules(100)
+    >>> for done in range(100):
+    ...     figures = phase.step(batch, done / 100)
+    ...     schedule.step()
+    >>> round(response.item(), 3)
+    0.8
     """
 
     name: str

@@ -6,7 +6,7 @@ right in every detail, and yet no more than those N, their mirror images and wha
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -68,27 +68,15 @@ class Library(base.Sampler):
     def __len__(self) -> int:
         return len(self.log_energy)
 
-    def add(self, batch: Batch) -> None:
-        """Take showers in that are not there yet, in whatever mirror image."""
-        shares = (batch.cells / batch.energy.unsqueeze(1) * _ONE).clamp(max=torch.finfo(torch.float16).max)
-        new = {"shares": shares.half(), "log_energy": batch.energy.log(), "label": batch.label}
-        fresh = self._strangers(new)
-        for name, values in new.items():
-            setattr(self, name, torch.cat([getattr(self, name), values[fresh]]))
+    def fill(self, batches: Iterable[Batch]) -> None:
+        """Hold the showers of some batches, and no others."""
+        parts = [(self._shares(batch), batch.energy.log(), batch.label) for batch in batches]
+        self.shares, self.log_energy, self.label = (torch.cat(each) for each in zip(*parts, strict=True))
 
-    def _strangers(self, new: dict[str, Tensor]) -> Tensor:
-        """Return which showers differ from all that are there in energy, particle or highest cell."""
-        known = {name: getattr(self, name) for name in new}
-        if not len(self):
-            return torch.ones_like(new["label"], dtype=torch.bool)
-        marks = [
-            torch.stack(
-                [each["log_energy"], each["label"].float(), each["shares"].amax(dim=1).float()], dim=1
-            )
-            for each in (new, known)
-        ]
-        same = (marks[0][:, None] == marks[1]).all(dim=2)
-        return ~same.any(dim=1)
+    @staticmethod
+    def _shares(batch: Batch) -> Tensor:
+        shares = batch.cells / batch.energy.unsqueeze(1) * _ONE
+        return shares.clamp(max=torch.finfo(torch.float16).max).half()
 
     def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:  # type: ignore[override]
         """(N, 2), (N,) MeV, (N,) -> (N, n_cells) MeV: one of the nearest showers, rescaled and mirrored."""
@@ -147,8 +135,7 @@ class ShowerLibrary(GenerativeModel):
         return [Phase("library", no_step, steps=0, finish=self._take)]
 
     def _take(self, showers: TrainingShowers) -> None:
-        for batch in showers.batches():
-            self.library.add(batch)
+        self.library.fill(showers.batches())
 
 
 ShowerLibrary.Config = Config

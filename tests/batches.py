@@ -1,0 +1,54 @@
+"""Batches for tests of models, and trainings of them that need no file."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from caloforge.geometry import Calorimeter
+from caloforge.incident.incident import Incident
+from caloforge.models.base import Batch, Figures, GenerativeModel
+from caloforge.stages.export.onnx import example
+from caloforge.stages.train.data import SparseShowers, TrainingData
+from caloforge.stages.train.phases import frozen
+
+PDG = (-11, 22, 211)  # of labels 0, 1 and 2
+
+
+def upright(cells: Tensor, energy: Tensor, geometry: Calorimeter, label: Tensor | int = 0) -> Batch:
+    """Return showers of particles that meet the middle of the front face perpendicularly."""
+    direction, position, zeros = example(("direction", "position", "label"), len(energy))
+    return Batch(cells, energy, direction, position, zeros + label, geometry)
+
+
+def take(batch: Batch, rows: Tensor | slice) -> Batch:
+    """Return some showers of a batch."""
+    tensors = {name: getattr(batch, name)[rows] for name in batch._fields[:-1]}
+    return batch._replace(**tensors)
+
+
+def training_data(batch: Batch) -> TrainingData:
+    """Return upright showers as a training has them."""
+    cells = batch.cells.numpy()
+    rows, index = np.nonzero(cells)
+    bounds = np.concatenate([[0], np.bincount(rows, minlength=len(cells)).cumsum()])
+    incident = Incident(np.array(PDG)[batch.label.numpy()], batch.energy.numpy())
+    part = SparseShowers(batch.geometry, bounds, index.astype(np.uint32), cells[rows, index], incident)
+    return TrainingData((part,), np.arange(len(cells)), PDG, [])
+
+
+def run(model: GenerativeModel, showers: Batch, steps: int, size: int = 256, phase: int = 0) -> list[Figures]:
+    """Go through one phase as a training does, with batches of showers that are drawn at random."""
+    chosen = model.phases()[phase]
+    schedules = chosen.schedules(max(steps, 1))
+    if chosen.prepare is not None:
+        chosen.prepare(training_data(showers))
+    figures = []
+    with frozen(model, chosen):
+        for step in range(steps):
+            rows = torch.randint(len(showers.energy), (size,))
+            figures.append(chosen.step(take(showers, rows), step / steps))
+            for schedule in schedules:
+                schedule.step()
+    if chosen.finish is not None:
+        chosen.finish(training_data(showers))
+    return figures
