@@ -111,11 +111,19 @@ def _cells(record: Mapping[str, Any]) -> list[str]:
         ", ".join(map(particle_name, record["pdg"])),
         record["geometry"]["name"],
         f"{low:g} to {high:g}",
-        str(record.get("angles", "perpendicular")),
+        _angles(record),
         *_fidelity(record.get("fidelity") or {}),
         f"{speed['us_per_shower']['value']:.3g}" if speed else "-",
         record.get("surroundings", {}).get("caloforge", "-"),
     ]
+
+
+def _angles(record: Mapping[str, Any]) -> str:
+    """Return the angles to the front face's normal that the model knows."""
+    low, high = record.get("direction_range_deg", [[0.0, 0.0]])[0]
+    if low == high == 0:
+        return "perpendicular"
+    return " to ".join(dict.fromkeys(f"{theta:g}°" for theta in (low, high)))
 
 
 def _fidelity(figures: Mapping[str, Any]) -> tuple[str, str]:
