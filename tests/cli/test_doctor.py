@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from caloforge.stages.simulate.geant4 import data, doctor
-from caloforge.stages.simulate.geant4.doctor import Diagnosis, Package
+from caloforge.stages.simulate.geant4.doctor import Diagnosis, Package, Verdict
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -17,7 +17,7 @@ def nothing_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GEANT4_DATA_DIR", str(tmp_path / "data"))
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, verdict: Diagnosis, folder: Path) -> None:
+def pretend(monkeypatch: pytest.MonkeyPatch, verdict: Verdict, folder: Path) -> None:
     sets = data.survey({"GEANT4_DATA_DIR": str(folder)})
     packages = [Package("geant4-pybind", "geant4", "0.1.3"), Package("torch", "train", None)]
     found = Diagnosis(packages, folder, sets, data.needed("FTFP_BERT"), verdict)
@@ -26,7 +26,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, verdict: Diagnosis, folder: Path) -
 
 def test_all_is_well(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "G4EMLOW8.8").mkdir()
-    pretend(monkeypatch, Diagnosis(True, "Simulation works."), tmp_path)
+    pretend(monkeypatch, Verdict(True, "Simulation works."), tmp_path)
     code, output, _ = run("doctor")
     assert code == 0
     assert "pip install 'caloforge[train]'" in output
@@ -38,7 +38,7 @@ def test_all_is_well(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 def test_the_command_comes_last_and_the_exit_code_is_1(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    pretend(monkeypatch, Diagnosis(False, "Data are missing.", "caloforge doctor --download"), tmp_path)
+    pretend(monkeypatch, Verdict(False, "Data are missing.", "caloforge doctor --download"), tmp_path)
     code, output, _ = run("doctor", "--physics", "QBBC")
     assert code == 1
     assert output.splitlines()[-2:] == ["Data are missing.", "Run: caloforge doctor --download"]
@@ -60,7 +60,7 @@ def test_nobody_is_asked_where_there_is_no_terminal(run: Run) -> None:
 def test_consent_is_asked_on_a_terminal(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: str, agreed: bool
 ) -> None:
-    pretend(monkeypatch, Diagnosis(True, "Simulation works."), tmp_path)
+    pretend(monkeypatch, Verdict(True, "Simulation works."), tmp_path)
     calls: list[str] = []
     monkeypatch.setattr(data, "download", lambda physics, progress: calls.append(physics))
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
@@ -85,7 +85,7 @@ class Terminal:
 
 
 def test_agreed_in_advance(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pretend(monkeypatch, Diagnosis(True, "Simulation works."), tmp_path)
+    pretend(monkeypatch, Verdict(True, "Simulation works."), tmp_path)
     calls: list[str] = []
     monkeypatch.setattr(data, "download", lambda physics, progress: calls.append(physics))
     assert run("doctor", "--download", "--yes")[0] == 0
@@ -93,7 +93,7 @@ def test_agreed_in_advance(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_nothing_is_downloaded_twice(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pretend(monkeypatch, Diagnosis(True, "Simulation works."), tmp_path)
+    pretend(monkeypatch, Verdict(True, "Simulation works."), tmp_path)
     for name in ("G4EMLOW", "G4ENSDFSTATE", "PhotonEvaporation"):
         (tmp_path / "data" / name).mkdir(parents=True)
     code, output, _ = run("doctor", "--download", "--physics", "em")

@@ -20,15 +20,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def row(out: str, name: str) -> list[str]:
     line = next(line for line in out.splitlines() if name in line)
-    return [cell.strip() for cell in line.split("│")[1:-1]]
+    return line.split()
 
 
 def test_the_table_has_every_model(run: Run) -> None:
     code, out, _ = run("models")
     assert code == 0
     assert row(out, "fast_eplus") == [
-        *("fast_eplus", "e+", "calogan", "1 to 100", "perpendicular"),
-        *("0.549 ± 0.012", "0.0065 (0.0061)", "7.96", "0.1.0"),
+        *("fast_eplus", "e+", "calogan", "1-100", "0°"),
+        *("0.549±0.012", "0.0065/0.0061", "7.96", "0.1.0"),
     ]
     assert row(out, "calogan_piplus")[5:7] == ["-", "-"]
     assert "Intel(R) Xeon(R) Processor" in out
@@ -41,7 +41,7 @@ def test_an_added_model_is_in_the_table_and_generates(
     code, out, _ = run("models", "add", record)
     assert (code, out) == (0, f"mine: added ({home})\n")
     _, out, _ = run("models")
-    assert row(out, "mine") == ["mine", "gamma", "small", "1 to 100", "perpendicular", "-", "-", "-", "-"]
+    assert row(out, "mine") == ["mine", "gamma", "small", "1-100", "0°", "-", "-", "-", "-"]
     code, _, err = run("generate", "--model", "mine", "-p", "gamma", "-n", 10, "-o", tmp_path / "a.h5")
     assert code == 0, err
 

@@ -35,7 +35,8 @@ def table_command(context: typer.Context) -> None:
     console.print(table)
     say(
         "AUC: the most that a classifier finds between generated and Geant4's showers (0.5: nothing). "
-        f"Separation power: mean of all observables, its floor in brackets. Time: on one core{core}."
+        f"Separation power: mean of all observables, with that of Geant4 against itself. "
+        f"Time: on one core{core}."
     )
     say("Looked for in: " + ", ".join(str(folder) for folder in zoo.folders() if folder.is_dir()))
 
@@ -83,13 +84,11 @@ def add_command(
 
 
 def _table(records: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = Table()
-    table.add_column("name", no_wrap=True)
-    for title in ("particle", "calorimeter", "energies / GeV", "angles"):
-        table.add_column(title)
-    for title in ("AUC", "separation power", "µs/shower"):
-        table.add_column(title, justify="right")
-    table.add_column("version")
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)  # which fits into 80 columns
+    for title in ("name", "par-\nticle", "calori-\nmeter", "\nGeV", "\nangles"):
+        table.add_column(title, no_wrap=True)
+    for title in ("\nAUC", "separation/\nfloor", "µs a\nshower", "ver-\nsion"):
+        table.add_column(title, justify="right", no_wrap=True)
     for name, record in records.items():
         table.add_row(*map(escape, [name, *_cells(record)]))
     return table
@@ -110,7 +109,7 @@ def _cells(record: Mapping[str, Any]) -> list[str]:
     return [
         ", ".join(map(particle_name, record["pdg"])),
         record["geometry"]["name"],
-        f"{low:g} to {high:g}",
+        f"{low:g}-{high:g}",
         _angles(record),
         *_fidelity(record.get("fidelity") or {}),
         f"{speed['us_per_shower']['value']:.3g}" if speed else "-",
@@ -122,18 +121,16 @@ def _angles(record: Mapping[str, Any]) -> str:
     """Return the angles to the front face's normal that the model knows."""
     low, high = record.get("direction_range_deg", [[0.0, 0.0]])[0]
     if low == high == 0:
-        return "perpendicular"
+        return "0°"
     return " to ".join(dict.fromkeys(f"{theta:g}°" for theta in (low, high)))
 
 
 def _fidelity(figures: Mapping[str, Any]) -> tuple[str, str]:
     """Return the highest AUC of several classifiers, and the separation power beside its floor."""
-    from caloforge.showers.labels import with_error
-
     found = figures.get("auc", {}).values()
     highest = max(found, key=lambda figure: figure["value"], default=None)
     separation = figures.get("separation")
     return (
-        "-" if highest is None else with_error(highest["value"], highest["error"]),
-        "-" if separation is None else f"{separation['value']:.4f} ({separation['floor']:.4f})",
+        "-" if highest is None else f"{highest['value']:.3f}±{highest['error']:.3f}",
+        "-" if separation is None else f"{separation['value']:.4f}/{separation['floor']:.4f}",
     )

@@ -49,7 +49,7 @@ class Package:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Verdict:
     """Whether a simulation would work here.
 
     Attributes
@@ -89,7 +89,7 @@ class Diagnosis:
     folder: Path
     data: list[DataSet]
     needed: list[str]
-    verdict: Diagnosis
+    verdict: Verdict
 
 
 def diagnose(
@@ -145,18 +145,18 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _judge(physics: str, geometry: Calorimeter, environment: Mapping[str, str], patience: float) -> Diagnosis:
+def _judge(physics: str, geometry: Calorimeter, environment: Mapping[str, str], patience: float) -> Verdict:
     if _version(_GEANT4) is None:
-        return Diagnosis(
+        return Verdict(
             False, f"{_GEANT4}, which carries Geant4, is not installed.", "pip install 'caloforge[geant4]'"
         )
     absent = data.missing(physics, environment)
     if absent:
-        return Diagnosis(False, data.problem(absent, physics, environment), data.cure(absent, physics))
+        return Verdict(False, data.problem(absent, physics, environment), data.cure(absent, physics))
     return _trial(physics, geometry, {**environment, **data.find(physics, environment)}, patience)
 
 
-def _trial(physics: str, geometry: Calorimeter, environment: Mapping[str, str], patience: float) -> Diagnosis:
+def _trial(physics: str, geometry: Calorimeter, environment: Mapping[str, str], patience: float) -> Verdict:
     """Simulate a few showers as a simulation does: Geant4 may crash or wait, so not in this process."""
     # A pion makes all there is: hadrons, nuclei, photons, electrons.
     pdg, name = (-11, "e+") if physics == "em" else (211, "pi+")
@@ -171,14 +171,14 @@ def _trial(physics: str, geometry: Calorimeter, environment: Mapping[str, str], 
             try:
                 code, reports = _work(path, log, environment, patience)
             except subprocess.TimeoutExpired:
-                return Diagnosis(False, f"{physics} made no shower in {patience:g} s: {_said(log)}")
+                return Verdict(False, f"{physics} made no shower in {patience:g} s: {_said(log)}")
             words = _said(log)
     if "refused" in reports:
-        return Diagnosis(False, str(reports["refused"]))
+        return Verdict(False, str(reports["refused"]))
     if "finished" not in reports:
-        return Diagnosis(False, _crash(physics, geometry, code, words), _fresh_data(physics))
+        return Verdict(False, _crash(physics, geometry, code, words), _fresh_data(physics))
     fluorescence = "" if job.fluorescence else " These data have no fluorescence, which is left out."
-    return Diagnosis(
+    return Verdict(
         True,
         f"Simulation works: {_SHOWERS} showers of {name} at {_ENERGY} GeV in {geometry.name} with {physics} "
         f"took {time.monotonic() - begin:.1f} s.{fluorescence}",
