@@ -12,8 +12,8 @@ caloforge simulate calogan_fine --particle e+ --energy 1:10 -n 100 -o fine_held_
 caloforge rebin fine.h5 calogan -o geant4.h5
 caloforge rebin fine_held_out.h5 calogan -o held_out.h5
 caloforge info geant4.h5
-caloforge train copula --data geant4.h5 -o training --epochs 50 --batch 40 --held-out 40 --validate-every 50 \
-    --set 'energy_range=[1.0, 10.0]' --set steps=200 --set settled=60
+caloforge train copula --data geant4.h5 -o training --batch 40 --held-out 40 --validate-every 50 \
+    --set 'energy_range=[1.0, 10.0]' --set steps=200 --set settled=0.3
 caloforge export training -o eplus.onnx --reference held_out.h5
 caloforge generate --model eplus.json --particle e+ --energy 1:10 -n 1000 -o generated.h5
 caloforge show generated.h5 --beside held_out.h5 -o pictures.pdf

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from caloforge.formats.native import read
+    from caloforge.formats.native import read, write
     from caloforge.geometry import Calorimeter
     from caloforge.showers import Showers
     from caloforge.stages.evaluate.run import evaluate
@@ -32,6 +32,7 @@ _HOMES = {
     "read": "caloforge.formats.native",
     "simulate": "caloforge.stages.simulate.run",
     "train": "caloforge.stages.train.run",
+    "write": "caloforge.formats.native",
 }
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "read",
     "simulate",
     "train",
+    "write",
 ]
 
 
