@@ -457,8 +457,9 @@ class Parametrised(GenerativeModel):
         optimizer = torch.optim.Adam(self.parameters(), lr=self.config.rate, betas=(0.9, 0.99))
 
         def step(batch: Batch, done: float) -> Figures:
-            losses = {"layers": self._score_layers(batch), **self._score_cells(batch)}
-            torch.stack(list(losses.values())).sum().backward()
+            with torch.autocast(batch.cells.device.type, enabled=False):  # differences of profiles are small
+                losses = {"layers": self._score_layers(batch), **self._score_cells(batch)}
+                torch.stack(list(losses.values())).sum().backward()
             nn.utils.clip_grad_norm_(self.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()

@@ -110,20 +110,23 @@ class NormalShowers(nn.Module):
         """Learn from (N, n_cells) and (N,) MeV; return the losses of the single distributions.
 
         ``done`` is the share of the steps before this one: correlations are learned when they have settled.
+        All is done in single precision, also within `torch.autocast`.
         """
-        losses = self.scaling.losses(cells, energy)
-        optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        optimizer.step()
-        if done >= self.config.settled:
-            self.gaussian.update(self.scaling.encode(cells, energy), self.config.sweeps)
+        with torch.autocast(cells.device.type, enabled=False):
+            losses = self.scaling.losses(cells, energy)
+            optimizer.zero_grad()
+            torch.stack(list(losses.values())).sum().backward()
+            optimizer.step()
+            if done >= self.config.settled:
+                self.gaussian.update(self.scaling.encode(cells, energy), self.config.sweeps)
         return {name: value.detach() for name, value in losses.items()}
 
     @torch.no_grad()
     def whitened(self, cells: Tensor, energy: Tensor) -> Tensor:
         """Return showers (N, n_cells), (N,) MeV as the independent noise that they would be, (N, size)."""
-        drawn = self.gaussian.impute(self.scaling.encode(cells, energy), self.config.sweeps)
-        white: Tensor = torch.linalg.solve_triangular(self.gaussian.factor(), drawn.T, upper=False)
+        with torch.autocast(cells.device.type, enabled=False):
+            drawn = self.gaussian.impute(self.scaling.encode(cells, energy), self.config.sweeps)
+            white: Tensor = torch.linalg.solve_triangular(self.gaussian.factor(), drawn.T, upper=False)
         return white.T
 
 
