@@ -7,9 +7,10 @@ take the disk that their hits take, and memory for a few batches.
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -198,39 +199,36 @@ def load(
     done, total = 0, sum(map(_count, paths))
     if total == 0:
         raise InputError(f"There are no showers to train on in {', '.join(map(str, paths))}.")
-    kept = [_Scratch(geometry, scratch) for geometry in geometries]
-    provenance: list[dict[str, Any]] = []
-    for number, path in enumerate(paths):
-        random = np.random.default_rng([seed, number])
-        with open_any(path) as file:
-            maps = _maps(file.geometry, geometries)
-            found: dict[int, None] = {}
-            for cells, incident in _sparse(file):
-                chosen = random.choice(list(maps), len(incident)) if len(maps) > 1 else next(iter(maps))
-                for which, matrix in maps.items():
-                    rows = np.flatnonzero(np.broadcast_to(chosen == which, len(incident)))
-                    kept[which].add(cells[rows] if matrix is None else cells[rows] @ matrix, incident[rows])
-                found |= dict.fromkeys(incident.pdg.tolist())
+    with ExitStack() as files:
+        kept = [files.enter_context(_Scratch(geometry, scratch)) for geometry in geometries]
+        provenance: list[dict[str, Any]] = []
+        for number, path in enumerate(paths):
+            pdg: list[int] = []
+            for incident in _distribute(path, kept, np.random.default_rng([seed, number])):
+                pdg += incident.pdg.tolist()
                 progress(done := done + len(incident), total)
-            _check_particles(path, found)
-            names = [particle_name(pdg) for pdg in found]
-            provenance.append(
-                {"file": path.name, "sha256": sha256(path), "showers": len(file), "particles": names}
-            )
-    parts = tuple(one.finish() for one in kept)
-    pdg = np.concatenate([part.incident.pdg for part in parts])
-    return TrainingData(parts, np.arange(len(pdg)), tuple(dict.fromkeys(pdg.tolist())), provenance)
+            provenance.append(_origin(path, pdg))
+        parts = tuple(one.finish() for one in kept)
+    every = np.concatenate([part.incident.pdg for part in parts])
+    return TrainingData(parts, np.arange(len(every)), tuple(dict.fromkeys(every.tolist())), provenance)
 
 
 class _Scratch:
     """Takes in sparse showers of one read-out, cells on the disk and particles in memory."""
 
     def __init__(self, geometry: Calorimeter, folder: Path | None) -> None:
-        self._geometry = geometry
+        self.geometry = geometry
         # Without a name, so that nothing is left behind however the process ends.
         self._index, self._value = (tempfile.TemporaryFile(dir=folder) for _ in range(2))  # noqa: SIM115
         self._counts: list[Integers] = []
         self._incident: list[Incident] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._index.close()  # a map keeps what it needs of a file
+        self._value.close()
 
     def add(self, cells: csr_array, incident: Incident) -> None:
         """Append showers, (n, n_cells)."""
@@ -244,13 +242,36 @@ class _Scratch:
         """Return all showers."""
         bounds = np.concatenate([[0], np.cumsum(np.concatenate(self._counts))])
         index, value = _mapped(self._index, np.uint32), _mapped(self._value, np.float32)
-        return SparseShowers(self._geometry, bounds, index, value, Incident.concatenate(self._incident))
+        return SparseShowers(self.geometry, bounds, index, value, Incident.concatenate(self._incident))
 
 
 def _mapped(file: IO[bytes], dtype: type[np.generic]) -> npt.NDArray[Any]:
     file.flush()
-    with file:  # the map keeps what it needs of it
-        return np.memmap(file, dtype, "r") if file.tell() else np.empty(0, dtype)
+    return np.memmap(file, dtype, "r") if file.tell() else np.empty(0, dtype)
+
+
+def _distribute(path: Path, kept: Sequence[_Scratch], random: np.random.Generator) -> Iterator[Incident]:
+    """Give each shower of a file to one of the read-outs that its cells fit into; yield the particles."""
+    with open_any(path) as file:
+        maps = _maps(file.geometry, [one.geometry for one in kept])
+        for cells, incident in _sparse(file):
+            chosen = random.choice(list(maps), len(incident))
+            for which, matrix in maps.items():
+                rows = np.flatnonzero(chosen == which)
+                part = cells if len(rows) == len(incident) else cells[rows]
+                kept[which].add(part if matrix is None else part @ matrix, incident[rows])
+            yield incident
+
+
+def _origin(path: Path, pdg: Sequence[int]) -> dict[str, Any]:
+    """Return what identifies a file in a record; refuse one that does not say its particles."""
+    if 0 in pdg:
+        raise InputError(
+            f"{path} does not say the particle of its showers; add it by converting the file: "
+            f"caloforge convert {path} showers.h5 --particle e+"
+        )
+    names = [particle_name(one) for one in dict.fromkeys(pdg)]
+    return {"file": path.name, "sha256": sha256(path), "showers": len(pdg), "particles": names}
 
 
 def _maps(fine: Calorimeter, geometries: Sequence[Calorimeter]) -> dict[int, csr_array | None]:
@@ -276,14 +297,6 @@ def _sparse(file: Source) -> Iterator[tuple[csr_array, Incident]]:
     else:
         for batch in file.batches(_READ):
             yield csr_array(batch.cells.astype(np.float64)), batch.incident
-
-
-def _check_particles(path: Path, found: Mapping[int, None]) -> None:
-    if 0 in found:
-        raise InputError(
-            f"{path} does not say the particle of its showers; add it by converting the file: "
-            f"caloforge convert {path} showers.h5 --particle e+"
-        )
 
 
 def _count(path: Path) -> int:

@@ -304,6 +304,7 @@ class _Training:
         record = {
             **self.identity,
             "step": self.total,
+            "device": str(self.device),
             "phase": self.number,
             "phase_step": self.step,
             "rates": {name: [group["lr"] for group in one.param_groups] for name, one in optimizers.items()},
