@@ -76,14 +76,14 @@ def test_the_command_of_a_card_is_one(name: str) -> None:
 @pytest.mark.parametrize(
     ("ranges", "words"),
     [
-        ({}, "perpendicular to the front face, at its centre"),
+        ({}, "perpendicular to the front face, at the centre of the front face"),
         (
             {"direction_range_deg": [[0, 45], [-180, 180]], "position_range_mm": [[-40, 40], [0, 0]]},
-            "at theta 0 to 45 and phi -180 to 180 degrees, at eta -40 to 40 and phi 0 mm on the front face",
+            "theta 0 to 45 degrees and phi -180 to 180 degrees, at eta -40 to 40 mm and phi 0 mm",
         ),
         (
             {"direction_range_deg": [[30, 30], [0, 0]]},
-            "at theta 30 and phi 0 degrees, at the centre of the front face",
+            "theta 30 degrees and phi 0 degrees, at the centre of the front face",
         ),
     ],
 )

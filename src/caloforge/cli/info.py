@@ -54,13 +54,17 @@ def _look_into(file: Path) -> "Calorimeter":
     """Describe a file of showers; return its calorimeter."""
     from caloforge.formats.base import recognise
     from caloforge.formats.open import open_any
+    from caloforge.incident.incident import Incident
+    from caloforge.incident.text import incident_text
     from caloforge.showers import summary
 
     samples: dict[int, summary.Sample] = {}
+    incident: list[Incident] = []
     with open_any(file) as showers, progress_bar("Reading", unit="showers") as progress:
         done, total = 0, len(showers)
         for batch in showers.batches():
             summary.add(samples, batch)
+            incident.append(batch.incident)
             progress(done := done + len(batch), total)
     layout = f"layout '{recognise(file) or 'caloforge'}'"
     size = file.stat().st_size
@@ -68,6 +72,7 @@ def _look_into(file: Path) -> "Calorimeter":
     console.print(title, highlight=False)
     if samples:
         console.print(_sample_table(samples))
+        say(f"incident particles: {incident_text(Incident.concatenate(incident))}")
     _describe(showers.geometry, samples)
     if showers.provenance:
         console.print("\nProvenance")

@@ -97,6 +97,16 @@ class Incident:
             raise InputError(f"{len(self)} incident particles do not fit {n} showers: give one for each.")
         return Incident(*(np.repeat(getattr(self, name), n, axis=0) for name in FIELDS))
 
+    def bounds(self, name: str, degrees: bool = False) -> list[list[float]]:
+        """Return the lowest and highest value of each coordinate of ``direction`` or ``position``.
+
+        In rad and mm; angles in degrees on demand.
+        """
+        values = getattr(self, name).astype(np.float64)
+        ends = np.stack([values.min(axis=0), values.max(axis=0)], axis=1)
+        bounds: list[list[float]] = (np.rad2deg(ends) if degrees else ends).tolist()
+        return bounds
+
     @property
     def unit_direction(self) -> npt.NDArray[np.float64]:
         """Directions as unit vectors (n, 3) along eta, phi and z."""

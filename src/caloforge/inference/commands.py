@@ -2,10 +2,11 @@
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from caloforge.incident.particles import particle_name
+from caloforge.incident.text import direction_text, position_text
 
 Record = Mapping[str, Any]
 
@@ -72,17 +73,6 @@ def training_command(record: Mapping[str, Any]) -> str:
 
 def incidence(record: Mapping[str, Any]) -> str:
     """Say in words from where and to which place the particles of a model come."""
-    theta, phi = record.get("direction_range_deg", _ZEROS)
-    eta_mm, phi_mm = record.get("position_range_mm", _ZEROS)
-    perpendicular, centre = not any(theta), not any((*eta_mm, *phi_mm))
-    direction = "perpendicular to the front face"
-    if not perpendicular:
-        direction = f"at theta {_range(theta)} and phi {_range(phi)} degrees"
-    place = "at its centre" if centre and perpendicular else "at the centre of the front face"
-    if not centre:
-        place = f"at eta {_range(eta_mm)} and phi {_range(phi_mm)} mm on the front face"
-    return f"{direction}, {place}"
-
-
-def _range(bounds: Sequence[float]) -> str:
-    return " to ".join(dict.fromkeys(f"{value:g}" for value in bounds))
+    direction = direction_text(*record.get("direction_range_deg", _ZEROS))
+    place = position_text(*record.get("position_range_mm", _ZEROS))
+    return f"{direction}, at {place}"

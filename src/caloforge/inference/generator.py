@@ -13,8 +13,9 @@ import numpy as np
 
 from caloforge import __version__
 from caloforge.errors import InputError
-from caloforge.incident.beam import Particles, Range, Ranges
+from caloforge.incident.beam import Particles, Ranges
 from caloforge.incident.incident import Incident
+from caloforge.incident.text import direction_text, position_text
 from caloforge.inference.commands import recipe
 from caloforge.inference.model import BLOCK, TrainedModel
 from caloforge.inference.runtime import Cells
@@ -28,6 +29,12 @@ _AT_ONCE = 8 * BLOCK  # showers whose noise is held at once
 
 _SLACK = (1e-3, 0.1)
 """Rad and mm by which directions and positions may lie outside of those of the training: its rounding."""
+
+
+_OTHER = (
+    "The {} that are asked for ({}) are not those that {} was trained on ({}): ask for these, or choose a "
+    "model that knows others (caloforge models lists them)."
+)
 
 
 class OutsideTrainedRange(UserWarning):
@@ -137,17 +144,13 @@ class Generator:
             raise InputError(f"The seed {self.seed} is not possible: give a number from 0 to 2^64 - 1.")
         self.model.label(self.beam.pdg)
         self._check_energies()
-        degrees = 180 / np.pi
-        for what, asked, trained, slack, unit in (
-            ("directions", self.beam.direction, self.model.direction_range, _SLACK[0], degrees),
-            ("positions", self.beam.place, self.model.position_range, _SLACK[1], 1.0),
-        ):
-            if not all(there.covers(one, slack) for one, there in zip(asked, trained, strict=True)):
-                raise InputError(
-                    f"{self.model.name} was trained for the {what} {_words(trained, what, unit)}, not for "
-                    f"{_words(asked, what, unit)}: ask for those, or choose a model that knows others "
-                    "(caloforge models lists them)."
-                )
+        beam, model = self.beam, self.model
+        if not _covered(beam.direction, model.direction_range, _SLACK[0]):
+            asked, trained = (direction_text(*_degrees(r)) for r in (beam.direction, model.direction_range))
+            raise InputError(_OTHER.format("directions", asked, model.name, trained))
+        if not _covered(beam.place, model.position_range, _SLACK[1]):
+            asked, trained = (position_text(*_pairs(r)) for r in (beam.place, model.position_range))
+            raise InputError(_OTHER.format("positions", asked, model.name, trained))
 
     def _check_energies(self) -> None:
         """Warn of energies a little outside of the trained range; refuse those far outside."""
@@ -188,8 +191,13 @@ def _in_gev(bounds: tuple[float, float]) -> str:
     return " to ".join(dict.fromkeys(f"{energy / GeV:g}" for energy in bounds))
 
 
-def _words(ranges: Ranges, what: str, unit: float) -> str:
-    names = ("theta", "phi") if what == "directions" else ("eta", "phi")
-    suffix = "degrees" if what == "directions" else "mm"
-    parts = (f"{name} {Range.scaled(one, unit)}" for name, one in zip(names, ranges, strict=True))
-    return f"{', '.join(parts)} {suffix}"
+def _covered(asked: Ranges, trained: Ranges, slack: float) -> bool:
+    return all(there.covers(one, slack) for one, there in zip(asked, trained, strict=True))
+
+
+def _pairs(ranges: Ranges) -> list[tuple[float, float]]:
+    return [(one.low, one.high) for one in ranges]
+
+
+def _degrees(ranges: Ranges) -> list[tuple[float, float]]:
+    return _pairs((ranges[0].scaled(180 / np.pi), ranges[1].scaled(180 / np.pi)))

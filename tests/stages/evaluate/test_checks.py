@@ -108,7 +108,9 @@ def test_azimuths_that_differ_by_full_turns_are_the_same(make, measured) -> None
 def test_other_positions_are_named_in_mm(make, measured) -> None:
     centred = measured(make(300, 1))
     (said,) = warnings(centred, measured(tilted(make(300, 2), position=5.0)))
-    assert "positions on the front face are distributed differently (eta 0 mm and phi 0 mm in the" in said
+    assert (
+        "positions on the front face are distributed differently (the centre of the front face in the" in said
+    )
     near, far = (measured(tilted(make(n, n), position=width)) for n, width in ((300, 5.0), (310, 9.0)))
     (said,) = warnings(near, far)
     assert "mm in the reference, eta -" in said

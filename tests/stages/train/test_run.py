@@ -82,7 +82,10 @@ def tilted(small: Calorimeter, path: Path, **incident: object) -> Path:
     ("incident", "words"),
     [
         ({"direction": np.linspace([0, 0], [0.5, 1], 60)}, "direction (theta 0 to 28.65 degrees"),
-        ({"position": np.linspace([-9, 0], [9, 0], 60)}, "position (eta -9 to 9 mm"),
+        (
+            {"position": np.linspace([-9, 0], [9, 0], 60)},
+            "position (perpendicular to the front face, at eta -9",
+        ),
     ],
 )
 @pytest.mark.parametrize("model", ["copula", "calogan"])

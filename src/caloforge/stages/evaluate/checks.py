@@ -10,6 +10,7 @@ from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 from caloforge.incident.particles import particle_name
+from caloforge.incident.text import direction_text, position_text
 from caloforge.metrics.memorisation import copies
 from caloforge.stages.evaluate.measure import Floats, Measured
 from caloforge.units import GeV, MeV
@@ -116,7 +117,7 @@ def _directions(reference: Measured, generated: Measured) -> Iterator[str]:
     angles = [directions(sample.incident) for sample in (reference, generated)]
     (theta, phi), (other_theta, other_phi) = angles
     if _differ(theta, other_theta) or _differ(phi, other_phi):
-        said = [_direction_text(*pair) for pair in angles]
+        said = [direction_text(_ends(theta), _ends(phi)) for theta, phi in angles]
         yield (
             f"The incident directions are distributed differently ({said[0]} in the reference, {said[1]} "
             "generated), which distorts all shapes. Generate them with --like, from the particles of "
@@ -124,16 +125,10 @@ def _directions(reference: Measured, generated: Measured) -> Iterator[str]:
         )
 
 
-def _direction_text(theta: Floats, phi: Floats) -> str:
-    if not len(phi):
-        return "perpendicular to the front face"
-    return f"theta {_range(theta)} degrees and phi {_range(phi)} degrees"
-
-
 def _positions(reference: Measured, generated: Measured) -> Iterator[str]:
     places = [sample.incident.position.T.round(_DECIMALS) for sample in (reference, generated)]
     if any(_differ(*pair) for pair in zip(*places, strict=True)):
-        said = [f"eta {_range(eta)} mm and phi {_range(phi)} mm" for eta, phi in places]
+        said = [position_text(_ends(eta), _ends(phi)) for eta, phi in places]
         yield (
             f"The incident positions on the front face are distributed differently ({said[0]} in the "
             f"reference, {said[1]} generated), which distorts all shapes. Generate them with --like, "
@@ -158,9 +153,8 @@ def _differ(first: Floats, second: Floats) -> bool:
     return bool(ks_2samp(first, second).pvalue < _ALIKE)
 
 
-def _range(values: Floats) -> str:
-    low, high = (f"{value + 0.0:.4g}" for value in (values.min(), values.max()))
-    return low if low == high else f"{low} to {high}"
+def _ends(values: Floats) -> tuple[float, float]:
+    return float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
 
 
 def _copies(reference: Measured, generated: Measured) -> Iterator[str]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from caloforge import catalog, config
@@ -14,6 +13,7 @@ from caloforge.files import locked
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 from caloforge.incident.particles import parse_particle, particle_name
+from caloforge.incident.text import incident_text
 from caloforge.models import checkpoint
 from caloforge.models.base import GenerativeModel
 from caloforge.progress import Progress, no_progress
@@ -28,6 +28,7 @@ from caloforge.units import GeV
 Device = Literal["auto", "cpu", "cuda"]
 
 _MARGIN = 0.1  # of the energy range that showers may leave empty, or exceed, at either end
+_SAME = 1e-6  # by which unit vectors and mm may differ that are one
 _ROUNDED = 2  # digits of degrees and mm that a configuration keeps
 
 
@@ -120,33 +121,20 @@ def check_conditions(entry: type[GenerativeModel], name: str, incident: Incident
     InputError
         The message says how they vary, and which models could learn it.
     """
-    varying: dict[str, tuple[npt.NDArray[Any], str]] = {
-        "direction": (incident.unit_direction, _range_text(_degrees(incident), "degrees")),
-        "position": (incident.position, _range_text(incident.position, "mm")),
+    varying = {
+        "direction": (incident.unit_direction, incident_text(incident)),
+        "position": (incident.position, incident_text(incident)),
         "label": (incident.pdg[:, None], ", ".join(map(particle_name, np.unique(incident.pdg).tolist()))),
     }
     for what, (values, text) in varying.items():
-        if what not in entry.conditions and (np.ptp(values, axis=0) > _SAME).any():
+        if what not in entry.conditions and (np.ptp(np.asarray(values), axis=0) > _SAME).any():
             able = [one for one in catalog.names("models") if what in catalog.load("models", one).conditions]
+            word = "particle" if what == "label" else what
             raise InputError(
-                f"The showers vary in their {_WORDS[what]} ({text}), which {name} is not conditioned on: "
-                f"train on showers of one {_WORDS[what]}"
+                f"The showers vary in their {word} ({text}), which {name} is not conditioned on: train on "
+                f"showers of one {word}"
                 + (f", or choose one of these models: {', '.join(able)}." if able else ".")
             )
-
-
-_SAME = 1e-6
-_WORDS = {"direction": "direction", "position": "position", "label": "particle"}
-
-
-def _degrees(incident: Incident) -> npt.NDArray[np.float64]:
-    return incident.direction.astype(np.float64) * (180 / np.pi)
-
-
-def _range_text(values: npt.NDArray[Any], unit: str) -> str:
-    names = ("theta", "phi") if unit == "degrees" else ("eta", "phi")
-    ranges = zip(names, values.min(axis=0).tolist(), values.max(axis=0).tolist(), strict=True)
-    return ", ".join(f"{name} {low:.4g} to {high:.4g} {unit}" for name, low, high in ranges)
 
 
 def _configured(
@@ -156,8 +144,8 @@ def _configured(
     particles = [particle_name(pdg) for pdg in known.particles]
     found = {
         "particles": particles,
-        "direction_range": _ranges(_degrees(incident)),
-        "position_range": _ranges(incident.position),
+        "direction_range": _rounded(incident.bounds("direction", degrees=True)),
+        "position_range": _rounded(incident.bounds("position")),
     }
     chosen = config.load(entry.Config, {**found, **settings})
     if [parse_particle(name) for name in chosen.particles] != list(known.particles):
@@ -168,10 +156,8 @@ def _configured(
     return chosen
 
 
-def _ranges(values: npt.NDArray[Any]) -> list[list[float]]:
-    bounds = np.stack([values.min(axis=0), values.max(axis=0)], axis=1).astype(float)
-    ranges: list[list[float]] = (np.round(bounds, _ROUNDED) + 0.0).tolist()
-    return ranges
+def _rounded(bounds: list[list[float]]) -> list[list[float]]:
+    return [[round(value, _ROUNDED) + 0.0 for value in pair] for pair in bounds]
 
 
 def _inherit(network: GenerativeModel, parent: Path | None) -> dict[str, Any] | None:

@@ -1,0 +1,49 @@
+"""Directions and positions of incident particles in words."""
+
+from collections.abc import Sequence
+
+from caloforge.incident.incident import Incident
+
+Bounds = Sequence[float]
+"""Lowest and highest value."""
+
+
+def direction_text(theta: Bounds, phi: Bounds) -> str:
+    """Say from where particles come; angles in degrees.
+
+    Examples
+    --------
+    >>> direction_text((0, 45), (0, 360))
+    'theta 0 to 45 degrees and phi 0 to 360 degrees'
+    >>> direction_text((0, 0), (0, 0))
+    'perpendicular to the front face'
+    """
+    if not any(theta):
+        return "perpendicular to the front face"
+    return f"theta {_range(theta)} degrees and phi {_range(phi)} degrees"
+
+
+def position_text(eta: Bounds, phi: Bounds) -> str:
+    """Say where on the front face particles come to, in mm.
+
+    Examples
+    --------
+    >>> position_text((-40, 40), (0, 0))
+    'eta -40 to 40 mm and phi 0 mm'
+    >>> position_text((0, 0), (0, 0))
+    'the centre of the front face'
+    """
+    if not any((*eta, *phi)):
+        return "the centre of the front face"
+    return f"eta {_range(eta)} mm and phi {_range(phi)} mm"
+
+
+def incident_text(incident: Incident) -> str:
+    """Say both of some particles: ``perpendicular to the front face, at the centre of the front face``."""
+    theta, phi = incident.bounds("direction", degrees=True)
+    return f"{direction_text(theta, phi)}, at {position_text(*incident.bounds('position'))}"
+
+
+def _range(bounds: Bounds) -> str:
+    low, high = (f"{value + 0.0:.4g}" for value in bounds)
+    return low if low == high else f"{low} to {high}"
