@@ -21,6 +21,7 @@ from caloforge.showers import Showers
 from caloforge.stages.evaluate.reliability import Reference, Reliability
 from caloforge.stages.evaluate.reliability import reliability as examine
 from caloforge.stages.evaluate.report import reliability as reliability_page
+from caloforge.stages.generate import generate
 from caloforge.units import GeV
 
 Change = Callable[[Any, Any], None]
@@ -246,3 +247,14 @@ def test_mistakes_end_in_sentences(make: Callable[..., Model], calogan: Calorime
     save(make(), tmp_path / "few.h5", n=700)
     with pytest.raises(InputError, match="too few"):
         Reference.read(tmp_path / "few.h5")
+
+
+def test_the_showers_looked_at_are_those_that_generate_makes() -> None:
+    """A shower that fails can be made again by its number and the seed."""
+    model = TrainedModel.load("fast_gamma", threads=1)
+    stream = Generator(model, Beam(22, Spectrum.uniform(*model.energy_range)), seed=1)
+    found = examine(stream, N)
+    made = generate("gamma", model.energy_range, n=N, seed=1, model="fast_gamma", threads=1)
+    total = made.cells.sum(axis=1, dtype=float)
+    assert found.highest_response == float((total / made.energy).max())
+    assert found.excess_MeV == max(0.0, float((total - made.energy - brought(22)).max()))

@@ -210,8 +210,8 @@ class _Training:
         while True:
             figures: dict[str, float] = {}
             for figures in self._steps():
-                if not self.left:
-                    break
+                if not self.left:  # the last step is logged when the phase is finished
+                    continue
                 if self.total % self.plan.validate_every == 0:
                     figures |= self._validated(validate)
                 log(self.total, figures)
