@@ -182,3 +182,25 @@ class Iterating(Sampler):
         begin = torch.zeros(noise.shape[0], 4) + energy.log().unsqueeze(1) / 10
         _, cells = scan(step, begin, noise.T, dim=0)
         return cells.T * energy.unsqueeze(1)
+
+
+class Student(TwoPhases):
+    """Learns the spread on top of a teacher's shares, and keeps to what the teacher draws."""
+
+    parent_model = "toys"
+
+    def inherit(self, parent: GenerativeModel) -> None:
+        self.teacher = [parent.sampler(self.geometry)]  # in a list, so that it is no part of the student
+        self.share.data.copy_(parent.share)
+
+    def phases(self) -> Sequence[Phase]:
+        optimizer = torch.optim.Adam(self.spread.parameters())
+
+        def distil(batch: Batch, done: float) -> Figures:
+            noise = torch.randn(len(batch.cells), self.teacher[0].noise_size)
+            drawn = self.teacher[0](noise, batch.energy) / batch.energy.unsqueeze(1)
+            return self._descend((self.spread(noise[:, :1]) - drawn).square().mean(), optimizer)
+
+        return [
+            Phase("distil", distil, {"adam": optimizer}, steps=4, frozen=[nn.ParameterList([self.share])])
+        ]

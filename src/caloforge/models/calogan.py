@@ -146,7 +146,7 @@ class Inpainting(nn.Module):
         return painted
 
 
-class Generator(nn.Module):
+class GeneratorNetwork(nn.Module):
     """Noise, energy (GeV) and label to one image a layer (Fig. 4)."""
 
     def __init__(self, config: Config, shapes: list[Size]) -> None:
@@ -261,7 +261,7 @@ class CaloGAN(GenerativeModel):
         super().__init__(config, geometry)
         self.config: Config = config
         self.shapes: list[Size] = [(int(rows), int(columns)) for rows, columns in geometry.shapes]
-        self.generator = Generator(config, self.shapes)
+        self.generator = GeneratorNetwork(config, self.shapes)
         self.discriminator = Discriminator(config, self.shapes)
 
     def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:
@@ -271,9 +271,9 @@ class CaloGAN(GenerativeModel):
         """
         return _cells(self.generator(noise, energy / GeV, label))
 
-    def sampler(self, geometry: Calorimeter) -> "Sampler":
+    def sampler(self, geometry: Calorimeter) -> "CaloGANSampler":
         """Return a copy for generation, with folded linear algebra."""
-        return Sampler(self.generator)
+        return CaloGANSampler(self.generator)
 
     def phases(self) -> Sequence[Phase]:
         """Return the only phase: Adam for each network, 50 epochs (Sec. IV C).
@@ -412,10 +412,10 @@ class FoldedStream(nn.Module):
         return hypothesis
 
 
-class Sampler(base.Sampler):
+class CaloGANSampler(base.Sampler):
     """The generator of a trained CaloGAN for inference, with the signature of `CaloGAN.forward`."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: GeneratorNetwork) -> None:
         super().__init__()
         self.noise_size = generator.latent_size
         with torch.no_grad():

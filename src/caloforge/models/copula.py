@@ -40,7 +40,7 @@ class Config(CopulaConfig, ModelConfig):
         self.check_levels()
 
 
-class Sampler(base.Sampler):
+class CopulaSampler(base.Sampler):
     """Noise to showers: the correlations as a matrix for the layers and one for the cells of each."""
 
     def __init__(self, factor: Tensor, decoder: Decoder) -> None:
@@ -73,10 +73,10 @@ class Copula(GenerativeModel):
             self.symmetries(geometry).cells,
         )
 
-    def sampler(self, geometry: Calorimeter) -> Sampler:
+    def sampler(self, geometry: Calorimeter) -> CopulaSampler:
         """Return the map from noise to showers as it stands now."""
         showers = self.showers
-        drawn = Sampler(showers.gaussian.factor(), showers.scaling.decoder())
+        drawn = CopulaSampler(showers.gaussian.factor(), showers.scaling.decoder())
         return copy.deepcopy(drawn).eval().requires_grad_(False)
 
     def phases(self) -> Sequence[Phase]:

@@ -124,7 +124,7 @@ class Velocity(nn.Module):
         return out
 
 
-class Sampler(base.Sampler):
+class FlowSampler(base.Sampler):
     """Noise to showers."""
 
     factor: Tensor
@@ -165,10 +165,10 @@ class FlowMatching(GenerativeModel):
         )
         self.velocity = Velocity(config, len(geometry.layers), geometry.n_cells)
 
-    def sampler(self, geometry: Calorimeter) -> Sampler:
+    def sampler(self, geometry: Calorimeter) -> FlowSampler:
         """Return the map from noise to showers as it stands now."""
         copula = self.copula
-        drawn = Sampler(
+        drawn = FlowSampler(
             self.velocity, copula.gaussian.factor(), copula.scaling.decoder(), self.config.integration
         )
         return copy.deepcopy(drawn).eval().requires_grad_(False)

@@ -133,7 +133,7 @@ CORRECTIONS = {
 }
 
 
-class Longitudinal(NamedTuple):
+class LongitudinalShares(NamedTuple):
     """The longitudinal development of N showers.
 
     Attributes
@@ -315,7 +315,7 @@ class Shower(base.Sampler):
         share, spots = (one + other for one, other in zip(*parts, strict=True))
         return share, spots.clamp(min=_TINY**2)
 
-    def develop(self, whole: Tensor, gev: Tensor, label: Tensor) -> Longitudinal:
+    def develop(self, whole: Tensor, gev: Tensor, label: Tensor) -> LongitudinalShares:
         """Return the longitudinal development: T and alpha as in the paper."""
         y = (gev / self.critical_energy).log()
         mean_t = (y - 0.812).clamp(min=0.3)
@@ -337,7 +337,7 @@ class Shower(base.Sampler):
         below = below + late * (1 - torch.exp(-(depth - t).clamp(min=0) / length) - below)
         middle = (depth[:, 1:] + depth[:, :-1]) / 2
         tau = middle / t * ((alpha - 1) / alpha) * mean_alpha / (mean_alpha - 1)
-        return Longitudinal(below[:, 1:] - below[:, :-1], tau.clamp(max=_DEEPEST))
+        return LongitudinalShares(below[:, 1:] - below[:, :-1], tau.clamp(max=_DEEPEST))
 
     def _late(self, z: Tensor, gev: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """Return the share (N, 1) that leaves the maximum as photons, and their attenuation length in X_0."""
@@ -394,7 +394,7 @@ class Shower(base.Sampler):
         return start + exponent if kind.additive else start * torch.exp(exponent)
 
 
-class Summary(nn.Module):
+class ShowerFigures(nn.Module):
     """What the fit compares of a shower: shares of layers and rings, moments, asymmetries."""
 
     sums: Tensor
@@ -435,7 +435,7 @@ class Parametrised(GenerativeModel):
     The fit minimises the energy score (Gneiting and Raftery, J. Am. Stat. Assoc. 102 (2007) 359, Eq. 21)
     between a shower and several that are drawn at its energy. It is lowest where these have the distribution
     of the true ones: means, spreads and correlations alike. Scored are the shares of the layers, each figure
-    of `Summary`, and all figures together. The number of filled cells, of which a drawn shower has no
+    of `ShowerFigures`, and all figures together. The number of filled cells, of which a drawn shower has no
     gradient, is compared with its expectation.
     """
 
@@ -446,7 +446,7 @@ class Parametrised(GenerativeModel):
         self.config: Config = config
         self.shower = Shower(config, geometry)
         self.sizes = tuple(layer.n_cells for layer in geometry.layers)
-        self.summary = Summary(geometry, self.shower.moliere_radius)
+        self.summary = ShowerFigures(geometry, self.shower.moliere_radius)
 
     def sampler(self, geometry: Calorimeter) -> Shower:
         """Return a copy of the shower for generation."""

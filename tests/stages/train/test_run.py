@@ -1,21 +1,25 @@
 """A training from files to a folder."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from caloforge import catalog
-from caloforge.errors import ConfigError, InputError
+from caloforge.errors import CheckpointError, ConfigError, InputError
 from caloforge.formats.native import write
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
+from caloforge.inference.commands import training_command
 from caloforge.models import checkpoint
 from caloforge.showers import Showers
 from caloforge.stages.train.fit import Plan
 from caloforge.stages.train.run import train
+from tests import toys
 
 
 def test_a_run_does_not_mix_the_particles_up(tmp_path: Path, small_file: Path, small: Calorimeter) -> None:
@@ -118,6 +122,51 @@ def test_a_model_without_a_parent_refuses_one(tmp_path: Path, small_file: Path, 
     train("shower_library", [small_file], tmp_path / "parent", plan, geometries=[small])
     with pytest.raises(InputError, match="leave --from out"):
         train("copula", [small_file], tmp_path / "run", plan, geometries=[small], parent=tmp_path / "parent")
+
+
+@pytest.fixture
+def families(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the catalogue hold a teacher and a student, which are called alike since they share a file."""
+    kinds = {"teacher": toys.TwoPhases, "student": toys.Student, "toys": toys.TwoPhases}
+    load = catalog.load
+    monkeypatch.setattr(
+        catalog, "load", lambda folder, name: kinds[name] if folder == "models" else load(folder, name)
+    )
+
+
+def test_a_student_starts_from_its_teacher_and_its_record_says_which(
+    tmp_path: Path, small_file: Path, small: Calorimeter, families: None
+) -> None:
+    plan = Plan(held_out=10, batch=16)
+    more: dict[str, Any] = {"geometries": [small]}
+    train("teacher", [small_file], tmp_path / "teacher", plan, **more)
+    teacher = checkpoint.load(tmp_path / "teacher")
+    train("student", [small_file], tmp_path / "student", plan, parent=tmp_path / "teacher", **more)
+    student = checkpoint.load(tmp_path / "student")
+    assert student.record["parent"] == {
+        "folder": "teacher",
+        "model": "toys",
+        "sha256": teacher.record["sha256"],
+    }
+    assert torch.equal(student.tensors["model.share"], teacher.tensors["model.share"])
+    assert "--from teacher" in training_command(
+        {**student.record, "geometry": small.to_dict(), "plan": {**student.record["plan"]}}
+    )
+
+
+def test_a_student_without_a_teacher_or_with_another_one_is_refused(
+    tmp_path: Path, small_file: Path, small: Calorimeter, families: None
+) -> None:
+    plan = Plan(held_out=10, batch=16)
+    with pytest.raises(InputError, match="starts from a training of toys: name its folder by --from"):
+        train("student", [small_file], tmp_path / "student", plan, geometries=[small])
+    train("teacher", [small_file], tmp_path / "other", plan, geometries=[small])
+    record = json.loads((tmp_path / "other" / "checkpoint.json").read_text())
+    (tmp_path / "other" / "checkpoint.json").write_text(json.dumps(record | {"model": "calogan"}))
+    with pytest.raises(InputError, match="holds one of calogan"):
+        train("student", [small_file], tmp_path / "run", plan, geometries=[small], parent=tmp_path / "other")
+    with pytest.raises(CheckpointError, match="no whole checkpoint"):
+        train("student", [small_file], tmp_path / "run", plan, geometries=[small], parent=tmp_path)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
