@@ -58,6 +58,11 @@ def say(text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def say_aside(text: str) -> None:
+    """Print a line beside the result, on standard error, as it is."""
+    messages.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def sentence(error: Exception) -> str | None:
     """Return the one sentence that an expected error deserves; None for one that nobody expected."""
     if isinstance(error, CaloforgeError):

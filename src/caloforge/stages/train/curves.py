@@ -16,8 +16,8 @@ _FLUSH_EVERY = 30.0  # seconds
 class Curves:
     """Appends figures to an event file of its own in a folder.
 
-    torch's ``SummaryWriter`` writes in a thread of its own, which prints a traceback when the disk is full; here
-    that is an `OSError` for the caller.
+    torch's ``SummaryWriter`` writes in a thread of its own, which prints a traceback when the disk is full;
+    here that is an `OSError` for the caller.
 
     Parameters
     ----------

@@ -13,8 +13,8 @@ from caloforge.stages.train.curves import Curves
 class RunLog:
     """Writes the figures of a training into its folder as ``log.csv`` and for TensorBoard.
 
-    Use as a context manager, or the last curves may stay in memory. On a full disk it raises an `OSError` that
-    names the file.
+    Use as a context manager, or the last curves may stay in memory. On a full disk it raises an `OSError`
+    that names the file.
 
     Parameters
     ----------
