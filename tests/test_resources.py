@@ -43,9 +43,9 @@ def test_sizes(number: float, text: str) -> None:
     ("seconds", "text"),
     [
         (0.016, "0.016 seconds"),
-        (119, "119 seconds"),
-        (120, "2 minutes"),
-        (4e7, "463 days"),
+        (62, "62 seconds"),
+        (90, "1.5 minutes"),
+        (4e7, "1.3 years"),
         (1e11, "3,169 years"),
     ],
 )

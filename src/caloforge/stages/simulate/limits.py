@@ -18,8 +18,8 @@ HIGHEST_ENERGY = 1e5 * GeV
 _SEEDS = 1 << 64
 _LOOKED_AT = 1000  # energies from which the mean is taken
 
-# Rough figures of calogan_fine and the ILD's calorimeters with FTFP_BERT (docs/benchmarks/simulate.md); others
-# may differ by a factor of three.
+# Rough figures of calogan_fine and the ILD's calorimeters with FTFP_BERT (docs/benchmarks/simulate.md).
+# Others may differ by a factor of three.
 _SECONDS_PER_GEV = 8e-3
 _HITS_PER_GEV = 35
 _BYTES_PER_HIT = 4.2

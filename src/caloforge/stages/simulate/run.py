@@ -129,8 +129,8 @@ def simulate(
     Raises
     ------
     InputError
-        A value is not possible, there is too little memory or disk, Geant4 does not know a name, or ``out`` has
-        more showers than asked for or no shards.
+        A value is not possible, there is too little memory or disk, Geant4 does not know a name, or ``out``
+        has more showers than asked for or no shards.
     GeometryError
         The calorimeter is one that can't be simulated.
     SimulationError
