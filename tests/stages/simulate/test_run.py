@@ -325,7 +325,7 @@ def test_a_file_is_never_overwritten_by_something_else(tmp_path: Path, positrons
             r"'FTFP_BERTT' is not among the physics lists\. Did you mean 'FTFP_BERT'\?",
         ),
         ({"n": 0}, "0 showers can't be simulated"),
-        ({"workers": 0}, "0 workers can't simulate"),
+        ({"workers": 0}, "0 workers are not possible: give 1 to"),
         ({"seed": -1}, "The seed -1 is not possible"),
         ({"seed": 1 << 64}, "is not possible"),
         ({"range_cut": float("nan")}, "A range cut of nan mm is not possible"),

@@ -18,6 +18,7 @@ from caloforge.geometry import Calorimeter
 from caloforge.incident.beam import PERPENDICULAR, Beam, Ranges
 from caloforge.incident.spectrum import Spectrum
 from caloforge.progress import Progress, no_progress
+from caloforge.stages.simulate import limits
 from caloforge.stages.simulate.campaign import cluster as clusters
 from caloforge.stages.simulate.campaign.bookkeeping import Ledger, always_crashes
 from caloforge.stages.simulate.campaign.job import DEFAULT_COMMANDS, Folder, Job, Shard
@@ -28,7 +29,6 @@ _SHARD = 200  # showers at most; about two minutes at 1-100 GeV
 _PARTS = 4  # shards for each worker, so that all end at about the same time
 _WORTH_A_SHARD = 50  # showers; more and smaller files are no gain
 _STEP = 100  # showers that are joined at once
-_SEEDS = 1 << 64
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ def simulate(
     Raises
     ------
     InputError
-        A value is not possible, Geant4 does not know a name, or ``out`` has more showers than asked for or no
-        shards.
+        A value is not possible, there is too little memory or disk, Geant4 does not know a name, or ``out``
+        has more showers than asked for or no shards.
     GeometryError
         The calorimeter is one that can't be simulated.
     SimulationError
@@ -139,7 +139,7 @@ def simulate(
     MissingExtra
         geant4-pybind is not installed, or Dask for a cluster.
     """
-    _check(n, workers, seed, range_cut)
+    limits.check(spectrum, n, workers, seed, range_cut, cluster=cluster is not None)
     beam = Beam(pdg, spectrum, direction, position)
     beam.check(geometry)
     construction.check(geometry)
@@ -160,6 +160,7 @@ def _run(job: Job, n: int, out: Path, crew: "_Crew", progress: Progress) -> Summ
     begin = time.monotonic()
     folder = Folder(out.with_name(out.name + ".shards"))
     _check_output(out, folder, n)
+    limits.check_room(job.geometry, job.beam.spectrum, n, job.seed, out, folder.path)
     with folder.claimed(job) as lock:
         damaged = folder.set_damaged_aside()
         shards = folder.missing(n, _shard_size(n, crew.workers))
@@ -223,17 +224,6 @@ def _join(folder: Folder, out: Path, n: int, job: Job) -> tuple[int, ...]:
                 "file is written: the same command makes those that are missing."
             )
     return skipped
-
-
-def _check(n: int, workers: int, seed: int, range_cut: float) -> None:
-    if n < 1:
-        raise InputError(f"{n} showers can't be simulated: ask for at least 1.")
-    if workers < 1:
-        raise InputError(f"{workers} workers can't simulate: give at least 1.")
-    if not 0 <= seed < _SEEDS:
-        raise InputError(f"The seed {seed} is not possible: give a whole number from 0 to 2^64 - 1.")
-    if not (math.isfinite(range_cut) and range_cut > 0):
-        raise InputError(f"A range cut of {range_cut:g} mm is not possible: give a finite number above 0.")
 
 
 def _check_output(out: Path, folder: Folder, n: int) -> None:
