@@ -50,13 +50,20 @@ def scheduler() -> Iterator[str]:
         yield cluster.scheduler_address
 
 
-def children(parent: int, command: bytes) -> list[int]:
-    """Return the process ids of a process's children with these words on their command line."""
+DASK = (
+    b"spawn_main",
+    b"dask worker",
+)  # as Python calls a worker, and as setproctitle does where it is installed
+
+
+def children(parent: int, *commands: bytes) -> list[int]:
+    """Return the process ids of a process's children with one of these on their command line."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             mother = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            if mother == parent and command in (entry / "cmdline").read_bytes():
+            line = (entry / "cmdline").read_bytes()
+            if mother == parent and any(command in line for command in commands):
                 found.append(int(entry.name))
         except OSError:  # it ended meanwhile
             continue
@@ -67,7 +74,7 @@ def kill_a_busy_dask_worker(killed: list[int]) -> None:
     """Wait until a Dask worker has a Geant4 process that simulates, and kill the Dask worker."""
     while not killed:
         time.sleep(0.1)
-        for worker in children(os.getpid(), b"spawn_main"):
+        for worker in children(os.getpid(), *DASK):
             if children(worker, b"caloforge.stages.simulate.geant4.worker"):
                 time.sleep(0.3)  # it has begun, and is far from done
                 os.kill(worker, signal.SIGKILL)
@@ -85,7 +92,7 @@ def test_a_dask_worker_that_is_killed_loses_no_shower(tmp_path: Path) -> None:
     assert (done.showers, done.simulated, done.skipped) == (16, 16, ())
     run(tmp_path / "quiet.h5", 16, about_20_gev)
     assert out.read_bytes() == (tmp_path / "quiet.h5").read_bytes()
-    assert children(os.getpid(), b"spawn_main") == []
+    assert children(os.getpid(), *DASK) == []
 
 
 def test_a_scheduler_that_runs_makes_the_same_files(
