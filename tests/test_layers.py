@@ -41,6 +41,7 @@ HOMES = {
     "matplotlib": ("plots",),
     "jinja2": ("reports",),
     "cpuinfo": ("stages.benchmark.machine",),
+    "psutil": ("stages.generate",),
     "typer": ("cli",),
     "rich": ("cli",),
 }
