@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from caloforge.errors import InputError
-from caloforge.files import check_replaced, check_space, locked, size_text, written_aside
+from caloforge.files import check_replaced, locked, written_aside
 
 
 def test_the_name_appears_at_the_end(tmp_path):
@@ -87,18 +87,3 @@ def test_a_file_is_replaced_only_if_that_is_wanted_and_it_is_not_read(tmp_path):
     link.symlink_to(path)
     with pytest.raises(InputError, match="name another output"):
         check_replaced(path, overwrite=True, inputs=[source, link])
-
-
-def test_what_does_not_fit_on_the_disk_is_refused(tmp_path):
-    check_space(tmp_path / "a.h5", 1000)
-    with pytest.raises(InputError, match=r"a\.h5 would have about 1,000,000 PB, but .* left"):
-        check_space(tmp_path / "a.h5", 10**21)
-
-
-def test_sizes_in_words():
-    assert [size_text(size) for size in (7, 1500, 3.07e9, 2e18)] == [
-        "7 bytes",
-        "1.5 kB",
-        "3.07 GB",
-        "2,000 PB",
-    ]

@@ -19,7 +19,7 @@ MODULES = {
 }
 # The ground comes first; a part may import those that stand before it, and nothing behind.
 ORDER = (
-    *("errors", "units", "config", "catalog", "progress", "files"),
+    *("errors", "units", "config", "catalog", "progress", "files", "resources"),
     *("geometry", "incident", "showers", "physics", "formats", "observables", "metrics"),
     *("preprocessing", "models", "inference", "plots", "reports", "stages", "cli"),
 )
@@ -32,6 +32,7 @@ HOMES = {
     "onnxruntime": ("inference",),
     "isal": ("formats",),
     "filelock": ("files",),
+    "psutil": ("resources",),
     "tomli_w": ("config",),
     "pooch": ("inference.adding",),
     "platformdirs": ("inference.zoo",),
@@ -41,7 +42,6 @@ HOMES = {
     "matplotlib": ("plots",),
     "jinja2": ("reports",),
     "cpuinfo": ("stages.benchmark.machine",),
-    "psutil": ("stages.generate",),
     "typer": ("cli",),
     "rich": ("cli",),
 }

@@ -11,7 +11,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from caloforge.formats.native import read, write
+    from caloforge.formats.native import write
+    from caloforge.formats.open import read
     from caloforge.geometry import Calorimeter
     from caloforge.showers import Showers
     from caloforge.stages.evaluate.run import evaluate
@@ -29,7 +30,7 @@ _HOMES = {
     "evaluate": "caloforge.stages.evaluate.run",
     "export": "caloforge.stages.export.onnx",
     "generate": "caloforge.stages.generate",
-    "read": "caloforge.formats.native",
+    "read": "caloforge.formats.open",
     "simulate": "caloforge.stages.simulate.run",
     "train": "caloforge.stages.train.run",
     "write": "caloforge.formats.native",

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import re
+import reprlib
 import textwrap
 import tomllib
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ T = TypeVar("T")
 
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
 _WIDTH = 90
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 80
 _ARRAY = re.compile(r"= \[\n((?: +[^\[\]{}\n]+,\n)+)\]")  # of numbers or texts
 
 
@@ -78,7 +81,9 @@ def _read(source: Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         return str(source), tomllib.loads(source.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{source} can't be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ConfigError(f"{source} is not a TOML file that can be read: it is nested too deeply.") from None
+    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
         raise ConfigError(f"{source} is not a TOML file: {error}.") from None
 
 
@@ -95,7 +100,15 @@ def _first_fault(error: ValidationError, cls: type) -> str:
         return f"the key '{key}' is missing."
     message = fault["msg"].removeprefix("Value error, ")
     at = f"'{key}': " if key else ""
-    return f"{at}{message}" + ("" if message.endswith(".") else f" (found {fault['input']!r}).")
+    return f"{at}{message}" + ("" if message.endswith(".") else f" (found {_shown(fault['input'])}).")
+
+
+def _shown(value: object) -> str:
+    """Return a value as it would be written, shortened where it is long."""
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return "a number of thousands of digits"
 
 
 def _suggestion(key: str, known: list[str]) -> str:

@@ -4,7 +4,6 @@ import errno
 import glob
 import hashlib
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -101,32 +100,6 @@ def check_replaced(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> 
         raise InputError(f"{path} is what this command reads, so it is not replaced: name another output.")
     if not overwrite:
         raise InputError(f"{path} exists: name another output, or add --overwrite to replace it.")
-
-
-def check_space(path: Path, size: int) -> None:
-    """Refuse a file of so many bytes where its disk has no room for it (`InputError`)."""
-    folder = Path(os.path.realpath(path)).parent
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise InputError(
-            f"{path} would have about {size_text(size)}, but {folder} has {size_text(free)} left: ask for "
-            "less, or write to another disk."
-        )
-
-
-def size_text(size: float) -> str:
-    """Return a number of bytes in words.
-
-    Examples
-    --------
-    >>> size_text(1_300_000_000)
-    '1.3 GB'
-    """
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:,.0f} PB"
 
 
 def _remove_leftovers(final: Path) -> None:

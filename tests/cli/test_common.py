@@ -1,7 +1,9 @@
 """Errors as sentences, progress bars."""
 
 import errno
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from caloforge.cli.common import extra, messages, progress_bar, sentence
@@ -13,6 +15,21 @@ def test_expected_errors_become_sentences_and_others_stay() -> None:
     full = OSError(errno.ENOSPC, "No space left on device", "a.h5")
     assert sentence(full) == "a.h5: No space left on device. Free some space and run the same command again."
     assert sentence(KeyError("a")) is None
+
+
+def test_too_little_memory_is_a_sentence() -> None:
+    with pytest.raises(MemoryError) as caught:
+        np.empty(1 << 60, np.uint8)
+    said = sentence(caught.value)
+    assert said is not None
+    assert said.startswith("There is not enough memory (Unable to allocate 1.00 EiB")
+    assert sentence(MemoryError()) == "There is not enough memory (for this): ask for less at once."
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    hidden = tmp_path / ".a.h5.partial-123"
+    denied = PermissionError(errno.EACCES, "Permission denied", str(hidden))
+    assert sentence(denied) == f"{tmp_path / 'a.h5'}: Permission denied."
 
 
 def test_a_missing_library_is_answered_with_the_way_to_get_it() -> None:

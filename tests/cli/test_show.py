@@ -35,6 +35,11 @@ def test_pictures_are_written_beside_the_file(file: Path) -> None:
     assert names(file.parent) == expected | {"some.h5"}
 
 
+def test_progress_is_shown_while_it_draws(file: Path) -> None:
+    result = CliRunner().invoke(app, ["show", str(file)])
+    assert "Drawing: 8 of 8 steps" in result.stderr
+
+
 def test_another_file_adds_shapes(file: Path, make_showers) -> None:
     write(make_showers(4, seed=2), file.with_name("other.h5"))
     run(file, "--beside", file.with_name("other.h5"))

@@ -1,4 +1,4 @@
-"""``caloforge train`` killed with -9 and called again."""
+"""``caloforge train`` killed with -9, or out of disk, and called again."""
 
 import json
 import os
@@ -12,7 +12,9 @@ import pytest
 from caloforge.formats.native import write
 from caloforge.geometry import Calorimeter
 from caloforge.models import checkpoint
+from tests.cli.conftest import Run
 from tests.conftest import MakeShowers
+from tests.full_disk import files_end_at
 
 TOML = """
 name = "small"
@@ -72,3 +74,34 @@ def test_the_weights_are_those_of_a_training_that_was_left_alone(tmp_path: Path,
     assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
     logs = [(tmp_path / run / "log.csv").read_text() for run in ("killed", "whole")]
     assert logs[0] == logs[1]
+
+
+def test_a_full_disk_is_one_sentence_and_the_training_goes_on_when_there_is_room(
+    run: Run, tmp_path: Path, command: list[str]
+) -> None:
+    folder, arguments = tmp_path / "run", command[3:]
+    begun = [word if word != "20" else "4" for word in arguments]
+    assert run(*begun, folder)[0] == 0
+    before = digests(folder)
+    with files_end_at(100_000):
+        code, _, errors = run(*arguments, folder)
+    assert code == 2
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith(f"Error: {folder}/step-")
+    assert "File too large. Free some space and run the same command again." in errors
+    assert digests(folder) == before
+    assert not list(folder.rglob("*.partial-*"))
+    assert run(*arguments, folder)[0] == 0
+    assert checkpoint.load(folder).record["step"] == 60
+
+
+@pytest.mark.parametrize("size", [0, 100, 2_000, 20_000])
+def test_wherever_the_disk_is_full_it_is_one_sentence(
+    run: Run, tmp_path: Path, command: list[str], size: int
+) -> None:
+    with files_end_at(size):
+        code, _, errors = run(*command[3:], tmp_path / "run")
+    assert code == 2
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith(f"Error: {tmp_path}")
+    assert "Free some space" in errors

@@ -56,17 +56,19 @@ def tiny():
 @st.composite
 def samples(draw):
     n = draw(st.integers(0, 6))
-    values = st.one_of(st.just(0.0), st.floats(0, 2.0**100, width=32))
-    number = st.floats(1e-6, 1e9)
+    shares = st.one_of(st.just(0.0), st.floats(0, 100))
+    number = st.floats(1e-6, 1e30)
     finite = st.floats(-4, 4, width=32)
+    angles = st.floats(0, 1.5, width=32)
     incident = Incident(
         draw(arrays.arrays(np.int32, n, elements=st.sampled_from([11, -11, 22, 211, 1000020040]))),
         draw(arrays.arrays(np.float64, n, elements=number)),
-        draw(arrays.arrays(np.float32, (n, 2), elements=finite)),
+        draw(arrays.arrays(np.float32, (n, 2), elements=angles)),
         draw(arrays.arrays(np.float32, (n, 2), elements=finite)),
     )
+    cells = draw(arrays.arrays(np.float64, (n, 8), elements=shares)) * incident.energy[:, None]
     return {
-        "cells": draw(arrays.arrays(np.float32, (n, 8), elements=values)),
+        "cells": cells.astype(np.float32),
         "incident": incident,
         "columns": {"leaked": draw(arrays.arrays(np.float64, n)), "tries": np.arange(n, dtype=np.int16)},
         "provenance": draw(
@@ -152,7 +154,7 @@ def test_cells_are_stored_sparsely(make_showers, calogan, calogan_fine, tmp_path
 def test_long_provenance_fits(make_showers, tmp_path):
     showers = make_showers(1)
     long = Showers(
-        showers.geometry, showers.cells, Incident(22, 1.0), provenance={"seeds": list(range(50_000))}
+        showers.geometry, showers.cells, Incident(22, 1e4), provenance={"seeds": list(range(50_000))}
     )
     write(long, tmp_path / "a.h5")
     assert read(tmp_path / "a.h5").provenance == long.provenance
@@ -192,7 +194,7 @@ def test_killed_while_writing_keeps_the_old_file(make_showers, tmp_path, append)
 
 def test_the_first_shower_decides_the_columns_and_not_an_empty_sample(make_showers, tmp_path):
     showers = make_showers(3)
-    bare = Showers(showers.geometry, showers.cells, Incident(22, 1.0))
+    bare = Showers(showers.geometry, showers.cells, Incident(22, 1e4))
     with ShowerWriter(tmp_path / "a.h5", showers.geometry) as writer:
         writer.write(showers[:0])
         writer.write(bare)
@@ -207,14 +209,14 @@ def test_only_fitting_showers_are_appended(make_showers, calogan_fine, tmp_path)
         ShowerWriter(path, calogan_fine, append=True)
     with pytest.raises(ShowerFileError, match="differ in"), ShowerWriter(path, showers.geometry) as writer:
         writer.write(make_showers(1, calogan_fine))
-    bare = Showers(showers.geometry, showers.cells, Incident(22, 1.0))
+    bare = Showers(showers.geometry, showers.cells, Incident(22, 1e4))
     with (
         pytest.raises(InputError, match="columns none"),
         ShowerWriter(path, showers.geometry, append=True) as writer,
     ):
         writer.write(bare)
     floats = Showers(
-        showers.geometry, showers.cells, Incident(22, 1.0), columns={"leaked": [0] * 3, "tries": [1.5] * 3}
+        showers.geometry, showers.cells, Incident(22, 1e4), columns={"leaked": [0] * 3, "tries": [1.5] * 3}
     )
     with (
         pytest.raises(InputError, match="'tries'"),
@@ -316,7 +318,7 @@ def overwrite(name, value):
         (lambda file: file.__delitem__("position"), "no dataset 'position'"),
         (lambda file: file["pdg"].resize(39, axis=0), "'pdg' has 39 entries instead of 40"),
         (lambda file: file["columns/tries"].resize(41, axis=0), "'columns/tries' has 41"),
-        (overwrite("cells/index", 504), "names cell 504"),
+        (overwrite("cells/index", 504), "Shower 39 names cell 504"),
         (overwrite("cells/indptr", 10**9), "do not ascend"),
         (overwrite("cells/indptr", 0), "do not ascend"),
         (overwrite("cells/value", np.nan), r"of shower 39 is nan MeV"),
@@ -408,6 +410,6 @@ def test_version_1_without_one_coordinate_has_columns_and_comes_to_the_centre(sa
 
 def test_columns_of_version_2_may_be_called_eta_and_phi(make_showers, tmp_path):
     showers = make_showers(3)
-    named = Showers(showers.geometry, showers.cells, Incident(22, 1.0), {"eta": [1, 2, 3], "phi": [4, 5, 6]})
+    named = Showers(showers.geometry, showers.cells, Incident(22, 1e4), {"eta": [1, 2, 3], "phi": [4, 5, 6]})
     write(named, tmp_path / "a.h5")
     assert_equal(read(tmp_path / "a.h5"), named)

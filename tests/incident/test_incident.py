@@ -18,8 +18,14 @@ def same(first: Incident, second: Incident) -> bool:
     return all(one.dtype == other.dtype and np.array_equal(one, other) for one, other in pairs)
 
 
-def angles(bound: float = 4.0) -> st.SearchStrategy[float]:
-    return st.floats(-bound, bound, width=32)
+def between(low: float, high: float) -> st.SearchStrategy[float]:
+    return st.floats(low, high, width=32)
+
+
+def directions(n: int) -> st.SearchStrategy[np.ndarray]:
+    theta = arrays.arrays(np.float32, n, elements=between(0, 1.5))
+    phi = arrays.arrays(np.float32, n, elements=between(-6.25, 6.25))
+    return st.tuples(theta, phi).map(np.column_stack)
 
 
 @st.composite
@@ -28,8 +34,8 @@ def particles(draw: st.DrawFn, least: int = 0) -> Incident:
     return Incident(
         draw(arrays.arrays(np.int32, n, elements=st.integers(-(2**31) + 1, 2**31 - 1))),
         draw(arrays.arrays(np.float64, n, elements=st.floats(1e-300, 1e300))),
-        draw(arrays.arrays(np.float32, (n, 2), elements=angles())),
-        draw(arrays.arrays(np.float32, (n, 2), elements=angles(1e6))),
+        draw(directions(n)),
+        draw(arrays.arrays(np.float32, (n, 2), elements=between(-1e6, 1e6))),
     )
 
 
@@ -102,7 +108,10 @@ def test_none_are_possible(empty: str) -> None:
         ({"position": [(0, 0, 0)] * 2}, r"position has shape \(2, 3\)"),
         ({"pdg": 22.5}, "whole numbers, not float64"),
         ({"pdg": True}, "whole numbers, not bool"),
-        ({"pdg": ["e-", "e+"]}, "whole numbers"),
+        ({"pdg": ["e-", "e+"]}, "The pdg can't hold values of type <U2; give real numbers"),
+        ({"pdg": [2**200]}, "The pdg can't hold values other than plain numbers"),
+        ({"energy": [1j, 2.0]}, "The energy can't hold values of type complex128; give real numbers"),
+        ({"energy": [[1.0], [2.0, 3.0]]}, "The energy has parts of different lengths"),
         ({"pdg": [22, 10**10]}, "pdg of shower 1 is 10000000000; PDG ids end at 2147483647"),
         ({"pdg": [22, -(10**10)]}, "pdg of shower 1 is -10000000000"),
         ({"energy": [1.0, 0.0]}, "energy of shower 1 is 0 MeV"),
@@ -111,6 +120,13 @@ def test_none_are_possible(empty: str) -> None:
         ({"energy": [1.0, np.inf]}, "energy of shower 1 is inf MeV"),
         ({"direction": (0.0, np.inf)}, "direction of shower 0 is 0, inf; give finite theta and phi in rad"),
         ({"direction": [(0, 0), (np.nan, 1)]}, "direction of shower 1 is nan, 1"),
+        (
+            {"direction": [(0, 0), (100, 0)]},
+            r"direction of shower 1 is 100, 0 rad; theta is from 0 \(perpendicular\) to below pi / 2",
+        ),
+        ({"direction": (-0.1, 0)}, "direction of shower 0 is -0.1"),
+        ({"direction": (np.pi / 2, 0)}, "to below pi / 2"),
+        ({"direction": (0.1, 6.3)}, "direction of shower 0 is 0.1.*, 6.3.* rad"),
         ({"position": [(0, 0), (1e300, 1)]}, "position of shower 1 is inf, 1; give finite eta and phi in mm"),
     ],
 )
@@ -165,8 +181,12 @@ def test_directions_are_unit_vectors(incident: Incident) -> None:
 
 
 def test_directions_are_along_eta_phi_and_z() -> None:
-    quarter = np.pi / 2
-    vectors = Incident(
-        22, 1.0, [(0, 0), (quarter, 0), (quarter, quarter), (quarter, -quarter)]
-    ).unit_direction
-    np.testing.assert_allclose(vectors, [(0, 0, 1), (1, 0, 0), (0, 1, 0), (0, -1, 0)], atol=1e-7)
+    eighth, quarter = np.pi / 4, np.pi / 2
+    vectors = Incident(22, 1.0, [(0, 0), (eighth, 0), (eighth, quarter), (eighth, -quarter)]).unit_direction
+    expected = [(0, 0, 1), (1, 0, 1), (0, 1, 1), (0, -1, 1)]
+    np.testing.assert_allclose(vectors, expected / np.linalg.norm(expected, axis=1)[:, None], atol=1e-7)
+
+
+@pytest.mark.parametrize("turn", [-2 * np.pi, 2 * np.pi])
+def test_a_whole_turn_is_possible_though_float32_rounds_it_up(turn: float) -> None:
+    assert Incident(22, 1.0, (0.1, turn)).direction[0, 1] == np.float32(turn)

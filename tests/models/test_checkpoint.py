@@ -7,6 +7,7 @@ import torch
 
 from caloforge.errors import CheckpointError
 from caloforge.models import checkpoint
+from tests.full_disk import files_end_at
 
 TENSORS = {"model.a": torch.arange(6.0).reshape(2, 3), "model.b": torch.tensor(3)}
 
@@ -35,6 +36,17 @@ def test_a_crash_before_the_record_leaves_the_older_checkpoint(
     with pytest.raises(ZeroDivisionError):
         checkpoint.save(tmp_path, {"step": 2}, TENSORS)
     assert checkpoint.load(tmp_path).record["step"] == 1
+
+
+def test_a_full_disk_is_an_error_of_the_operating_system_and_leaves_the_older_checkpoint(
+    tmp_path: Path,
+) -> None:
+    checkpoint.save(tmp_path, {"step": 1}, TENSORS)
+    with files_end_at(1000), pytest.raises(OSError, match="File too large") as caught:
+        checkpoint.save(tmp_path, {"step": 2}, {"model.a": torch.zeros(1000)})
+    assert caught.value.filename == str(tmp_path / "step-00000002.safetensors")
+    assert checkpoint.load(tmp_path).record["step"] == 1
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_one_altered_bit_is_noticed(tmp_path: Path) -> None:

@@ -52,14 +52,37 @@ def test_an_impossible_cell_is_named(calogan, value):
         ({"incident": Incident(22, [1.0, 2.0, 3.0])}, "3 incident particles do not fit 2 showers"),
         ({"incident": Incident([], [])}, "0 incident particles do not fit 2 showers"),
         ({"columns": {"a": [1.0]}}, r"column 'a' has shape \(1,\)"),
-        ({"columns": {"a": ["x", "y"]}}, "'a' holds"),
+        ({"columns": {"a": ["x", "y"]}}, "The column 'a' can't hold values of type <U1; give real numbers"),
         ({"columns": {"a/b": [1, 2]}}, "'a/b' can't name"),
+        ({"columns": {"a\0": [1, 2]}}, "can't name"),
+        ({"columns": {5: [1, 2]}}, "5 can't name"),
+        (
+            {"cells": np.full((2, 504), 1j)},
+            "The cells can't hold values of type complex128; give real numbers",
+        ),
     ],
 )
 def test_impossible_showers_are_refused(calogan, changes, sentence):
     fields = {"cells": np.zeros((2, 504)), "incident": Incident(22, 1.0)} | changes
     with pytest.raises(InputError, match=sentence):
         Showers(calogan, **fields)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda showers: showers.cells.__setitem__((1, 3), np.nan), "of shower 1 is nan MeV"),
+        (lambda showers: showers.energy.__setitem__(0, -1.0), "energy of shower 0 is -1 MeV"),
+        (lambda showers: showers.incident.direction.fill(2.0), "direction of shower 0 is 2, 2 rad"),
+        (lambda showers: showers.columns.__setitem__("leaked", np.zeros(3)), r"'leaked' has shape \(3,\)"),
+    ],
+)
+def test_what_was_changed_later_is_found_when_asked_for(make_showers, change, sentence):
+    showers = make_showers(2)
+    assert np.array_equal(showers.checked().cells, showers.cells)
+    change(showers)
+    with pytest.raises(InputError, match=sentence):
+        showers.checked()
 
 
 def test_concatenate(make_showers, calogan_fine):

@@ -1,6 +1,8 @@
 """What all commands share: progress bars, errors as sentences, options that occur twice."""
 
 import errno
+import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,8 @@ console = Console(emoji=False)
 messages = Console(stderr=True, emoji=False)
 """Standard error, for progress and warnings, so that results can be piped."""
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PARTIAL = re.compile(r"\.(?P<name>.+)\.partial-\d+")  # how `files.written_aside` calls what is not whole yet
 _LINE_EVERY = 30.0  # seconds between lines of progress where there is no terminal
 
 
@@ -75,15 +79,29 @@ def say(text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def say_aside(text: str) -> None:
+    """Print a line beside the result, on standard error, as it is."""
+    messages.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def sentence(error: BaseException) -> str | None:
     """Return the one sentence that an expected error deserves; None for one that nobody expected."""
     if isinstance(error, CaloforgeError):
         return str(error)
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory ({str(error) or 'for this'}): ask for less at once."
     if not isinstance(error, OSError):
         return None
-    where = f"{error.filename}: " if error.filename else ""
-    hint = " Free some space and run the same command again." if error.errno == errno.ENOSPC else ""
+    where = f"{_given(error.filename)}: " if error.filename else ""
+    hint = " Free some space and run the same command again." if error.errno in _NO_ROOM else ""
     return f"{where}{error.strerror or error}.{hint}"
+
+
+def _given(name: object) -> Path:
+    """Return the file that the user named where an error names the hidden one beside it."""
+    path = Path(os.fsdecode(name) if isinstance(name, str | bytes) else str(name))
+    hidden = _PARTIAL.fullmatch(path.name)
+    return path.with_name(hidden["name"]) if hidden else path
 
 
 @contextmanager

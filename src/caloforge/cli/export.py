@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from caloforge.cli.common import Output, Overwrite, Quality, Seed, extra, say
+from caloforge.cli.common import Output, Overwrite, Quality, Seed, extra, progress_bar, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 _FIXED = 2048  # showers at each fixed energy of a card
+_ENERGIES = 7  # fixed ones
+_BATCH = 1024  # showers in memory at once
 
 
 class Precision(StrEnum):
@@ -113,13 +115,23 @@ def _write_card(path: Path, model: "TrainedModel", geant4: "Showers", seed: int)
     from caloforge.showers import Showers
     from caloforge.stages.export import model_card
 
-    def generate(incident: Incident) -> Showers:
-        stream = Generator(model, RecordedParticles(incident, "those of the reference"), seed)
-        return Showers.concatenate(list(stream.batches(len(incident), len(incident))))
-
     some = geant4.incident[np.arange(_FIXED) % len(geant4)]
     fixed = [
-        generate(Incident(some.pdg, energy, some.direction, some.position))
-        for energy in np.geomspace(*model.energy_range, 7)
+        Incident(some.pdg, energy, some.direction, some.position)
+        for energy in np.geomspace(*model.energy_range, _ENERGIES)
     ]
-    model_card.write(path, model, generate(geant4.incident), geant4, fixed)
+    total = len(geant4) + _ENERGIES * _FIXED
+    done = 0
+    with progress_bar("Generating for the card", "showers") as progress:
+
+        def generate(incident: Incident) -> Showers:
+            nonlocal done
+            batches = []
+            stream = Generator(model, RecordedParticles(incident, "those of the reference"), seed)
+            for batch in stream.batches(len(incident), _BATCH):
+                batches.append(batch)
+                progress(done := done + len(batch), total)
+            return Showers.concatenate(batches)
+
+        *responses, like = map(generate, [*fixed, geant4.incident])
+    model_card.write(path, model, like, geant4, responses)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from caloforge.cli.common import Energy, Output, Overwrite, Quality, Seed, messages, progress_bar, say
+from caloforge.cli.common import (
+    Energy,
+    Output,
+    Overwrite,
+    Quality,
+    Seed,
+    messages,
+    progress_bar,
+    say,
+    say_aside,
+)
 
 if TYPE_CHECKING:
     from caloforge.incident.beam import Particles
@@ -75,8 +85,9 @@ def command(
     [bold]Example[/bold]: caloforge generate --particle gamma --energy 1:100 -n 10000 -o showers.h5
     [bold]Example[/bold]: caloforge generate -p e+ --quality precise --energy 50 -o showers.h5
     """
+    from caloforge import resources
     from caloforge.errors import InputError
-    from caloforge.files import check_replaced, size_text
+    from caloforge.files import check_replaced
     from caloforge.incident.particles import parse_particle, particle_name
     from caloforge.inference.generator import Conservation, Generator, OutsideTrainedRange
     from caloforge.stages.generate import check_disk, choose, generate_file
@@ -94,7 +105,7 @@ def command(
     generator = Generator(trained, particles, seed, Conservation(max_tries) if conserve_energy else None)
     size = check_disk(generator, number, output)
     if size is not None:
-        messages.print(f"{number:,} showers take about {size_text(size)} on the disk.", highlight=False)
+        say_aside(f"{number:,} showers take about {resources.size(size)} on the disk.")
     begin = time.perf_counter()
     with (
         warnings.catch_warnings(record=True) as caught,

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from caloforge.cli.common import Overwrite, file_to_write, messages, say
+from caloforge.cli.common import Overwrite, file_to_write, messages, progress_bar, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from caloforge.plots import Figure
     from caloforge.showers import Showers
 
@@ -45,29 +47,56 @@ def command(
         check_replaced(output, overwrite, [file, *([beside] if beside else [])])
     alone, sample = _read(file, shower)
     other = None if beside is None else _read(beside, None)[1]
-    figures = _figures(alone, sample, other)
-    if output is not None:
-        written = {output: list(figures.values())}
-    else:
-        written = {file.with_name(f"{file.stem}_{name}.png"): [figure] for name, figure in figures.items()}
-    for path, pages in written.items():
-        plots.save(pages, path)
+    with progress_bar("Drawing", "steps") as progress:
+        pictures = _pictures(alone, sample, other)
+        steps = 2 * len(pictures)  # to draw it, and to write it
+        figures: dict[str, Figure] = {}
+        for done, (name, draw) in enumerate(pictures.items()):
+            progress(done, steps)
+            figures |= _drawn(name, draw)
+        written = _pages(figures, file, output)
+        for done, (path, pages) in enumerate(written.items()):
+            progress(len(pictures) + done, steps)
+            plots.save(pages, path)
+        progress(steps, steps)
+    for path in written:
         say(str(path))
 
 
-def _figures(alone: "Showers", sample: "Showers", other: "Showers | None") -> "dict[str, Figure]":
+def _pages(figures: "dict[str, Figure]", file: Path, output: Path | None) -> "dict[Path, list[Figure]]":
+    """Return which figures each file gets."""
+    if output is not None:
+        return {output: list(figures.values())}
+    return {file.with_name(f"{file.stem}_{name}.png"): [figure] for name, figure in figures.items()}
+
+
+def _pictures(
+    alone: "Showers", sample: "Showers", other: "Showers | None"
+) -> "dict[str, Callable[[], Figure]]":
+    """Return what draws each picture."""
     from caloforge import plots
+
+    pictures = {
+        "layers": lambda: plots.layers(alone, 0),
+        "3d": lambda: plots.shower_3d(alone, 0),
+        "average": lambda: plots.average(sample, other),
+    }
+    if other is not None:
+        pictures["shapes"] = lambda: plots.shapes(sample, other)
+    return {**pictures, "profile": lambda: plots.profile(sample, other)}
+
+
+def _drawn(name: str, draw: "Callable[[], Figure]") -> "dict[str, Figure]":
+    """Draw a picture; the profile only of showers that have one."""
     from caloforge.errors import InputError
 
-    figures = {"layers": plots.layers(alone, 0), "3d": plots.shower_3d(alone, 0)}
-    figures["average"] = plots.average(sample, other)
-    if other is not None:
-        figures["shapes"] = plots.shapes(sample, other)
     try:
-        figures["profile"] = plots.profile(sample, other)
+        return {name: draw()}
     except InputError as error:
+        if name != "profile":
+            raise
         messages.print(f"There is no picture of the profile: {escape(str(error))}")
-    return figures
+        return {}
 
 
 def _read(path: Path, shower: int | None) -> "tuple[Showers, Showers]":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from caloforge.cli.common import Energy, Output, Seed, progress_bar, say
+from caloforge.cli.common import Energy, Output, Seed, progress_bar, say, say_aside
 
 if TYPE_CHECKING:
     from caloforge.stages.simulate.run import Summary
@@ -62,9 +62,12 @@ def command(
     from caloforge.geometry import Calorimeter
     from caloforge.incident.beam import parse_direction, parse_position
     from caloforge.incident.particles import parse_particle
+    from caloforge.stages.simulate import limits
     from caloforge.stages.simulate.run import simulate
 
     calorimeter, pdg, spectrum = Calorimeter.load(geometry), parse_particle(particle), parse_spectrum(energy)
+    limits.check(spectrum, n, workers, seed, range_cut, cluster=cluster is not None)
+    say_aside(limits.estimate(calorimeter, spectrum, n, seed).sentence(n, workers))
     with progress_bar(f"Simulating {particle}", unit="showers") as progress:
         done = simulate(
             calorimeter,

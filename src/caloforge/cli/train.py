@@ -51,7 +51,12 @@ def command(
         ),
     ] = None,
     batch: Annotated[int, typer.Option(min=2, help="Showers a step.")] = 256,
-    held_out: Annotated[int, typer.Option(min=1, help="Showers kept aside for validation.")] = 500,
+    held_out: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Showers kept aside for validation (default: a tenth of them, at most 500)."
+        ),
+    ] = None,
     flips: Annotated[
         bool, typer.Option(help="Mirror showers at random in eta and phi, where the read-out is symmetric.")
     ] = True,

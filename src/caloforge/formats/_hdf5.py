@@ -14,14 +14,16 @@ import numpy.typing as npt
 
 from caloforge import catalog
 from caloforge.errors import InputError, ShowerFileError
+from caloforge.formats._opening import DAMAGE, damage_in, open_hdf5, printable, reason
 from caloforge.formats._output import HDF5Output
 from caloforge.formats._sidecar import GROUP, Numbers, Rows, Sidecar, append_to_group, create_group
 from caloforge.formats.base import batch_size, in_batches
-from caloforge.formats.native import open_hdf5
+from caloforge.formats.native import check_dense, checked
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 from caloforge.incident.particles import parse_particle
 from caloforge.showers import Showers
+from caloforge.showers.checks import check_deposits
 from caloforge.showers.showers import check_same_geometry
 from caloforge.units import GeV
 
@@ -30,6 +32,7 @@ Shape = tuple[int | str, ...]
 
 _CHUNK_VALUES = 1 << 18  # 1 MiB of float32
 _CHUNK = 1 << 12
+_BYTES_A_CELL = 12  # of memory: as it lies in the file, in the order of cells, and as it is kept
 
 
 class HDF5Format(ABC):
@@ -91,9 +94,9 @@ class HDF5Format(ABC):
     def recognises(self, path: str | Path) -> bool:
         """Whether a file has this layout; False, never an error, for anything else."""
         try:
-            with h5py.File(path, "r", locking=False) as file:
+            with open_hdf5(Path(path)) as file:
                 return self._has_names(file)
-        except (OSError, RuntimeError):
+        except (ShowerFileError, *DAMAGE):
             return False
 
     def open(
@@ -124,10 +127,13 @@ class HDF5Format(ABC):
                 raise InputError("There is nothing to write: give a sample, which may have no showers.")
             self._create(output.file, first)
             create_group(output.file, first)
+            written = 0
             for batch in _parts(first, batches):
+                batch = checked(batch, written)
                 append_to_group(output.file, batch)
                 self._append(output.file, batch)
                 output.check()
+                written += len(batch)
 
 
 class HDF5Source:
@@ -156,14 +162,16 @@ class HDF5Source:
         self.path, self._layout = path, layout
         self._file = open_hdf5(path)
         try:
-            self._count = self._checked_count()
-            self._sidecar = Sidecar(self._file, path, self._count) if GROUP in self._file else None
-            self._pdg = _particle(self._file) or pdg or 0
+            with damage_in(path, "what it says of itself"):
+                self._count = self._checked_count()
+                self._sidecar = Sidecar(self._file, path, self._count) if GROUP in self._file else None
+                self._pdg = _particle(self._file) or pdg or 0
+                self.provenance = self._sidecar.provenance if self._sidecar else self._said()
             self.geometry = self._sidecar.geometry if self._sidecar else self._found_geometry(geometry)
-            self.provenance = self._sidecar.provenance if self._sidecar else self._said()
             misfit = layout._misfit(self._file, self.geometry)
             if misfit is not None:
-                raise InputError(f"{path} is not of the calorimeter {self.geometry.name}: {misfit}.")
+                kind = ShowerFileError if self._sidecar else InputError
+                raise kind(f"{path} is not of the calorimeter {self.geometry.name}: {misfit}.")
         except BaseException:
             self._file.close()
             raise
@@ -180,23 +188,37 @@ class HDF5Source:
         return self._count
 
     def read(self, start: int = 0, stop: int | None = None) -> Showers:
-        """Return showers start to stop, bounded as Python's slices are."""
+        """Return showers start to stop, bounded as Python's slices are.
+
+        Raises
+        ------
+        ShowerFileError
+            The file is damaged, a value in it is not possible, or the showers do not fit into the memory.
+        """
         start, stop, _ = slice(start, stop).indices(len(self))
         rows = slice(start, max(start, stop))
+        n = rows.stop - start
+        check_dense(self.path, n, self.geometry, _BYTES_A_CELL * n * self.geometry.n_cells)
         try:
-            found = self._layout._load(self._file, rows, self.geometry)
-            found = self._sidecar.refined(found, rows) if self._sidecar else found
-            pdg = self._pdg if found.pdg is None else np.where(found.pdg == 0, self._pdg, found.pdg)
-            direction = (0.0, 0.0) if found.direction is None else found.direction
-            position = (0.0, 0.0) if found.position is None else found.position
-            incident = Incident(pdg, found.energy, direction, position)
-            return Showers(self.geometry, found.cells, incident, found.columns, self.provenance)
+            return self._loaded(rows)
         except InputError as error:
             raise ShowerFileError(f"{self.path}, showers from {start} on: {error}") from None
-        except (OSError, RuntimeError) as error:
+        except DAMAGE as error:
             raise ShowerFileError(
-                f"{self.path} is damaged: showers from {start} on can't be read ({error})."
+                f"{self.path} is damaged: showers from {start} on can't be read ({reason(error)})."
             ) from None
+
+    def _loaded(self, rows: slice) -> Showers:
+        with np.errstate(over="ignore"):  # what is too large for float32 is found below
+            found = self._layout._load(self._file, rows, self.geometry)
+            found = self._sidecar.refined(found, rows) if self._sidecar else found
+        pdg = self._pdg if found.pdg is None else np.where(found.pdg == 0, self._pdg, found.pdg)
+        direction = (0.0, 0.0) if found.direction is None else found.direction
+        position = (0.0, 0.0) if found.position is None else found.position
+        incident = Incident(pdg, found.energy, direction, position)
+        showers = Showers(self.geometry, found.cells, incident, found.columns, self.provenance)
+        check_deposits(showers.cells.sum(axis=1, dtype=np.float64), incident)
+        return showers
 
     def batches(self, size: int | None = None) -> Iterator[Showers]:
         """Return all showers in their order, size at a time (default: as many as take 64 MiB)."""
@@ -229,7 +251,7 @@ class HDF5Source:
 
     def _said(self) -> dict[str, Any]:
         """Return what a file that was made elsewhere says about itself."""
-        said = {key: str(value) for key, value in self._file.attrs.items()}
+        said = {printable(key): printable(str(value)) for key, value in self._file.attrs.items()}
         origin = {"converted_from": self.path.name, "format": self._layout.name}
         return origin | ({"attributes": said} if said else {})
 
@@ -297,5 +319,5 @@ def _particle(file: h5py.File) -> int | None:
 
 
 def _contents(file: h5py.File) -> str:
-    names = [f"'{name}'" for name in file if name != GROUP]
+    names = [f"'{printable(name)}'" for name in file if name != GROUP]
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") if names else "nothing in it"

@@ -10,6 +10,9 @@ import h5py
 
 from caloforge.files import written_aside
 
+_VERSIONS = ("v110", "v110")
+"""Of HDF5 (2016): since then it keeps checksums of all that says how a file is laid out."""
+
 
 class HDF5Output:
     """An HDF5 file that is written aside. Use as a context manager.
@@ -33,7 +36,7 @@ class HDF5Output:
             if self._append:
                 shutil.copyfile(self._path, partial)
             self._raw = _CalmFile(partial, "r+" if self._append else "w+")
-            self.file = h5py.File(self._raw, "r+" if self._append else "w")
+            self.file = h5py.File(self._raw, "r+" if self._append else "w", libver=_VERSIONS)
         except BaseException as error:
             self._aside.__exit__(type(error), error, error.__traceback__)
             raise

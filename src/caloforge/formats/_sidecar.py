@@ -18,9 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from caloforge.errors import ShowerFileError
-from caloforge.formats.native import OLD_POSITION, append_numbers, create_numbers, prepare_columns, to_json
-from caloforge.geometry import Calorimeter
-from caloforge.incident.incident import FIELDS, unit_vectors
+from caloforge.formats.native import (
+    OLD_POSITION,
+    append_numbers,
+    checked_numbers,
+    create_numbers,
+    prepare_columns,
+    read_history,
+    to_json,
+)
+from caloforge.incident.incident import unit_vectors
 from caloforge.showers import Showers
 
 GROUP = "caloforge"
@@ -29,7 +36,6 @@ Numbers = npt.NDArray[Any]
 
 _ROUNDING = 1e-6  # relative; float32 has 6e-8, a direction made of three of them somewhat more
 _TINY = np.finfo(np.float32).tiny  # below it float32 loses digits
-_DAMAGE = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
 
 class Rows(NamedTuple):
@@ -80,29 +86,22 @@ class Sidecar:
     """
 
     def __init__(self, file: h5py.File, path: Path, count: int) -> None:
-        try:
-            self._group = file[GROUP]
-            self.geometry = Calorimeter.from_dict(json.loads(self._text("geometry")))
-            self.provenance: dict[str, Any] = json.loads(self._text("provenance"))
-            self._eta_and_phi = "position" not in self._group and all(n in self._group for n in OLD_POSITION)
-            numbers = [name for name in FIELDS if name != "position" or name in self._group]
-            numbers += [f"columns/{name}" for name in self._group["columns"]]
-            shapes = {name: self._group[name].shape[:1] for name in numbers}
-        except _DAMAGE as error:
-            raise ShowerFileError(
-                f"{path} is damaged: its group '{GROUP}' can't be read ({error})."
-            ) from None
-        others = [shape for shape in shapes.values() if shape != (count,)]
+        group = file[GROUP]
+        if not isinstance(group, h5py.Group):
+            raise ShowerFileError(f"{path} is damaged: its '{GROUP}' is not a group.")
+        self._group = group
+        self.geometry, self.provenance = read_history(self._text("geometry"), self._text("provenance"), path)
+        old = "position" not in group
+        self._eta_and_phi = old and all(name in group for name in OLD_POSITION)
+        numbers = checked_numbers(group, path, without=("position",) if old else ())
+        others = [len(found) for found in numbers.values() if len(found) != count]
         if others:
             raise ShowerFileError(
-                f"{path} has {count} showers, but its group '{GROUP}' tells of {sum(others[0])}: "
-                "another program changed it. Delete the group to read what the layout itself says."
+                f"{path} has {count} showers, but its group '{GROUP}' tells of {others[0]}: another program "
+                "changed it. Delete the group to read what the layout itself says."
             )
-        self._columns = [
-            name
-            for name in self._group["columns"]
-            if not (self._eta_and_phi and f"columns/{name}" in OLD_POSITION)
-        ]
+        columns = [name for name in numbers if not (self._eta_and_phi and name in OLD_POSITION)]
+        self._columns = [name.partition("/")[2] for name in columns if name.startswith("columns/")]
 
     def refined(self, found: Rows, rows: slice) -> Rows:
         """Return showers with what the layout rounded or left out."""
@@ -123,8 +122,12 @@ class Sidecar:
             return np.stack([self._group[name][rows] for name in OLD_POSITION], axis=1)
         return found.position
 
-    def _text(self, name: str) -> str:
-        return str(self._group[name].asstr()[()])
+    def _text(self, name: str) -> str | None:
+        found = self._group.get(name)
+        one_text = (
+            isinstance(found, h5py.Dataset) and found.shape == () and h5py.check_string_dtype(found.dtype)
+        )
+        return str(found.asstr()[()]) if one_text else None
 
 
 def _agreed(kept: Numbers, own: Numbers | None) -> Numbers:

@@ -1,7 +1,8 @@
 """caloforge's own file of showers, which any HDF5 library opens.
 
-Version 2: root attributes ``format``, ``version``, ``geometry`` and ``provenance`` (JSON), one dataset each
-for ``pdg``, ``energy``, ``direction``, ``position`` and ``columns/<name>``, and the cells as sparse rows.
+Version 2: root attributes ``format``, ``version``, ``geometry`` and ``provenance`` (JSON), ``checksum`` (the
+sha256 of these two, a line each; a program that changes one removes it), one dataset each for
+``pdg``, ``energy``, ``direction``, ``position`` and ``columns/<name>``, and the cells as sparse rows.
 Shower i has the entries ``cells/indptr[i]`` to ``cells/indptr[i + 1]`` of ``cells/index`` (cell numbers) and
 ``cells/value`` (MeV).
 
@@ -10,8 +11,8 @@ were simulated at other places, which it keeps in the columns ``eta`` and ``phi`
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,10 +25,22 @@ from scipy.sparse import csr_array
 from caloforge import catalog
 from caloforge.errors import InputError, ShowerFileError
 from caloforge.formats._chunks import Growing
+from caloforge.formats._memory import check_memory
+from caloforge.formats._opening import (
+    DAMAGE,
+    Wanted,
+    checked_dataset,
+    damage_in,
+    open_hdf5,
+    printable,
+    reason,
+)
 from caloforge.formats._output import HDF5Output
+from caloforge.formats._sparse import checked_bounds, checked_energies, checked_index
 from caloforge.formats.base import in_batches, recognise
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import FIELDS, Incident
+from caloforge.showers.checks import check_deposits
 from caloforge.showers.showers import (
     Provenance,
     Showers,
@@ -38,16 +51,26 @@ from caloforge.showers.showers import (
 
 FORMAT = "caloforge-showers"
 VERSION = 2
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SPARSE_VALUES = 1 << 18  # cells that are made sparse at once, so that they stay in a processor's cache
 _CHUNKS = {"cells/index": 1 << 17, "cells/value": 1 << 17}
 _CHUNK = 1 << 12
+_SHORT = 40  # characters of what stands where something else should
+_BYTES_AN_ENTRY = 32  # of memory, while sparse cells are made dense
+_CELLS = {"cells/indptr": Wanted("iu"), "cells/index": Wanted("iu"), "cells/value": Wanted("fiu")}
+_NUMBERS = {
+    "pdg": Wanted("iu"),
+    "energy": Wanted("fiu"),
+    "direction": Wanted("fiu", (2,)),
+    "position": Wanted("fiu", (2,)),
+}
 OLD_POSITION = ("columns/eta", "columns/phi")
 """Where version 1 has the position, if it has one."""
 
 
 def read(path: str | Path) -> Showers:
-    """Read all showers of a file. For a file larger than the memory see `ShowerFile.batches`.
+    """Read all showers of a file of this layout; `caloforge.read` takes any.
+
+    For a file larger than the memory see `ShowerFile.batches`.
 
     Raises
     ------
@@ -63,6 +86,8 @@ def write(showers: Showers, path: str | Path) -> None:
 
     Raises
     ------
+    InputError
+        `read` would refuse the file: a value is not possible, or the provenance is not JSON.
     OSError
         The disk is full, or the folder can't be written to.
     """
@@ -136,8 +161,15 @@ class ShowerFile:
         return sorted(name.partition("/")[2] for name in others)
 
     def read(self, start: int = 0, stop: int | None = None) -> Showers:
-        """Return showers start to stop, bounded as Python's slices are."""
+        """Return showers start to stop, bounded as Python's slices are.
+
+        Raises
+        ------
+        ShowerFileError
+            The file is damaged, a value in it is not possible, or the showers do not fit into the memory.
+        """
         start, stop = self._bounds(start, stop)
+        self._check_memory(start, stop)
         columns = {name: self._slice(f"columns/{name}", start, stop) for name in self.column_names}
         cells, incident = self._dense(start, stop), self.incident(start, stop)
         try:
@@ -152,8 +184,16 @@ class ShowerFile:
     def _slice(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
         try:
             return np.asarray(self._datasets[name][start:stop])
-        except (OSError, RuntimeError) as error:
-            raise ShowerFileError(f"{self.path} is damaged: '{name}' can't be read ({error}).") from None
+        except DAMAGE as error:
+            raise ShowerFileError(
+                f"{self.path} is damaged: '{printable(name)}' can't be read ({reason(error)})."
+            ) from None
+
+    def _check_memory(self, start: int, stop: int) -> None:
+        """Refuse more than fits into the memory, which the bounds in the file tell before cells are read."""
+        first, last = (int(self._slice("cells/indptr", at, at + 1)[0]) for at in (start, stop))
+        cells = 4 * (stop - start) * self.geometry.n_cells
+        check_dense(self.path, stop - start, self.geometry, cells + _BYTES_AN_ENTRY * max(0, last - first))
 
     @property
     def _eta_and_phi(self) -> bool:
@@ -175,18 +215,28 @@ class ShowerFile:
 
     def _entries(
         self, start: int, stop: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[Any]]:
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         """Return the bounds of some showers in the sparse cells, the numbers of these and their energies."""
-        bounds = self._slice("cells/indptr", start, stop + 1).astype(np.int64)
-        if bounds[0] < 0 or bounds[-1] > len(self._datasets["cells/index"]) or (np.diff(bounds) < 0).any():
-            raise ShowerFileError(f"{self.path} is damaged: the bounds in 'cells/indptr' do not ascend.")
-        index = self._slice("cells/index", bounds[0], bounds[-1])
-        if len(index) and index.max() >= self.geometry.n_cells:
-            raise ShowerFileError(
-                f"{self.path} is damaged: it names cell {index.max()}, but {self.geometry.name} has "
-                f"{self.geometry.n_cells} cells."
-            )
-        return bounds, index, self._slice("cells/value", bounds[0], bounds[-1])
+        n_cells = self.geometry.n_cells
+        try:
+            bounds = checked_bounds(self._slice("cells/indptr", start, stop + 1), n_cells, start)
+            shower = np.repeat(np.arange(stop - start), np.diff(bounds))
+            index = checked_index(self._slice("cells/index", *bounds[[0, -1]]), shower, n_cells, start)
+            value = checked_energies(self._slice("cells/value", *bounds[[0, -1]]), shower, start)
+            total = np.bincount(shower, value, stop - start).astype(np.float64)
+            check_deposits(total, self.incident(start, stop), start)
+        except InputError as error:
+            raise ShowerFileError(f"{self.path} is damaged: {error}") from None
+        return bounds, index, value
+
+
+def check_dense(path: Path, n: int, geometry: Calorimeter, needed: int) -> None:
+    """Refuse to read n showers at once that do not fit into the memory (`ShowerFileError`)."""
+    check_memory(
+        needed,
+        f"The {n} showers of {geometry.n_cells} cells in {path}",
+        "read them in batches, as caloforge.formats.open.open_any(path).batches() yields them",
+    )
 
 
 class ShowerWriter:
@@ -237,6 +287,7 @@ class ShowerWriter:
         elif self._file.attrs["version"] == 1:
             _add_position(self._file)
         self._file.attrs["provenance"] = self._provenance
+        self._file.attrs["checksum"] = checksum(self._file.attrs["geometry"], self._provenance)
         self._growing: dict[str, Growing] = {}
         rows = max(1, _SPARSE_VALUES // self._geometry.n_cells)
         numbers = np.arange(self._geometry.n_cells, dtype=self._file["cells/index"].dtype)
@@ -262,6 +313,7 @@ class ShowerWriter:
         """Append showers to the file."""
         what = f"{self._path} and the new showers"
         check_same_geometry(self._geometry, showers.geometry, what, ShowerFileError)
+        showers = checked(showers, len(self))
         prepare_columns(self._file, len(self), showers)
         if not len(showers):
             return
@@ -288,6 +340,20 @@ class ShowerWriter:
         return self._growing[name]
 
 
+def checked(showers: Showers, before: int = 0) -> Showers:
+    """Return showers after a look whether `read` would take them; the first has the number ``before``.
+
+    Raises
+    ------
+    InputError
+        A value is not possible, which can come about after construction, or a shower has more energy than its
+        particle can leave.
+    """
+    found = showers.checked()
+    check_deposits(found.cells.sum(axis=1, dtype=np.float64), found.incident, before)
+    return found
+
+
 def _check_same_kind(name: str, kept: np.dtype[Any], new: np.dtype[Any]) -> None:
     if np.result_type(kept, new) != kept:
         raise InputError(
@@ -299,7 +365,7 @@ def to_json(provenance: Provenance) -> str:
     """Return a provenance as JSON; raises `InputError` where it can't be written so."""
     try:
         return json.dumps(provenance, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (RecursionError, TypeError, ValueError) as error:
         raise InputError(f"The provenance can't be written as JSON: {error}.") from None
 
 
@@ -387,52 +453,45 @@ def _create(
         dataset.attrs["unit"] = unit
 
 
-def open_hdf5(path: Path) -> h5py.File:
-    """Open an HDF5 file to read.
-
-    Raises
-    ------
-    ShowerFileError
-        The file is missing, empty, no HDF5 or truncated.
-    """
-    if not path.exists():
-        raise ShowerFileError(f"{path} does not exist.")
-    if path.is_dir():
-        raise ShowerFileError(f"{path} is a folder; give a file of showers.")
-    with path.open("rb") as raw:
-        head = raw.read(len(_SIGNATURE))
-    if not head:
-        raise ShowerFileError(f"{path} is empty (0 bytes).")
-    if not _SIGNATURE.startswith(head) and not h5py.is_hdf5(path):
-        raise ShowerFileError(f"{path} is not an HDF5 file, whatever its name says; give a file of showers.")
-    try:
-        # Files are only ever replaced whole, so no lock is needed, and some network disks have none.
-        return h5py.File(path, "r", locking=False)
-    except OSError:
-        raise ShowerFileError(
-            f"{path} is a truncated or damaged HDF5 file; copy it again or make it anew."
-        ) from None
-
-
 def _read_header(file: h5py.File, path: Path) -> tuple[Calorimeter, dict[str, Any]]:
-    if file.attrs.get("format") != FORMAT:
+    with damage_in(path, "its attributes"):
+        said = dict(file.attrs)
+    if not (isinstance(said.get("format"), str) and said["format"] == FORMAT):
         raise ShowerFileError(_foreign(path))
-    version = file.attrs.get("version")
+    version = said.get("version")
     if not isinstance(version, np.integer) or version < 1:
-        raise ShowerFileError(f"{path} is damaged: its version is {version!r}.")
+        raise ShowerFileError(f"{path} is damaged: its version is {repr(version)[:_SHORT]}.")
     if version > VERSION:
         raise ShowerFileError(
             f"{path} has version {version} of the file format, but this caloforge reads only up to version "
             f"{VERSION}; install a newer caloforge."
         )
-    try:
-        geometry = Calorimeter.from_dict(json.loads(file.attrs["geometry"]))
-        provenance: dict[str, Any] = json.loads(file.attrs["provenance"])
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    texts = [said.get("geometry"), said.get("provenance")]
+    if "checksum" in said and said["checksum"] != checksum(*texts):
         raise ShowerFileError(
-            f"{path} is damaged: its geometry or provenance can't be read ({error})."
-        ) from None
-    return geometry, provenance
+            f"{path} is damaged: its geometry or provenance is not what was written, as its checksum says."
+        )
+    return read_history(texts[0], texts[1], path)
+
+
+def checksum(geometry: object, provenance: object) -> str:
+    """Return the sha256 of two texts, which HDF5 itself keeps without any."""
+    return sha256(f"{geometry}\n{provenance}".encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def read_history(geometry: object, provenance: object, path: Path) -> tuple[Calorimeter, dict[str, Any]]:
+    """Return the calorimeter and the provenance that two texts in JSON are; raises `ShowerFileError`."""
+    with damage_in(path, "its geometry or provenance"):
+        if not (isinstance(geometry, str) and isinstance(provenance, str)):
+            raise TypeError("one is missing, or is not a text")
+        history = json.loads(provenance, parse_constant=_no_number)
+        if not isinstance(history, dict):
+            raise TypeError("the provenance is not a table of names")
+        return Calorimeter.from_dict(json.loads(geometry, parse_constant=_no_number)), history
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _foreign(path: Path) -> str:
@@ -445,26 +504,45 @@ def _foreign(path: Path) -> str:
 
 
 def _read_layout(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
-    """Return the datasets by name, after a look whether their lengths fit together."""
-    datasets: dict[str, h5py.Dataset] = {}
-    names = [*FIELDS, "cells/indptr", "cells/index", "cells/value"]
-    if file.attrs["version"] == 1:
-        names.remove("position")
-    with suppress(KeyError):
-        names += [f"columns/{name}" for name in file["columns"]]
-    for name in names:
-        datasets[name] = file.get(name)
-        if not isinstance(datasets[name], h5py.Dataset):
-            raise ShowerFileError(f"{path} is damaged: it has no dataset '{name}'.")
-    n, entries = len(datasets["energy"]), len(datasets["cells/index"])
-    lengths = dict.fromkeys(names, n) | {
-        "cells/indptr": n + 1,
-        "cells/index": entries,
-        "cells/value": entries,
-    }
-    for name, length in lengths.items():
-        if len(datasets[name]) != length:
+    """Return the datasets by name, after a look whether they are of the right kind and length."""
+    with damage_in(path, "its structure"):
+        old = file.attrs["version"] == 1
+        datasets = checked_numbers(file, path, without=("position",) if old else ())
+        datasets |= {name: checked_dataset(file, name, wanted, path) for name, wanted in _CELLS.items()}
+        n, entries = len(datasets["energy"]), len(datasets["cells/index"])
+        lengths = dict.fromkeys(datasets, n) | {
+            "cells/indptr": n + 1,
+            "cells/index": entries,
+            "cells/value": entries,
+        }
+        for name, length in lengths.items():
+            if len(datasets[name]) != length:
+                raise ShowerFileError(
+                    f"{path} is damaged: '{printable(name)}' has {len(datasets[name])} entries instead of "
+                    f"{length}."
+                )
+        bounds = datasets["cells/indptr"]
+        if bounds[0] != 0 or bounds[n] != entries:
             raise ShowerFileError(
-                f"{path} is damaged: '{name}' has {len(datasets[name])} entries instead of {length}."
+                f"{path} is damaged: the bounds in 'cells/indptr' do not ascend from 0 to {entries}, "
+                "which is the length of 'cells/index'."
             )
     return datasets
+
+
+def checked_numbers(group: h5py.Group, path: Path, without: Sequence[str] = ()) -> dict[str, h5py.Dataset]:
+    """Return the datasets of what showers have beside cells, by name; raises `ShowerFileError`.
+
+    The incident particle's numbers but for those in ``without``, and the columns as ``columns/<name>``.
+    """
+    found = {
+        name: checked_dataset(group, name, wanted, path)
+        for name, wanted in _NUMBERS.items()
+        if name not in without
+    }
+    columns = group.get("columns", {})
+    if not isinstance(columns, h5py.Group | dict):
+        raise ShowerFileError(f"{path} is damaged: 'columns' is not a group of datasets.")
+    for name in columns:
+        found[f"columns/{name}"] = checked_dataset(group, f"columns/{name}", Wanted("biuf"), path)
+    return found

@@ -54,7 +54,8 @@ class ShowerData(HDF5Format):
         kind = h5py.check_vlen_dtype(clouds.dtype) if isinstance(clouds, h5py.Dataset) else None
         if not isinstance(kind, np.dtype) or kind.kind != "f" or clouds.shape != (count,):
             return f"'showers' does not have one list of numbers for each of the {count} showers"
-        if not isinstance(shape, h5py.Dataset) or shape.shape != (3,) or shape[2] not in (4, 5):
+        whole = isinstance(shape, h5py.Dataset) and shape.dtype.kind in "iu"
+        if not whole or shape.shape != (3,) or shape[2] not in (4, 5):
             return "'shape' does not end with the 4 or 5 numbers of a point"
         return None
 

@@ -10,6 +10,7 @@ from pydantic import PlainSerializer, PlainValidator, model_validator
 
 from caloforge.config import strict_dataclass
 from caloforge.errors import GeometryError
+from caloforge.geometry.limits import LONGEST, MOST_BINS, check_size
 
 Float64s = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -21,11 +22,15 @@ def exact(value: float) -> Fraction:
 
 
 def _ascending(values: object) -> npt.NDArray[np.float64]:
-    edges = np.array(values, np.float64)
+    try:
+        edges = np.array(values, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("edges are numbers of mm.") from None
     if edges.ndim != 1 or len(edges) < 2:
         raise ValueError("an axis needs a list of at least two edges in mm.")
-    if not np.isfinite(edges).all():
-        raise ValueError("edges must be finite numbers of mm.")
+    check_size("bins", len(edges) - 1, MOST_BINS)
+    if not (np.abs(edges) <= LONGEST).all():
+        raise ValueError(f"edges must be finite numbers of mm, from -{LONGEST:g} to {LONGEST:g}.")
     if not (np.diff(edges) > 0).all():
         at = int(np.argmin(np.diff(edges) > 0))
         raise ValueError(f"edges must ascend, but {edges[at]:g} mm is followed by {edges[at + 1]:g} mm.")
@@ -38,6 +43,7 @@ def _uniform_edges(bins: int, low: float, high: float) -> npt.NDArray[np.float64
 
     Rational numbers make the edges of two grids equal bit for bit wherever they are equal on paper.
     """
+    check_size("bins", bins, MOST_BINS)
     start, width = exact(low), exact(high) - exact(low)
     return _ascending([float(start + width * i / bins) for i in range(bins + 1)])
 

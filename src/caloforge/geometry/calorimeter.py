@@ -19,6 +19,7 @@ from caloforge.errors import ConfigError, GeometryError
 from caloforge.geometry.axis import Integers, exact
 from caloforge.geometry.binning_xml import read_binning
 from caloforge.geometry.layers import Direction, Layer, RingLayer
+from caloforge.geometry.limits import LONGEST, MOST_SLABS, check_layers, check_size
 
 Role = Literal["absorber", "active"]
 Floats = npt.NDArray[np.floating[Any]]
@@ -39,7 +40,7 @@ class Slab:
     """
 
     material: Annotated[str, Field(min_length=1)]
-    thickness: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    thickness: Annotated[float, Field(gt=0, le=LONGEST, allow_inf_nan=False)]
     role: Role
 
 
@@ -72,11 +73,16 @@ def _written_out(layer: object) -> list[object]:
     if type(repeat) is not int or repeat < 1:
         raise ValueError(f"repeat is the number of equal layers, at least 1 (found {repeat!r}).")
     try:
-        low, high = (exact(z) for z in layer["z"])
-    except (KeyError, TypeError, ValueError):
+        return [{**rest, "z": _behind(layer["z"], i)} for i in range(repeat)]
+    except (KeyError, TypeError, ValueError, OverflowError):
         return [rest]  # what is wrong with z is said where z is read
-    steps = ((high - low) * i for i in range(repeat))
-    return [{**rest, "z": [float(low + step), float(high + step)]} for step in steps]
+
+
+def _behind(z: Sequence[float], number: int) -> list[float]:
+    """Return where the layer begins and ends that is so many thicknesses behind one."""
+    low, high = map(exact, z)
+    step = (high - low) * number
+    return [float(low + step), float(high + step)]
 
 
 def _folded(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -84,9 +90,10 @@ def _folded(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     folded: list[dict[str, Any]] = []
     for layer in layers:
         last = folded[-1] if folded else {}
-        longer = {**last, "repeat": last.get("repeat", 1) + 1}
-        if last and _written_out(longer)[-1] == layer:
-            folded[-1] = longer
+        repeat = last.get("repeat", 1)
+        one = {key: value for key, value in last.items() if key != "repeat"}
+        if last and {**one, "z": _behind(one["z"], repeat)} == layer:
+            folded[-1] = {**last, "repeat": repeat + 1}
         else:
             folded.append(layer)
     return folded
@@ -117,11 +124,19 @@ class Calorimeter:
     visible: Annotated[tuple[Role, ...], Field(min_length=1)]
     layers: Annotated[tuple[AnyLayer, ...], Field(min_length=1)]
 
+    @field_validator("stack")
+    @classmethod
+    def _buildable(cls, stack: tuple[Stack, ...]) -> tuple[Stack, ...]:
+        slabs = sum(part.repeat * len(part.slabs) for part in stack)
+        check_size("slabs, with repeat written out", slabs, MOST_SLABS)
+        return stack
+
     @field_validator("layers", mode="before")
     @classmethod
     def _repeated(cls, layers: Any) -> Any:
         if not isinstance(layers, Sequence):
             return layers
+        check_layers(layers)
         return [layer for described in layers for layer in _written_out(described)]
 
     @field_validator("layers")

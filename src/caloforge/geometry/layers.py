@@ -8,13 +8,16 @@ from pydantic import AfterValidator, Field, field_validator
 from caloforge.config import strict_dataclass
 from caloforge.errors import GeometryError
 from caloforge.geometry.axis import Axis, Float64s, Integers
+from caloforge.geometry.limits import LONGEST
 
 Direction = Literal["eta", "phi"]
 
 
 def _forward(z: tuple[float, float]) -> tuple[float, float]:
-    if not (np.isfinite(z).all() and z[0] < z[1]):
+    if not z[0] < z[1]:
         raise ValueError(f"a layer must end behind its start, but z goes from {z[0]:g} to {z[1]:g} mm.")
+    if not max(map(abs, z)) <= LONGEST:
+        raise ValueError(f"z must be at most {LONGEST:g} mm, but goes from {z[0]:g} to {z[1]:g} mm.")
     return z
 
 

@@ -27,7 +27,8 @@ class Incident:
         (n,) float64: kinetic energies in MeV, finite and above 0.
     direction
         (n, 2) float32: theta, the angle to the z axis, and phi, the azimuth from the eta axis towards the phi
-        axis, in rad; (0, 0) is perpendicular to the front face.
+        axis, in rad; (0, 0) is perpendicular to the front face. Theta is from 0 to below pi / 2, phi from
+        -2 pi to 2 pi.
     position
         (n, 2) float32: eta and phi in mm, where the particle meets the front face; (0, 0) is its centre.
 
@@ -54,13 +55,12 @@ class Incident:
         direction: npt.ArrayLike = (0.0, 0.0),
         position: npt.ArrayLike = (0.0, 0.0),
     ) -> None:
-        with np.errstate(over="ignore"):
-            given = {
-                "pdg": np.asarray(pdg),
-                "energy": np.asarray(energy, np.float64),
-                "direction": np.asarray(direction, np.float32),
-                "position": np.asarray(position, np.float32),
-            }
+        given = {
+            "pdg": numbers("pdg", pdg),
+            "energy": numbers("energy", energy, np.float64),
+            "direction": numbers("direction", direction, np.float32),
+            "position": numbers("position", position, np.float32),
+        }
         n = _number(given)
         for name, values in given.items():
             object.__setattr__(self, name, _CHECKS[name](filled(name, values, (n, *_TAILS[name]))))
@@ -119,6 +119,19 @@ def unit_vectors(direction: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], axis=1)
 
 
+def numbers(name: str, values: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
+    """Return values as an array of real numbers; raises `InputError` for anything else."""
+    try:
+        found = np.asarray(values)
+    except ValueError:
+        raise InputError(f"The {name} has parts of different lengths; give one array of numbers.") from None
+    if found.dtype.kind not in "biuf":
+        kind = "other than plain numbers" if found.dtype.kind == "O" else f"of type {found.dtype}"
+        raise InputError(f"The {name} can't hold values {kind}; give real numbers.")
+    with np.errstate(over="ignore"):
+        return found if dtype is None else found.astype(dtype, copy=False)
+
+
 def filled(name: str, values: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """Repeat one value for all showers; refuse everything else that is not one value a shower."""
     if values.shape == shape[1:]:
@@ -156,6 +169,10 @@ def _checked_energy(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _checked_direction(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     _refuse(_not_finite(values), values, "direction", "give finite theta and phi in rad")
+    theta, phi = values.T
+    possible = (theta >= 0) & (theta < _LARGEST_THETA) & (np.abs(phi) <= _LARGEST_PHI)
+    rule = "theta is from 0 (perpendicular) to below pi / 2 and phi from -2 pi to 2 pi"
+    _refuse(~possible, values, "direction", rule, " rad")
     return values
 
 
@@ -182,6 +199,8 @@ _TAILS: dict[str, tuple[int, ...]] = {"pdg": (), "energy": (), "direction": (2,)
 """Shape of one particle's value."""
 
 _LARGEST_PDG = np.iinfo(np.int32).max
+_LARGEST_THETA = np.float32(np.pi / 2)  # which, rounded up, is beyond a right angle
+_LARGEST_PHI = np.float32(2 * np.pi)
 
 _CHECKS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
     "pdg": _checked_pdg,

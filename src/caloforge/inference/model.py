@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from caloforge.errors import CatalogError, CheckpointError, InputError
+from caloforge.errors import CatalogError, CheckpointError
 from caloforge.files import sha256
 from caloforge.geometry import Calorimeter
 from caloforge.incident.beam import Range, Ranges
@@ -20,6 +20,7 @@ from caloforge.inference import zoo
 from caloforge.inference.noise import Noise, draw
 from caloforge.inference.record import read_record
 from caloforge.inference.runtime import RUNTIMES, Cells, Promise, Runtime
+from caloforge.resources import check_threads
 from caloforge.units import GeV
 
 BLOCK = 128
@@ -32,7 +33,6 @@ Then every row of a matrix product goes through the same instructions, and so do
 """
 
 _ZEROS = ((0.0, 0.0), (0.0, 0.0))
-_MOST_THREADS = 256
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class TrainedModel:
         InputError
             The number of threads is not possible.
         """
-        if threads is not None and not 1 <= threads <= _MOST_THREADS:
-            raise InputError(f"{threads} threads are not possible: give 1 to {_MOST_THREADS}.")
+        if threads is not None:
+            check_threads(threads)
         own = Path(name_or_path)
         is_path = own.suffix == ".json" or own.is_file()
         path = own if is_path else zoo.locate(str(name_or_path))

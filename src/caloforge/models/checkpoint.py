@@ -5,13 +5,16 @@ Killed at any moment, a folder holds the checkpoint before or the one after, who
 """
 
 import json
+import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 import torch
 
@@ -23,6 +26,7 @@ from caloforge.models.base import GenerativeModel
 
 _RECORD = "checkpoint.json"
 _KEYS = {"step", "tensors", "sha256"}
+_REFUSED = re.compile(r"os error (\d+)")  # how safetensors tells what the operating system said
 
 
 @dataclass(frozen=True)
@@ -72,17 +76,33 @@ def save(folder: Path, record: Mapping[str, Any], tensors: dict[str, torch.Tenso
         ``geometries``.
     tensors
         Numbers by name.
+
+    Raises
+    ------
+    OSError
+        The disk is full or can't be written to; the checkpoint before this one is still there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{record['step']:08d}.safetensors"
     with written_aside(path) as aside:
-        safetensors.torch.save_file({name: value.contiguous() for name, value in tensors.items()}, aside)
+        _write_tensors(aside, tensors)
     whole = {**record, "tensors": path.name, "sha256": sha256(path), "surroundings": surroundings()}
     with written_aside(folder / _RECORD) as aside:
         aside.write_text(json.dumps(whole, indent=1), encoding="utf-8")
     for old in [*folder.glob("step-*.safetensors"), *folder.glob(".step-*.partial-*")]:
         if old != path:
             old.unlink()
+
+
+def _write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    try:
+        safetensors.torch.save_file({name: value.contiguous() for name, value in tensors.items()}, path)
+    except safetensors.SafetensorError as error:
+        refused = _REFUSED.search(str(error))
+        if refused is None:
+            raise
+        code = int(refused[1])
+        raise OSError(code, os.strerror(code)) from None
 
 
 def load(folder: Path) -> Checkpoint:

@@ -1,4 +1,4 @@
-"""Flow matching on top of the censored Gaussian copula: what the copula leaves unsaid, a network adds.
+r"""Flow matching on top of the censored Gaussian copula: what the copula leaves unsaid, a network adds.
 
 A shower is normal numbers (`caloforge.preprocessing`). Whitened by the copula's correlations they would be
 independent noise if the copula were all there is. A flow leads from noise to what they are: Lipman et al.,
@@ -8,6 +8,20 @@ learns. Along these paths noise stays what it is, so a network that says 0 is th
 flow is almost straight, and one step of the midpoint rule goes along it.
 
 Energies of the layers are as the copula draws them; the flow is of the cells given these.
+
+With y the whitened numbers of a shower's cells and t from 0 to pi/2 the network v learns to lower
+
+.. math::
+
+    \langle | v(x(t), t, E, z_\mathrm{layers}) - (y \cos t - \varepsilon \sin t) |^2 \rangle, \qquad
+    x(t) = \varepsilon \cos t + y \sin t
+
+and a shower is one step of the midpoint rule from noise (`FlowSampler`):
+
+.. math::
+
+    x_{1/2} = \varepsilon + \tfrac{\pi}{4} v(\varepsilon, 0), \qquad
+    y = \varepsilon + \tfrac{\pi}{2} v(x_{1/2}, \tfrac{\pi}{4})
 """
 
 import copy

@@ -10,11 +10,16 @@ _FORGETTING, _PATIENCE = 4.0, 20.0  # of n updates the last n / 4 count; how slo
 
 
 class CensoredGaussian(nn.Module):
-    """A normal distribution of zero mean and unit variances, learned from values of which some are censored.
+    r"""A normal distribution of zero mean and unit variances, learned from values of which some are censored.
 
     Each update draws the censored values given the others and moves the covariance towards that of all (the
-    stochastic approximation of Delyon, Lavielle and Moulines, Ann. Stat. 27 (1999) 94): its memory grows in
-    proportion to the number of updates, so that a poor beginning is forgotten and noise averages out.
+    stochastic approximation of Delyon, Lavielle and Moulines, Ann. Stat. 27 (1999) 94):
+
+    .. math:: \Sigma \leftarrow (1 - \gamma_n) \Sigma + \gamma_n \langle z z^\mathsf{T} \rangle,
+              \qquad \gamma_n = \frac{4}{24 + n}
+
+    after n updates. Its memory grows in proportion to n: about the last quarter of all updates counts, so
+    that a poor beginning is forgotten and noise averages out.
 
     Parameters
     ----------
@@ -54,9 +59,14 @@ class CensoredGaussian(nn.Module):
 
     @torch.no_grad()
     def impute(self, known: Encoded, sweeps: int = 2) -> Tensor:
-        """Draw what is censored given all else, (N, F): Gibbs sampling over the columns.
+        r"""Draw what is censored given all else, (N, F): Gibbs sampling over the columns.
 
-        It starts from the values given those columns alone that are filled more often.
+        With the precision matrix :math:`P = \Sigma^{-1}`, one value given all others is normal with
+
+        .. math:: \mu_i = -\sum_{j \ne i} \frac{P_{ij}}{P_{ii}} z_j, \qquad \sigma_i^2 = \frac{1}{P_{ii}}
+
+        cut above at its bound. It starts from the values given those columns alone that are filled more
+        often, which is close to the end already, so that a few sweeps do.
         """
         order = known.censored.float().mean(dim=0).argsort()
         correlation = self.correlation()[order][:, order]

@@ -202,11 +202,18 @@ class Quantiles(nn.Module):
 
 
 class ConditionalQuantiles(nn.Module):
-    """Distributions of numbers that may be missing, given conditions: a threshold and a quantile function.
+    r"""Distributions of numbers that may be missing, given conditions: a threshold and a quantile function.
 
-    The probability of being below the threshold is that of the number to be missing; beyond it the function
-    is monotone, straight between `LEVELS`. Threshold, its lowest value and its (positive) increments are
-    piecewise linear in each condition.
+    A number x is, given the conditions c, a function of one standard normal number z:
+
+    .. math::
+
+        x = \begin{cases} \text{missing} & z < t(c) \\
+        m(c) + \int_0^{z - t(c)} g(h; c)\, dh & z \ge t(c) \end{cases}
+
+    so that it is missing with probability :math:`\Phi(t(c))`. The slope g > 0 is constant between `LEVELS`;
+    t, m and the increments of the integral are piecewise linear in each condition, and the mean of several.
+    Slopes are kept positive by a softplus, which makes the function monotone and therefore invertible.
 
     Parameters
     ----------
@@ -264,9 +271,18 @@ class ConditionalQuantiles(nn.Module):
         return Encoded(bound + above, ~filled, bound)
 
     def losses(self, value: Tensor, filled: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the negative log-likelihood of what is missing, and the mean loss of the quantiles.
+        r"""Return the negative log-likelihood of what is missing, and the mean loss of the quantiles.
 
-        Quantile losses are weighted so that the tails of a normal distribution count as its core does.
+        Of the threshold (probit model), with f = 1 where the number is there:
+
+        .. math:: -\langle f \ln(1 - \Phi(t)) + (1 - f) \ln \Phi(t) \rangle
+
+        Of the quantile :math:`q_p` at each level (pinball loss, Koenker and Bassett 1978, Eq. 3.1):
+
+        .. math:: w_p \langle (p - [x < q_p]) (x - q_p) \rangle, \qquad w_p = e^{z_p^2 / 2}
+
+        The weight is the inverse of the normal density at the level, so that tails count as the core does. It
+        is limited to 20: further out a batch has too few showers to tell by.
         """
         threshold, lowest, rises = self._weights()
         bound = (basis @ threshold).flatten()

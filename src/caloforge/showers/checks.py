@@ -1,7 +1,54 @@
 """Refuse samples that can't be shown or compared."""
 
+import numpy as np
+import numpy.typing as npt
+from particle import InvalidParticle, ParticleNotFound
+
 from caloforge.errors import InputError
+from caloforge.incident.incident import Incident
+from caloforge.incident.particles import brought
 from caloforge.showers.showers import Showers
+
+_AT_MOST = 1000.0
+"""Visible energy over what a particle brings: far above what fission releases and cells are scaled by."""
+_UNKNOWN = 1e3  # MeV that a particle may bring of which the rest energy is not known
+
+
+def check_deposits(total: npt.NDArray[np.float64], incident: Incident, before: int = 0) -> None:
+    """Refuse showers with 1,000 times the energy that the incident particle can leave.
+
+    Parameters
+    ----------
+    total
+        (n,) energies of all cells in MeV.
+    incident
+        The n particles.
+    before
+        Number of the first shower, for the message.
+
+    Raises
+    ------
+    InputError
+        The message names the first such shower. Wrong units are the usual reason.
+    """
+    limit = _AT_MOST * incident.energy
+    suspects = np.flatnonzero(total > limit)
+    for pdg in np.unique(incident.pdg[suspects]):
+        limit[incident.pdg == pdg] += _AT_MOST * _brought(int(pdg))
+    wrong = np.flatnonzero(total > limit)
+    if len(wrong):
+        first = wrong[0]
+        raise InputError(
+            f"Shower {before + first} has {total[first]:.6g} MeV in its cells, more than {_AT_MOST:g} times "
+            f"the {incident.energy[first]:.6g} MeV of its particle; are all energies in MeV?"
+        )
+
+
+def _brought(pdg: int) -> float:
+    try:
+        return brought(pdg)
+    except (InvalidParticle, ParticleNotFound):
+        return _UNKNOWN
 
 
 def check_one(showers: Showers, i: int) -> Showers:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from caloforge.errors import InputError, ShowerFileError
 from caloforge.geometry import Calorimeter
 from caloforge.geometry.rebinning import rebin_cells
-from caloforge.incident.incident import Incident, filled
+from caloforge.incident.incident import FIELDS, Incident, filled, numbers
 
 Provenance = Mapping[str, Any]
 
@@ -115,6 +115,17 @@ class Showers:
             merged_provenance([part.provenance for part in parts]),
         )
 
+    def checked(self) -> "Showers":
+        """Return the same showers after another look at them: arrays can be changed after construction.
+
+        Raises
+        ------
+        InputError
+            A value is not possible any more, or a length; the message names the first.
+        """
+        incident = Incident(*(getattr(self.incident, name) for name in FIELDS))
+        return Showers(self.geometry, self.cells, incident, self.columns, self.provenance)
+
     def rebin(self, geometry: Calorimeter) -> "Showers":
         """Return the same showers on a coarser read-out; raises `GeometryError` unless edges are a subset."""
         return Showers(
@@ -131,8 +142,7 @@ class Showers:
 
 
 def _checked_cells(cells: npt.ArrayLike, geometry: Calorimeter) -> npt.NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        rows = np.asarray(cells, np.float32)
+    rows = numbers("cells", cells, np.float32)
     if rows.ndim != 2 or rows.shape[1] != geometry.n_cells:
         raise InputError(
             f"The cells have shape {rows.shape}; {geometry.name} needs (showers, {geometry.n_cells})."
@@ -152,14 +162,12 @@ def _cell_name(geometry: Calorimeter, cell: int) -> str:
 
 
 def _checked_column(name: str, column: npt.ArrayLike, n: int) -> npt.NDArray[Any]:
-    if not name or name.startswith(".") or "/" in name:
+    if not isinstance(name, str) or not name or name.startswith(".") or set(name) & {"/", "\0"}:
         raise InputError(
-            f"'{name}' can't name a column: it must not be empty, begin with '.' or contain '/'."
+            f"{name!r} can't name a column: give a text that is not empty, does not begin with '.' and has "
+            "no '/' in it."
         )
-    values = filled(f"column '{name}'", np.asarray(column), (n,))
-    if values.dtype.kind not in "biuf":
-        raise InputError(f"The column '{name}' holds {values.dtype}; columns hold numbers.")
-    return values
+    return filled(f"column '{name}'", numbers(f"column '{name}'", column), (n,))
 
 
 def check_same_geometry(

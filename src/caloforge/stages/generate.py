@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 
 import numpy.typing as npt
 
+from caloforge import resources
 from caloforge.errors import InputError
-from caloforge.files import check_space, check_target, size_text
+from caloforge.files import check_target
 from caloforge.formats.native import ShowerWriter
 from caloforge.incident.beam import CENTRE, PERPENDICULAR, Beam, Particles, Range, Ranges, RecordedParticles
 from caloforge.incident.incident import Incident
@@ -213,7 +214,7 @@ def check_disk(generator: Generator, n: int, path: Path) -> int | None:
         warnings.simplefilter("ignore")  # they come when the file is made
         some = max(1, _PROBE // n_cells)
         size = n * _written_size(replace(generator), some) // some
-    check_space(path, size)
+    resources.check_disk(path.resolve().parent, size, f"{path} with {n:,} showers")
     return size
 
 
@@ -231,14 +232,7 @@ def _check_memory(n: int, n_cells: int) -> None:
     """Refuse more showers than fit into the memory that is free."""
     if n * n_cells < _MANY:
         return
-    import psutil
-
-    needed, free = n * (4 * n_cells + _PARTICLE), psutil.virtual_memory().available
-    if needed > free:
-        raise InputError(
-            f"{n:,} showers of {n_cells:,} cells take {size_text(needed)} of memory, and {size_text(free)} "
-            "are free: ask for fewer at once, or write them to a file ('caloforge generate -o FILE')."
-        )
+    resources.check_memory(n * (4 * n_cells + _PARTICLE), f"{n:,} showers of {n_cells:,} cells at once")
 
 
 def _particles(

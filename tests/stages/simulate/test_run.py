@@ -311,10 +311,24 @@ def test_a_file_is_never_overwritten_by_something_else(tmp_path: Path, positrons
         showers(out, 29)
     with pytest.raises(SimulationError, match="seed 5, now 6"):
         simulate(FINE, POSITRON, ABOUT_1_GEV, 30, out, physics="em", seed=6)
-    shards.rename(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match=r"its shards .* do not"):
-        showers(out, 31)
+    shutil.rmtree(shards)
+    with pytest.raises(SimulationError, match=r"showers.h5 was made by another job \(seed 5, now 6; other"):
+        simulate(FINE, POSITRON, ABOUT_1_GEV, 31, out, physics="em", seed=6)
     assert out.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("n", [30, 33])
+def test_a_file_whose_shards_are_gone_grows_as_if_they_were_there(
+    tmp_path: Path, positrons: Path, n: int
+) -> None:
+    (tmp_path / "whole").mkdir()
+    whole, _ = copied(positrons, tmp_path / "whole")
+    alone = Path(shutil.copy(positrons, tmp_path))
+    for out in (whole, alone):
+        done = simulate(FINE, POSITRON, ABOUT_1_GEV, n, out, physics="em", seed=5)
+        assert (done.showers, done.simulated) == (n, n - 30)
+    assert alone.read_bytes() == whole.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -325,7 +339,7 @@ def test_a_file_is_never_overwritten_by_something_else(tmp_path: Path, positrons
             r"'FTFP_BERTT' is not among the physics lists\. Did you mean 'FTFP_BERT'\?",
         ),
         ({"n": 0}, "0 showers can't be simulated"),
-        ({"workers": 0}, "0 workers can't simulate"),
+        ({"workers": 0}, "0 workers are not possible: give 1 to"),
         ({"seed": -1}, "The seed -1 is not possible"),
         ({"seed": 1 << 64}, "is not possible"),
         ({"range_cut": float("nan")}, "A range cut of nan mm is not possible"),
@@ -392,7 +406,7 @@ def test_missing_data_end_in_a_sentence_not_in_a_question(
 def test_a_disk_that_fills_up_ends_in_a_sentence_and_the_same_call_goes_on(tmp_path: Path) -> None:
     out = tmp_path / "showers.h5"
     limited = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000)); "
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (15000, 15000)); "
         "from caloforge.cli import main; main()"
     )
     arguments = ["simulate", "calogan_fine", "--particle", "e+", "--energy", "1", "-n", "12", "-o", str(out)]

@@ -18,7 +18,7 @@ from caloforge.inference.commands import training_command
 from caloforge.models import checkpoint
 from caloforge.showers import Showers
 from caloforge.stages.train.fit import Plan
-from caloforge.stages.train.run import train
+from caloforge.stages.train.run import held_out, train
 from tests import toys
 
 
@@ -184,3 +184,30 @@ def test_an_accelerator_trains_every_model(
         plan = Plan(epochs=2, held_out=10, batch=16, average=0.5, precision=precision)
         train(model, [small_file], tmp_path / model, plan, geometries=[small], device="cuda")
         assert checkpoint.load(tmp_path / model).record["step"] >= 0
+
+
+def test_a_small_training_holds_a_tenth_out_and_records_it(
+    tmp_path: Path, small_file: Path, small: Calorimeter
+) -> None:
+    settings = {"latent": 8}
+    train(
+        "calogan",
+        [small_file],
+        tmp_path / "run",
+        Plan(epochs=1, batch=16),
+        geometries=[small],
+        settings=settings,
+    )
+    record = checkpoint.read_record(tmp_path / "run")
+    assert record is not None
+    assert record["plan"]["held_out"] == 9  # of 96
+
+
+@pytest.mark.parametrize(("asked", "showers", "kept"), [(None, 2, 1), (None, 10**6, 500), (7, 20, 7)])
+def test_how_many_are_held_out(asked: int | None, showers: int, kept: int) -> None:
+    assert held_out(asked, showers) == kept
+
+
+def test_too_many_threads_are_refused_before_anything_is_read(tmp_path: Path, small: Calorimeter) -> None:
+    with pytest.raises(InputError, match="100000 threads are not possible"):
+        train("calogan", [tmp_path / "no.h5"], tmp_path, Plan(), geometries=[small], threads=100_000)

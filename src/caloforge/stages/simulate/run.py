@@ -18,9 +18,10 @@ from caloforge.geometry import Calorimeter
 from caloforge.incident.beam import PERPENDICULAR, Beam, Ranges
 from caloforge.incident.spectrum import Spectrum
 from caloforge.progress import Progress, no_progress
+from caloforge.stages.simulate import limits
 from caloforge.stages.simulate.campaign import cluster as clusters
 from caloforge.stages.simulate.campaign.bookkeeping import Ledger, always_crashes
-from caloforge.stages.simulate.campaign.job import DEFAULT_COMMANDS, Folder, Job, Shard
+from caloforge.stages.simulate.campaign.job import DEFAULT_COMMANDS, Folder, Job, Shard, skipped_in
 from caloforge.stages.simulate.campaign.pool import Effort, Pool, geant4
 from caloforge.stages.simulate.geant4 import construction, data
 
@@ -28,7 +29,6 @@ _SHARD = 200  # showers at most; about two minutes at 1-100 GeV
 _PARTS = 4  # shards for each worker, so that all end at about the same time
 _WORTH_A_SHARD = 50  # showers; more and smaller files are no gain
 _STEP = 100  # showers that are joined at once
-_SEEDS = 1 << 64
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ def simulate(
     neutrinos.
 
     Finished shards are kept in the folder ``OUT.shards``, from which the file can be rebuilt or extended.
+    Where they are gone, the file's own showers are taken instead.
 
     Parameters
     ----------
@@ -129,17 +130,19 @@ def simulate(
     Raises
     ------
     InputError
-        A value is not possible, Geant4 does not know a name, or ``out`` has more showers than asked for or no
-        shards.
+        A value is not possible, there is too little memory or disk, Geant4 does not know a name, or ``out``
+        has more showers than asked for.
+    ShowerFileError
+        ``out`` exists and is not a file of showers.
     GeometryError
         The calorimeter is one that can't be simulated.
     SimulationError
-        Geant4's data are missing, it crashes in every shower or outside showers, or the shards are of another
-        job.
+        Geant4's data are missing, it crashes in every shower or outside showers, or the shards (or the
+        showers of a file without shards) are of another job.
     MissingExtra
         geant4-pybind is not installed, or Dask for a cluster.
     """
-    _check(n, workers, seed, range_cut)
+    limits.check(spectrum, n, workers, seed, range_cut, cluster=cluster is not None)
     beam = Beam(pdg, spectrum, direction, position)
     beam.check(geometry)
     construction.check(geometry)
@@ -159,9 +162,12 @@ def simulate(
 def _run(job: Job, n: int, out: Path, crew: "_Crew", progress: Progress) -> Summary:
     begin = time.monotonic()
     folder = Folder(out.with_name(out.name + ".shards"))
-    _check_output(out, folder, n)
+    _check_output(out, n)
+    limits.check_room(job.geometry, job.beam.spectrum, n, job.seed, out, folder.path)
     with folder.claimed(job) as lock:
         damaged = folder.set_damaged_aside()
+        if out.exists() and not folder.finished():
+            folder.take(out)
         shards = folder.missing(n, _shard_size(n, crew.workers))
         energies = job.beam.spectrum.sample(job.seed, 0, n)
         ledger = Ledger(energies, shards, folder.skip, progress, job)
@@ -225,29 +231,13 @@ def _join(folder: Folder, out: Path, n: int, job: Job) -> tuple[int, ...]:
     return skipped
 
 
-def _check(n: int, workers: int, seed: int, range_cut: float) -> None:
-    if n < 1:
-        raise InputError(f"{n} showers can't be simulated: ask for at least 1.")
-    if workers < 1:
-        raise InputError(f"{workers} workers can't simulate: give at least 1.")
-    if not 0 <= seed < _SEEDS:
-        raise InputError(f"The seed {seed} is not possible: give a whole number from 0 to 2^64 - 1.")
-    if not (math.isfinite(range_cut) and range_cut > 0):
-        raise InputError(f"A range cut of {range_cut:g} mm is not possible: give a finite number above 0.")
-
-
-def _check_output(out: Path, folder: Folder, n: int) -> None:
+def _check_output(out: Path, n: int) -> None:
     if out.is_dir():
         raise InputError(f"{out} is a folder: give the name of a file.")
     if not out.exists():
         return
-    if not folder.path.exists():
-        raise InputError(
-            f"{out} exists, but its shards ({folder.path}) do not, so it can't be extended: "
-            "choose another output or move that file away."
-        )
     with ShowerFile(out) as file:
-        asked_for = len(file) + len(file.provenance.get("skipped", ()))
+        asked_for = len(file) + len(skipped_in(file))
         if asked_for > n:
             raise InputError(
                 f"{out} already has {asked_for} showers, more than the {n} asked for: "

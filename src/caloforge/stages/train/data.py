@@ -7,7 +7,7 @@ take the disk that their hits take, and memory for a few batches.
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Self
@@ -217,9 +217,10 @@ class _Scratch:
     """Takes in sparse showers of one read-out, cells on the disk and particles in memory."""
 
     def __init__(self, geometry: Calorimeter, folder: Path | None) -> None:
-        self.geometry = geometry
+        self.geometry, self._folder = geometry, folder
         # Without a name, so that nothing is left behind however the process ends.
-        self._index, self._value = (tempfile.TemporaryFile(dir=folder) for _ in range(2))  # noqa: SIM115
+        with self._disk():
+            self._index, self._value = (tempfile.TemporaryFile(dir=folder) for _ in range(2))  # noqa: SIM115
         self._counts: list[Integers] = []
         self._incident: list[Incident] = []
 
@@ -227,22 +228,34 @@ class _Scratch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._index.close()  # a map keeps what it needs of a file
-        self._value.close()
+        for file in (self._index, self._value):  # a map keeps what it needs of a file
+            with suppress(OSError):  # what a full disk did not take is not needed any more
+                file.close()
 
     def add(self, cells: csr_array, incident: Incident) -> None:
         """Append showers, (n, n_cells)."""
         cells.sort_indices()
-        self._index.write(cells.indices.astype(np.uint32).tobytes())
-        self._value.write(cells.data.astype(np.float32).tobytes())
+        with self._disk():
+            self._index.write(cells.indices.astype(np.uint32).tobytes())
+            self._value.write(cells.data.astype(np.float32).tobytes())
         self._counts.append(np.diff(cells.indptr).astype(np.int64))
         self._incident.append(incident)
 
     def finish(self) -> SparseShowers:
         """Return all showers."""
         bounds = np.concatenate([[0], np.cumsum(np.concatenate(self._counts))])
-        index, value = _mapped(self._index, np.uint32), _mapped(self._value, np.float32)
+        with self._disk():
+            index, value = _mapped(self._index, np.uint32), _mapped(self._value, np.float32)
         return SparseShowers(self.geometry, bounds, index, value, Incident.concatenate(self._incident))
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """Let errors of the disk name the folder: the files have names that mean nothing to anybody."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = str(self._folder or tempfile.gettempdir())
+            raise
 
 
 def _mapped(file: IO[bytes], dtype: type[np.generic]) -> npt.NDArray[Any]:

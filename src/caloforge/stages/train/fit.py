@@ -51,7 +51,7 @@ class Plan:
     seed
         Of everything random.
     held_out
-        Showers that are not learned from, but kept for validation.
+        Showers that are not learned from, but kept for validation; None takes a tenth of them, at most 500.
     flips
         Mirror every shower at random where the calorimeter and the model allow it.
     average
@@ -65,7 +65,7 @@ class Plan:
     epochs: int | None = None
     batch: int = 256
     seed: int = 1
-    held_out: int = 500
+    held_out: int | None = None
     flips: bool = True
     average: float = 0.0
     validate_every: int = 250

@@ -1,18 +1,20 @@
 """What a training leaves to look at: a CSV, TensorBoard curves and sample pictures."""
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from torch.utils.tensorboard import SummaryWriter
-
 from caloforge.files import written_aside
+from caloforge.stages.train.curves import Curves
 
 
 class RunLog:
     """Writes the figures of a training into its folder as ``log.csv`` and for TensorBoard.
 
-    Use as a context manager, or the last curves may stay in the memory.
+    Use as a context manager, or the last curves may stay in memory. On a full disk it raises an `OSError`
+    that names the file.
 
     Parameters
     ----------
@@ -28,10 +30,10 @@ class RunLog:
     def __init__(self, folder: Path, done: int, every: int = 10) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self.every = folder / "log.csv", every
-        self._curves = SummaryWriter(str(folder / "tensorboard"), purge_step=done or None)
         kept = [row for row in self._rows() if int(row[0]) <= done]
         with written_aside(self.path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([["step", "figure", "value"], *kept])
+        self._curves = Curves(folder / "tensorboard", done)
 
     def __enter__(self) -> "RunLog":
         return self
@@ -39,19 +41,31 @@ class RunLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._curves.close()
+        with _named(self._curves.path):
+            self._curves.close()
 
     def __call__(self, step: int, figures: dict[str, float]) -> None:
         """Log the figures of a step, if its turn has come or a validation is among them."""
         if step % self.every and "separation" not in figures:
             return
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        with _named(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([step, name, f"{value:.6g}"] for name, value in figures.items())
-        for name, value in figures.items():
-            self._curves.add_scalar(name, value, step)
+        with _named(self._curves.path):
+            self._curves.add(step, figures)
 
     def _rows(self) -> list[list[str]]:
         if not self.path.is_file():
             return []
         with self.path.open(newline="", encoding="utf-8") as file:
             return [row for row in list(csv.reader(file))[1:] if len(row) == 3]
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let errors of the disk name the file: those of a write do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and not error.filename:
+            error.filename = str(path)
+        raise

@@ -1,6 +1,7 @@
 """A whole training: read the showers, build the model, fit it, leave something to look at."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ from caloforge.incident.text import incident_text
 from caloforge.models import checkpoint
 from caloforge.models.base import GenerativeModel
 from caloforge.progress import Progress, no_progress
+from caloforge.resources import check_threads
+from caloforge.stages.train import room
 from caloforge.stages.train.data import TrainingData, load
 from caloforge.stages.train.fit import Plan, fit
 from caloforge.stages.train.log import RunLog
@@ -27,6 +30,7 @@ from caloforge.units import GeV
 
 Device = Literal["auto", "cpu", "cuda"]
 
+_MOST_HELD_OUT = 500  # by default
 _MARGIN = 0.1  # of the energy range that showers may leave empty, or exceed, at either end
 _SAME = 1e-6  # by which unit vectors and mm may differ that are one
 _ROUNDED = 2  # digits of degrees and mm that a configuration keeps
@@ -77,14 +81,20 @@ def train(
     Raises
     ------
     InputError, ShowerFileError, CheckpointError
-        A name, a setting, the data, or what the folder already holds does not fit.
+        A name, a setting, the data, or what the folder already holds does not fit, or memory or disk do not
+        suffice.
+    OSError
+        The disk is full, or the folder can't be written to; the last whole checkpoint stays.
     """
     entry: type[GenerativeModel] = catalog.load("models", model)
     chosen_device = _device(device)
     _check_geometries(entry, model, geometries)
-    known, unseen = load(data, geometries, reading, seed=plan.seed, scratch=_disk(folder)).split(
-        plan.held_out, plan.seed
-    )
+    check_threads(threads)
+    room.check(data, geometries, plan.batch, _disk(folder))
+    showers = load(data, geometries, reading, seed=plan.seed, scratch=_disk(folder))
+    kept = held_out(plan.held_out, len(showers))
+    plan = replace(plan, held_out=kept)
+    known, unseen = showers.split(kept, plan.seed)
     incident = known.incident
     check_conditions(entry, model, incident)
     chosen = _configured(entry, known, incident, settings or {})
@@ -92,13 +102,14 @@ def train(
     steps_an_epoch(known, plan.batch)  # refuses too few showers before there is a folder
     torch.set_num_threads(threads)
     torch.manual_seed(plan.seed)
-    network = entry(chosen, *geometries)
+    with room.enough_memory():
+        network = entry(chosen, *geometries)
     begun_from = _inherit(network, parent)
     folder.mkdir(parents=True, exist_ok=True)
     busy = CheckpointError(f"Another process trains in {folder}: wait for it or choose another folder.")
     with locked(folder / "lock", busy):
         record = checkpoint.read_record(folder)
-        with RunLog(folder, done=record["step"] if record else 0) as log:
+        with room.enough_memory(), RunLog(folder, done=record["step"] if record else 0) as log:
             fit(
                 network,
                 known,
@@ -111,6 +122,17 @@ def train(
                 minutes=minutes,
                 progress=progress,
             )
+
+
+def held_out(asked: int | None, showers: int) -> int:
+    """Return how many of the showers are kept for validation: by default a tenth, from 1 to 500.
+
+    Examples
+    --------
+    >>> held_out(None, 200), held_out(None, 100_000), held_out(50, 200)
+    (20, 500, 50)
+    """
+    return asked if asked is not None else max(1, min(_MOST_HELD_OUT, showers // 10))
 
 
 def check_conditions(entry: type[GenerativeModel], name: str, incident: Incident) -> None:

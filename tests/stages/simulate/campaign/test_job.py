@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caloforge.errors import SimulationError
-from caloforge.formats.native import write
+from caloforge.formats.native import ShowerFile, write
+from caloforge.formats.native import read as formats_read
 from caloforge.geometry import Calorimeter
 from caloforge.incident.beam import Beam, parse_direction, parse_position
 from caloforge.incident.incident import FIELDS, Incident
@@ -31,6 +32,61 @@ def put(folder: Folder, *shards: tuple[int, int]) -> None:
         cells = np.zeros((stop - start, GEOMETRY.n_cells))
         cells[:, 0] = np.arange(start, stop)
         write(Showers(GEOMETRY, cells, Incident(-11, 1000.0)), folder.file(Shard(start, stop)))
+
+
+def finished(path: Path, numbers: list[int], job: Job = JOB, **more: object) -> None:
+    """Write a file of some of a job's showers, in which the first cell of each holds its number."""
+    cells = np.zeros((len(numbers), GEOMETRY.n_cells))
+    cells[:, 0] = numbers
+    columns = {name: np.ones(len(numbers)) for name in ("absorber", "active", "leaked", "invisible")}
+    incident = job.beam.sample(job.seed, 0, 100)[np.array(numbers, int)]
+    history = {**job.provenance("11.4"), "caloforge": "0.1", **more}
+    write(Showers(GEOMETRY, cells, incident, columns, history), path)
+
+
+@pytest.mark.parametrize("skipped", [[], [0], [3, 4, 9]])
+def test_a_finished_file_gives_its_shards_back(tmp_path: Path, skipped: list[int]) -> None:
+    numbers = [number for number in range(10) if number not in skipped]
+    out, folder = tmp_path / "out.h5", Folder(tmp_path / "out.h5.shards")
+    finished(out, numbers, **({"skipped": skipped} if skipped else {}))
+    with folder.claimed(JOB):
+        folder.take(out)
+    assert [number for step in read(folder, 10, 4) for number in step] == numbers
+    assert list(folder.skipped()) == skipped
+    assert folder.missing(12, 50) == [Shard(10, 12)]
+    with ShowerFile(out) as file, ShowerFile(folder.file(folder.finished()[0])) as shard:
+        assert shard.provenance == {key: file.provenance[key] for key in file.provenance if key != "skipped"}
+
+
+def test_a_file_that_was_made_by_several_versions_gives_its_shards_back(tmp_path: Path) -> None:
+    out, folder = tmp_path / "out.h5", Folder(tmp_path / "out.h5.shards")
+    finished(out, list(range(3)))
+    parts = [{**JOB.provenance("11.4"), "caloforge": version} for version in ("0.1", "0.2")]
+    write(replace(formats_read(out), provenance={"parts": parts}), out)
+    with folder.claimed(JOB):
+        folder.take(out)
+    assert formats_read(folder.file(Shard(0, 3))).provenance == {"parts": parts}
+
+
+@pytest.mark.parametrize(
+    ("job", "more", "sentence"),
+    [
+        (replace(JOB, seed=8), {}, "seed 7, now 8; other incident particles"),
+        (replace(JOB, geometry=Calorimeter.load("calogan_fine")), {}, "another geometry"),
+        (JOB, {"rebinned_from": "calogan_fine"}, "rebinned from calogan_fine, now none"),
+        (replace(JOB, beam=Beam(-11, Spectrum.parse("1:99"))), {}, r"\(other incident particles\)"),
+        (JOB, {"skipped": [7]}, "does not say which showers it lacks"),
+        (JOB, {"skipped": "all"}, "does not say which showers it lacks"),
+    ],
+)
+def test_a_file_of_another_job_is_left_alone(
+    tmp_path: Path, job: Job, more: dict[str, object], sentence: str
+) -> None:
+    out, folder = tmp_path / "out.h5", Folder(tmp_path / "out.h5.shards")
+    finished(out, [0, 1, 2], **more)
+    with pytest.raises(SimulationError, match=sentence), folder.claimed(job):
+        folder.take(out)
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def read(folder: Folder, n: int, size: int) -> list[list[int]]:

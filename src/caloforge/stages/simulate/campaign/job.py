@@ -10,17 +10,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from caloforge.errors import ShowerFileError, SimulationError
 from caloforge.files import locked, written_aside
-from caloforge.formats.native import ShowerFile
+from caloforge.formats.native import ShowerFile, ShowerWriter
 from caloforge.geometry import Calorimeter
 from caloforge.incident.beam import Beam
+from caloforge.incident.incident import FIELDS
 from caloforge.showers import Showers
 
 _NAME = re.compile(r"showers-(\d{8,})-(\d{8,})\.h5")
 
 VERSION = 2
 """Of what the shards hold; shards of another version have other columns and can't be added to."""
+
+_COLUMNS = {"absorber", "active", "leaked", "invisible"}
+_STEP = 1000  # showers that are copied at once
 
 _PATIENCE = 3.0  # seconds in which the workers of a killed process have ended
 
@@ -188,6 +194,32 @@ class Folder:
             position = shard.stop
         return [Shard(gap.start, min(gap.stop, n)) for gap in gaps if gap.start < n]
 
+    def take(self, out: Path) -> None:
+        """Make shards of the showers in a finished file of this job whose own shards are gone.
+
+        Raises
+        ------
+        SimulationError
+            Another job made the file.
+        """
+        with ShowerFile(out) as file:
+            skipped = skipped_in(file)
+            shards = _between(skipped, len(file) + len(skipped))
+            _check_origin(self.job(), file, shards)
+            for number in skipped:
+                self.skip(number, f"given up before {out.name} was written")
+            start = 0
+            for shard in shards:
+                stop = start + shard.stop - shard.start
+                self._copy(file, start, stop, shard)
+                start = stop
+
+    def _copy(self, file: ShowerFile, start: int, stop: int, shard: Shard) -> None:
+        """Make a shard of showers start to stop of a file."""
+        with ShowerWriter(self.file(shard), file.geometry, _history(file)) as writer:
+            for first in range(start, stop, _STEP):
+                writer.write(file.read(first, min(first + _STEP, stop)))
+
     def set_damaged_aside(self) -> tuple[Path, ...]:
         """Rename shards that can't be opened or lack showers, so that these are missing; return the names."""
         return tuple(self._set_aside(shard) for shard in self._shards() if not self._is_whole(shard))
@@ -311,11 +343,73 @@ class Folder:
             partial.unlink(missing_ok=True)
 
 
+def skipped_in(file: ShowerFile) -> list[int]:
+    """Return the numbers of the showers that a finished file lacks, ascending.
+
+    Raises
+    ------
+    SimulationError
+        The file has something else where they should be.
+    """
+    said = file.provenance.get("skipped", [])
+    numbers = sorted({number for number in said if type(number) is int}) if isinstance(said, list) else []
+    if numbers != said or (numbers and not 0 <= numbers[0] <= numbers[-1] < len(file) + len(numbers)):
+        raise SimulationError(
+            f"{file.path} does not say which showers it lacks ('skipped' in its provenance is damaged): "
+            "choose another output."
+        )
+    return numbers
+
+
+def _between(skipped: list[int], n: int) -> list[Shard]:
+    """Return the runs of showers 0 to n without those that were skipped."""
+    runs = itertools.pairwise([-1, *skipped, n])
+    return [Shard(before + 1, after) for before, after in runs if after > before + 1]
+
+
+def _history(file: ShowerFile) -> dict[str, Any]:
+    """Return the provenance that the shards of a finished file had."""
+    return {key: value for key, value in file.provenance.items() if key != "skipped"}
+
+
+def _check_origin(job: Job, file: ShowerFile, shards: list[Shard]) -> None:
+    """Refuse a file that another job made: by what it says of itself, and by its particles."""
+    changes: list[str] = []
+    for part in _history(file).get("parts", [_history(file)]):
+        found, wanted = (
+            _origin(part, file.geometry),
+            _origin(job.provenance(part.get("geant4")), job.geometry),
+        )
+        names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
+        changes += [_change(name, found.get(name, "none"), wanted.get(name, "none")) for name in names]
+    made, n = file.incident(), len(file) and shards[-1].stop
+    numbers = np.concatenate([np.zeros(0, np.int64), *(np.arange(*shard) for shard in shards)])
+    expected = job.beam.sample(job.seed, 0, n)[numbers]
+    if not all(np.array_equal(getattr(made, name), getattr(expected, name)) for name in FIELDS):
+        changes.append("other incident particles")
+    if set(file.column_names) != _COLUMNS:
+        changes.append("another account of the energy")
+    if changes:
+        raise SimulationError(
+            f"{file.path} was made by another job ({'; '.join(dict.fromkeys(changes))}) and has no shards: "
+            "choose another output, or move that file away."
+        )
+
+
+def _origin(provenance: dict[str, Any], geometry: Calorimeter) -> dict[str, Any]:
+    """Return what must be equal of what a file says; its particles are compared one by one."""
+    described = {key: value for key, value in provenance.items() if key not in ("caloforge", "energy_GeV")}
+    return {"geometry": _core(geometry.to_dict()), **described}
+
+
+def _core(geometry: dict[str, Any]) -> dict[str, Any]:
+    return {key: geometry[key] for key in ("stack", "visible", "layers")}
+
+
 def _essence(job: dict[str, Any]) -> dict[str, Any]:
     """What must be equal for showers to belong together: not how a calorimeter or an energy is described."""
-    geometry = {key: job["geometry"][key] for key in ("stack", "visible", "layers")}
     energy = {key: value for key, value in job["energy"].items() if key != "text"}
-    return {**job, "geometry": geometry, "energy": energy}
+    return {**job, "geometry": _core(job["geometry"]), "energy": energy}
 
 
 def _change(name: str, found: object, wanted: object) -> str:

@@ -1,6 +1,9 @@
 """What Geant4 has to build for a calorimeter, in slabs and cells, without Geant4."""
 
+import difflib
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 import numpy.typing as npt
@@ -86,15 +89,45 @@ def ring_cells(layer: RingLayer) -> npt.NDArray[np.int64]:
 
 
 def check(calorimeter: Calorimeter) -> None:
-    """Refuse a calorimeter of which nobody knows the material.
+    """Refuse a calorimeter that Geant4 can't build, before Geant4 and its data are looked for.
 
     Raises
     ------
     GeometryError
-        Its stack is empty.
+        Its stack is empty, a material has no name that Geant4 knows, or a slab or a cell is too thin.
     """
     if not calorimeter.stack:
         raise GeometryError(
             f"{calorimeter.name} is a read-out without material, so no shower can develop in it: "
             "give it a stack of slabs (caloforge info writes it as TOML), or simulate another calorimeter."
         )
+    for number, slab in enumerate(slab for stack in calorimeter.stack for slab in stack.slabs):
+        if slab.material not in _materials():
+            raise GeometryError(
+                f"Geant4 has no material '{slab.material}': name one of its NIST materials, such as G4_Pb or "
+                f"G4_lAr.{_similar(slab.material)}"
+            )
+        _check_length(slab.thickness, f"Slab {number} of {calorimeter.name}")
+    for number, layer in enumerate(calorimeter.layers):
+        for axis in [layer.r] if isinstance(layer, RingLayer) else [layer.eta, layer.phi]:
+            smallest = float(np.diff(axis.edges).min())
+            _check_length(smallest, f"A cell of layer {number} of {calorimeter.name}")
+
+
+def _check_length(length: float, what: str) -> None:
+    if length < _SLIVER:
+        raise GeometryError(
+            f"{what} is {length:g} mm across, which Geant4 can't build: make it at least {_SLIVER:g} mm."
+        )
+
+
+def _similar(name: str) -> str:
+    near = difflib.get_close_matches(name, sorted(_materials()), n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
+@cache
+def _materials() -> frozenset[str]:
+    """Return the names of G4NistManager's materials."""
+    listed = files("caloforge").joinpath("stages/simulate/geant4/materials.txt")
+    return frozenset(listed.read_text(encoding="utf-8").split("\n"))

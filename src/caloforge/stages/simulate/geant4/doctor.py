@@ -23,6 +23,7 @@ from caloforge.stages.simulate.geant4.data import DataSet
 
 _GEANT4 = "geant4-pybind"
 _CALORIMETER = "calogan"
+_OF_SHAPES = re.compile(r"G4(Box|Tubs|CSGSolid|VSolid|PV\w+|LogicalVolume|GeometryManager|Navigator)\b")
 _NOT_FOR_USERS = {"test", "dev"}
 _SHOWERS = 5
 _ENERGY = 20  # GeV
@@ -176,7 +177,7 @@ def _trial(physics: str, geometry: Calorimeter, environment: Mapping[str, str], 
     if "refused" in reports:
         return Verdict(False, str(reports["refused"]))
     if "finished" not in reports:
-        return Verdict(False, _crash(physics, geometry, code, words), _fresh_data(physics))
+        return _crashed(physics, geometry, code, words)
     fluorescence = "" if job.fluorescence else " These data have no fluorescence, which is left out."
     return Verdict(
         True,
@@ -210,12 +211,13 @@ def _said(log: Path) -> str:
     return last_words(log).rstrip(". ") + "."
 
 
-def _crash(physics: str, geometry: Calorimeter, code: int, words: str) -> str:
+def _crashed(physics: str, geometry: Calorimeter, code: int, words: str) -> Verdict:
     end = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return (
-        f"Geant4 crashes with {physics} in {geometry.name} ({end}): {words} "
-        "Its data sets are there, so they are probably incomplete for this physics or these materials."
-    )
+    told = f"Geant4 crashes with {physics} in {geometry.name} ({end}): {words}"
+    if _OF_SHAPES.match(words):
+        return Verdict(False, f"{told} That is about the shape of the calorimeter: change its sizes.")
+    likely = "Its data sets are there, so they are probably incomplete for this physics or these materials."
+    return Verdict(False, f"{told} {likely}", _fresh_data(physics))
 
 
 def _fresh_data(physics: str) -> str:

@@ -1,0 +1,98 @@
+"""What this computer has room for, asked before long work begins: threads, memory and disk."""
+
+import os
+import shutil
+from pathlib import Path
+
+from caloforge.errors import InputError
+
+_PER_CORE = 4  # threads or processes; more only wait for each other
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_TIMES = ((31_557_600.0, "years"), (86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
+
+
+def check_threads(number: int, what: str = "threads") -> int:
+    """Return a number of threads or processes that can work here.
+
+    Parameters
+    ----------
+    number
+        How many are asked for.
+    what
+        What they are called in the message.
+
+    Raises
+    ------
+    InputError
+        There is less than one, or more than four for each core.
+    """
+    cores = os.cpu_count() or 1
+    if not 1 <= number <= _PER_CORE * cores:
+        raise InputError(
+            f"{number} {what} are not possible: give 1 to {_PER_CORE * cores}; this computer has "
+            f"{cores} core{'s' if cores > 1 else ''}."
+        )
+    return number
+
+
+def check_disk(folder: Path, needed: float, what: str) -> None:
+    """Refuse work whose files do not fit on the disk.
+
+    Parameters
+    ----------
+    folder
+        A folder on that disk.
+    needed
+        Bytes.
+    what
+        What takes them; the message begins with it.
+
+    Raises
+    ------
+    InputError
+        Less is free; the message says both.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"{what} would take about {size(needed)} on the disk of {folder}, where {size(free)} are free: "
+            "ask for less, or choose another disk."
+        )
+
+
+def check_memory(needed: float, what: str) -> None:
+    """Refuse work that does not fit into the memory; parameters and errors as those of `check_disk`."""
+    import psutil
+
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise InputError(
+            f"{what} would take about {size(needed)} of memory, of which {size(free)} are free: ask for less."
+        )
+
+
+def size(number: float) -> str:
+    """Say a number of bytes.
+
+    Examples
+    --------
+    >>> size(2_500_000)
+    '2.5 MB'
+    """
+    for unit in _UNITS[:-1]:
+        if number < 999.5:  # which is rounded to 1000
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} {_UNITS[-1]}"
+
+
+def duration(seconds: float) -> str:
+    """Say a time.
+
+    Examples
+    --------
+    >>> duration(5400)
+    '1.5 hours'
+    """
+    length, unit = next((entry for entry in _TIMES if seconds >= 1.05 * entry[0]), _TIMES[-1])
+    return f"{seconds / length:.2g} {unit}" if seconds < 100 * length else f"{seconds / length:,.0f} {unit}"
