@@ -38,12 +38,13 @@ def write(
 
 
 def _graph(noise: str, cells: int) -> onnx.ModelProto:
-    """cells = energy max(0, noise W), of bytes in whole numbers."""
+    """cells = energy max(0, noise W) / 100,000, of bytes in whole numbers."""
     weight = np.random.default_rng(1).integers(-9, 10, (NOISE, cells)).astype(np.int8)
     constants = {
         "middle": np.array(LEVELS // 2, np.uint8),
         "zero": np.array(0, np.int8),
         "axis": np.array([1]),
+        "scale": np.array(1e-5, np.float32),
     }
     nodes = [
         helper.make_node("MatMulInteger", ["noise", "weight", "middle", "zero"], ["whole"]),
@@ -54,7 +55,8 @@ def _graph(noise: str, cells: int) -> onnx.ModelProto:
         nodes = [helper.make_node("MatMul", ["noise", "weight"], ["sum"])]
     nodes += [
         helper.make_node("Relu", ["sum"], ["hits"]),
-        helper.make_node("Unsqueeze", ["energy", "axis"], ["column"]),
+        helper.make_node("Mul", ["energy", "scale"], ["share"]),
+        helper.make_node("Unsqueeze", ["share", "axis"], ["column"]),
         helper.make_node("Mul", ["hits", "column"], ["cells"]),
     ]
     constants |= {"weight": weight}

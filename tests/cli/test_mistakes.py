@@ -41,7 +41,7 @@ def test_energies(run: Run, tmp_path: Path, energy: str) -> None:
         (("--model", "no.json"), "no.json is missing"),
         (("--geometry", "atlas"), "in atlas"),
         (("--geometry", "atlas"), "caloforge simulate atlas --particle gamma"),
-        (("--model", "calogan_gamma", "--quality", "fast"), "give one of both"),
+        (("--model", "calogan_gamma", "--quality", "fast"), "give one or the other"),
         (("--quality", "best"), "'best' is not one of 'fast', 'precise'"),
         (("--energy", "1000"), "reach too far beyond. Ask for 0.5 to 150 GeV"),
     ],

@@ -90,7 +90,7 @@ def test_what_is_not_understood_is_left_out_but_not_of_what_ships(
     with pytest.raises(CheckpointError, match="install a newer"):
         TrainedModel.load("newer")
     (places["shipped"] / "broken.json").write_text("{")
-    with pytest.raises(CheckpointError, match=r"broken\.json is no record"):
+    with pytest.raises(CheckpointError, match=r"broken\.json is not the record"):
         known()
 
 

@@ -102,7 +102,7 @@ def test_an_untrained_particle_is_answered_with_what_there_is() -> None:
 
 
 def test_a_model_and_a_quality_contradict_each_other() -> None:
-    with pytest.raises(InputError, match="give one of both"):
+    with pytest.raises(InputError, match="give one or the other"):
         generate("gamma", 10 * GeV, model="calogan_gamma", quality="fast")
     with pytest.raises(CatalogError, match="There are: fast, precise"):
         generate("gamma", 10 * GeV, quality="best")

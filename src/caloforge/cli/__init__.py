@@ -1,6 +1,8 @@
 """The command line: one thin file a stage. A stage is imported only when its command runs."""
 
+import signal
 import sys
+from types import FrameType
 
 import typer
 
@@ -48,13 +50,42 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
         raise typer.Exit
 
 
+class _Stopped(BaseException):
+    """The command is asked to end, by Ctrl-C or by a batch system."""
+
+
+_RESUMED = ("simulate", "train")  # commands that go on where they were
+
+
 def main() -> None:
-    """Run the command line; a mistake ends in one sentence and exit code 2, not in a traceback."""
+    """Run the command line.
+
+    A mistake ends in one sentence and exit code 2, not in a traceback. Ctrl-C and SIGTERM remove files that
+    are half-written, and end in a sentence and exit code 130 or 143.
+    """
+    received: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise _Stopped
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as of a command in the background
+            signal.signal(number, stop)
     try:
         app()
-    except Exception as error:
+    except (Exception, _Stopped) as error:
+        if received:  # whatever the libraries that were interrupted made of it
+            _say_stopped()
+            sys.exit(128 + received[0])
         message = sentence(error)
         if message is None:
             raise
         typer.echo(f"Error: {message}", err=True)
         sys.exit(2)
+
+
+def _say_stopped() -> None:
+    resumed = sys.argv[1:2] and sys.argv[1] in _RESUMED
+    how = "Run the same command again to go on." if resumed else "No file is left half-written."
+    typer.echo(f"Stopped. {how}", err=True)

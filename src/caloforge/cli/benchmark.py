@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from caloforge.cli.common import console, progress_bar, say
+from caloforge.cli.common import Folder, console, progress_bar, say
 
 if TYPE_CHECKING:
     from caloforge.geometry import Calorimeter
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Measure how fast things are on this computer.", no_args_is_help=True)
 
 _GEOMETRY = typer.Argument(help="Calorimeter: a name of the catalogue or a TOML file.")
-Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")]
 _FOLDER = Path("caloforge-benchmark")
 _WIDE = 200  # columns; a terminal that has fewer breaks lines, which is better than numbers that are cut
 

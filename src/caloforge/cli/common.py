@@ -43,7 +43,28 @@ Energy = Annotated[
         "10,50,100 (in turn), or a file of energies or showers."
     ),
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
+
+
+def file_to_write(path: Path | None) -> Path | None:
+    """Refuse an output that names a folder, as '' and '.' do."""
+    if path is not None and path.is_dir():
+        raise InputError(f"The output '{path}' is a folder: name a file to write.")
+    return path
+
+
+def _folder_to_write(text: str | Path) -> Path:
+    """Refuse an empty name, which would be the current folder: mostly it is a variable that is not set."""
+    if not str(text):
+        raise typer.BadParameter("The name of the folder to write to is empty.")
+    return Path(text)
+
+
+Output = Annotated[Path, typer.Option("--output", "-o", callback=file_to_write, help="File to write.")]
+Folder = Annotated[
+    Path,
+    typer.Option("--output", "-o", parser=_folder_to_write, metavar="FOLDER", help="Folder to write to."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")]
 
 
 class Quality(StrEnum):
@@ -63,7 +84,7 @@ def say_aside(text: str) -> None:
     messages.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def sentence(error: Exception) -> str | None:
+def sentence(error: BaseException) -> str | None:
     """Return the one sentence that an expected error deserves; None for one that nobody expected."""
     if isinstance(error, CaloforgeError):
         return str(error)

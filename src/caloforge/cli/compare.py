@@ -5,16 +5,14 @@ from typing import Annotated
 
 import typer
 
-from caloforge.cli.common import say
+from caloforge.cli.common import Output, say
 
 
 def command(
     reports: Annotated[
         list[Path], typer.Argument(help="Folders that caloforge evaluate wrote, or their metrics.json.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Page to write.")] = Path(
-        "caloforge-leaderboard.html"
-    ),
+    output: Output = Path("caloforge-leaderboard.html"),
     speed: Annotated[
         Path | None, typer.Option(help="JSON of caloforge benchmark generate, for the axis of speed.")
     ] = None,

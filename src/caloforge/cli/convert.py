@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from caloforge import catalog
-from caloforge.cli.common import progress_bar, say
+from caloforge.cli.common import Overwrite, file_to_write, progress_bar, say
 
 if TYPE_CHECKING:
     from caloforge.formats.base import Source
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def command(
     file: Annotated[Path, typer.Argument(help="File to read: caloforge's or of any known layout.")],
-    output: Annotated[Path, typer.Argument(help="File to write.")],
+    output: Annotated[Path, typer.Argument(callback=file_to_write, help="File to write.")],
     layout: Annotated[
         str | None,
         typer.Option(
@@ -37,6 +37,7 @@ def command(
             "binning.xml of the CaloChallenge."
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Convert a file of showers to another layout; back in caloforge's, they are the same bit for bit.
 
@@ -44,11 +45,13 @@ def command(
 
     [bold]Example[/bold]: caloforge convert eplus.h5 points.h5 --format showerdata
     """
+    from caloforge.files import check_replaced
     from caloforge.formats.native import ShowerWriter
     from caloforge.formats.open import open_any
     from caloforge.geometry import Calorimeter
     from caloforge.incident.particles import parse_particle
 
+    check_replaced(output, overwrite, [file])
     entry = None if layout is None else catalog.load("formats", layout)
     pdg = None if particle is None else parse_particle(particle)
     calorimeter = None if geometry is None else Calorimeter.load(geometry)

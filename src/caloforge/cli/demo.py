@@ -1,11 +1,9 @@
 """``caloforge demo``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from caloforge.cli.common import Seed, progress_bar, say
+from caloforge.cli.common import Folder, Seed, progress_bar, say
 
 if TYPE_CHECKING:
     from caloforge.reports.page import Section
@@ -15,9 +13,7 @@ _PARTICLES = ("e+", "gamma")
 
 
 def command(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path(
-        "caloforge-demo"
-    ),
+    output: Folder = Path("caloforge-demo"),
     seed: Seed = 1,
 ) -> None:
     """Generate showers of e+ and gamma, lay them beside Geant4's, and make a page with the pictures.

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from caloforge.cli.common import Quality, Seed, messages, progress_bar, say
+from caloforge.cli.common import Folder, Output, Quality, Seed, messages, progress_bar, say
 
 if TYPE_CHECKING:
     from caloforge.inference.model import TrainedModel
@@ -41,9 +41,7 @@ app = typer.Typer(
 def report_command(
     reference: Annotated[Path, typer.Argument(help="Showers to compare with, of any known layout.")],
     generated: Annotated[Path, typer.Argument(help="Showers to judge, in the same cells.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path(
-        "caloforge-report"
-    ),
+    output: Folder = Path("caloforge-report"),
     training: Annotated[
         Path | None,
         typer.Option(
@@ -100,9 +98,7 @@ def classes_command(
         tuple[Path, Path],
         typer.Option(help="Generated showers of the same two, in this order.", metavar="FILE FILE"),
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Page to write, with a .json beside it.")
-    ] = Path("caloforge-classes.html"),
+    output: Output = Path("caloforge-classes.html"),
     trials: Annotated[int, typer.Option(min=2, help="Trainings in each domain.")] = 10,
     seed: Seed = 1,
 ) -> None:
@@ -130,9 +126,7 @@ def amplification_command(
     training: Annotated[Path, typer.Argument(help="Showers that the generator learned from.")],
     generated: Annotated[Path, typer.Argument(help="What it made.")],
     truth: Annotated[Path, typer.Argument(help="Many showers of the simulation that nobody learned from.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Page to write.")] = Path(
-        "caloforge-amplification.html"
-    ),
+    output: Output = Path("caloforge-amplification.html"),
     repeats: Annotated[int, typer.Option(min=2, help="Draws of parts of the samples.")] = 20,
     seed: Seed = 1,
 ) -> None:
@@ -185,9 +179,7 @@ def reliability_command(
             "--reference", help="Showers of the simulation to count outliers beside; one a particle."
         ),
     ] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Page to write, with a .json beside it.")
-    ] = Path("caloforge-reliability.html"),
+    output: Output = Path("caloforge-reliability.html"),
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads (default: all cores).")] = None,
     seed: Seed = 1,
 ) -> None:

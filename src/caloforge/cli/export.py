@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from caloforge.cli.common import Output, Quality, Seed, extra, progress_bar, say
+from caloforge.cli.common import Output, Overwrite, Quality, Seed, extra, progress_bar, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +54,7 @@ def command(
         ),
     ] = False,
     seed: Seed = 1,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make a trained model ready to generate without torch: an ONNX file, its record and its card.
 
@@ -63,8 +64,12 @@ def command(
         from caloforge.models import checkpoint
         from caloforge.stages.export.onnx import export
 
+    from caloforge.files import check_replaced
     from caloforge.geometry import Calorimeter
 
+    written = [output, output.with_suffix(".json"), *([output.with_suffix(".md")] if reference else [])]
+    for path in written:
+        check_replaced(path, overwrite, [reference] if reference else [])
     read_out = Calorimeter.load(geometry) if geometry else None
     geant4 = _sample(reference, checkpoint.load(folder).record, read_out) if reference else None
     trained = export(
@@ -75,9 +80,7 @@ def command(
         quality=quality and quality.value,
         preferred=preferred,
     )
-    written = [output, output.with_suffix(".json")]
     if geant4 is not None:
-        written.append(output.with_suffix(".md"))
         _write_card(written[-1], trained, geant4, seed)
     for path in written:
         say(str(path))

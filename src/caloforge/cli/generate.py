@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from caloforge.cli.common import Energy, Output, Quality, Seed, messages, progress_bar, say
+from caloforge.cli.common import (
+    Energy,
+    Output,
+    Overwrite,
+    Quality,
+    Seed,
+    messages,
+    progress_bar,
+    say,
+    say_aside,
+)
 
 if TYPE_CHECKING:
     from caloforge.incident.beam import Particles
@@ -41,7 +51,9 @@ def command(
         int | None,
         typer.Option("-n", help="Showers to generate (default: 1000, or those of a file)."),
     ] = None,
-    geometry: Annotated[str, typer.Option(help="Calorimeter of the shipped models.")] = "calogan",
+    geometry: Annotated[
+        str | None, typer.Option(help="Calorimeter (default: that of --model, else calogan).")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Weights by name, or the .json of your own export.")
     ] = None,
@@ -64,6 +76,7 @@ def command(
     max_tries: Annotated[
         int, typer.Option(min=1, help="Draws a shower may take with --conserve-energy.")
     ] = 100,
+    overwrite: Overwrite = False,
 ) -> None:
     """Generate showers with a trained model, and write them as 'caloforge simulate' does.
 
@@ -72,21 +85,27 @@ def command(
     [bold]Example[/bold]: caloforge generate --particle gamma --energy 1:100 -n 10000 -o showers.h5
     [bold]Example[/bold]: caloforge generate -p e+ --quality precise --energy 50 -o showers.h5
     """
+    from caloforge import resources
     from caloforge.errors import InputError
+    from caloforge.files import check_replaced
     from caloforge.incident.particles import parse_particle, particle_name
     from caloforge.inference.generator import Conservation, Generator, OutsideTrainedRange
-    from caloforge.stages.generate import choose, generate_file
+    from caloforge.stages.generate import check_disk, choose, generate_file
 
     pdg = parse_particle(particle)
     if like is not None and (direction or position):
         raise InputError(
             "--like takes directions and positions from a file: leave --direction and --position out."
         )
+    check_replaced(output, overwrite, _read(energy, like, model))
     trained = choose(pdg, geometry, model, quality, threads)
     particles = _recorded(like) if like else _beam(trained, pdg, energy, direction, position)
     if number is None:
         number = _number(particles, energy)
     generator = Generator(trained, particles, seed, Conservation(max_tries) if conserve_energy else None)
+    size = check_disk(generator, number, output)
+    if size is not None:
+        say_aside(f"{number:,} showers take about {resources.size(size)} on the disk.")
     begin = time.perf_counter()
     with (
         warnings.catch_warnings(record=True) as caught,
@@ -101,6 +120,14 @@ def command(
         messages.print(f"Energy conservation: {generator.rejected:,} showers were drawn again.")
     rate = f"{number / seconds:,.0f} showers/s, written"
     say(f"{output}: {number:,} showers, {rate}")
+
+
+def _read(energy: str, like: Path | None, model: str | None) -> list[Path]:
+    """Return the files that are read, as far as they are named."""
+    from caloforge.formats.energies import names_file
+
+    own = [Path(model), Path(model).with_suffix(".onnx")] if model else []
+    return own + ([Path(energy)] if names_file(energy) else []) + ([like] if like else [])
 
 
 def _recorded(path: Path) -> "Particles":

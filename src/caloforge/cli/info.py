@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from caloforge.cli.common import console, progress_bar, say
+from caloforge.cli.common import console, file_to_write, progress_bar, say
 
 if TYPE_CHECKING:
     from caloforge.geometry import Calorimeter
@@ -26,7 +26,9 @@ def command(
     ],
     toml: Annotated[
         Path | None,
-        typer.Option(help="Also write the calorimeter as TOML, to begin one of your own with."),
+        typer.Option(
+            callback=file_to_write, help="Also write the calorimeter as TOML, to begin one of your own with."
+        ),
     ] = None,
 ) -> None:
     """Say what is in a file of showers (particles, energies, response, origin), or describe a calorimeter.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from caloforge.cli.common import Output, progress_bar, say
+from caloforge.cli.common import Output, Overwrite, progress_bar, say
 
 
 def command(
@@ -14,20 +14,18 @@ def command(
     ],
     geometry: Annotated[str, typer.Argument(help="Read-out: a name of the catalogue or a TOML file.")],
     output: Output,
+    overwrite: Overwrite = False,
 ) -> None:
     """Sum the cells of a file to a coarser read-out whose edges are a subset, exactly.
 
     [bold]Example[/bold]: caloforge rebin eplus_fine.h5 calogan -o eplus.h5
     """
-    from caloforge.errors import InputError
+    from caloforge.files import check_replaced
     from caloforge.formats.native import ShowerWriter
     from caloforge.formats.open import open_any
     from caloforge.geometry import Calorimeter
 
-    if output.exists() and output.samefile(file):
-        raise InputError(
-            f"{output} would be replaced by its own sums, which can't be undone: name another output."
-        )
+    check_replaced(output, overwrite, [file])
     coarse = Calorimeter.load(geometry)
     with open_any(file) as source:
         start = source.read(0, 0).rebin(coarse)  # refuses a grid that does not fit before anything is written

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from caloforge.cli.common import messages, progress_bar, say
+from caloforge.cli.common import Overwrite, file_to_write, messages, progress_bar, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,18 +29,22 @@ def command(
         typer.Option(
             "--output",
             "-o",
+            callback=file_to_write,
             help="One .png, .pdf or .svg for all pictures; by default a PNG each, beside the file.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw one shower layer by layer and in space, the average shower, and its profile beside the textbook's.
 
     [bold]Example[/bold]: caloforge show showers.h5 --shower 3 --beside geant4.h5 -o showers.pdf
     """
     from caloforge import plots
+    from caloforge.files import check_replaced
 
     if output is not None:
         plots.check_format(output)
+        check_replaced(output, overwrite, [file, *([beside] if beside else [])])
     alone, sample = _read(file, shower)
     other = None if beside is None else _read(beside, None)[1]
     with progress_bar("Drawing", "steps") as progress:

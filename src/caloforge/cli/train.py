@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from caloforge.cli.common import Seed, extra, progress_bar, say
+from caloforge.cli.common import Folder, Seed, extra, progress_bar, say
 
 
 class Device(StrEnum):
@@ -30,9 +30,7 @@ def command(
     data: Annotated[
         list[Path], typer.Option("--data", "-d", help="File of showers; give it again for more.")
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of the training; the same command resumes it.")
-    ],
+    output: Folder,
     geometry: Annotated[
         list[str] | None,
         typer.Option(

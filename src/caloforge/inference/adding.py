@@ -7,9 +7,9 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from caloforge.errors import CatalogError, CheckpointError
 from caloforge.files import sha256
-from caloforge.geometry import Calorimeter
 from caloforge.inference import zoo
-from caloforge.inference.model import read_record
+from caloforge.inference.model import TrainedModel
+from caloforge.inference.record import read_record
 
 
 def add(source: str) -> list[Path]:
@@ -63,17 +63,9 @@ def _records(source: Path) -> list[Path]:
 
 def _check(path: Path) -> None:
     """Refuse a model that is damaged, or whose name is another's already."""
-    record = read_record(path)
-    graph = _beside(path, record["graph"])
-    Calorimeter.from_dict(record["geometry"])
-    if not graph.is_file():
-        raise CheckpointError(f"{path} names the graph {graph.name}, which is not beside it.")
-    if sha256(graph) != record["sha256"]:
-        raise CheckpointError(
-            f"{graph} is not the file that its record describes (sha256 differs): it was altered or cut. "
-            "Get it again."
-        )
-    _check_names(path, graph)
+    model = TrainedModel.load(path)
+    _ = model.runtime  # which refuses a graph that does not fit the record
+    _check_names(path, model.graph)
 
 
 def _check_names(path: Path, graph: Path) -> None:
@@ -87,13 +79,6 @@ def _check_names(path: Path, graph: Path) -> None:
     there = zoo.home() / graph.name
     if not mine.exists() and there.exists() and sha256(there) != sha256(graph):
         raise CatalogError(f"{there} is of another model: give the graph of this one a new name.")
-
-
-def _beside(path: Path, name: object) -> Path:
-    """Return the path of a graph, which lies in its record's folder, not elsewhere."""
-    if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
-        raise CheckpointError(f"{path} names the graph {name!r}, which is no name of a file beside it.")
-    return path.with_name(name)
 
 
 def _files(path: Path) -> list[Path]:
@@ -117,7 +102,7 @@ def _download(url: str, folder: Path) -> Path:
         raise CatalogError(f"{url} is no URL of a record: that ends in NAME.json.")
     _fetch(url, path)
     record = read_record(path)
-    graph = _beside(path, record["graph"])
+    graph = path.with_name(record["graph"])
     _fetch(urljoin(url, graph.name), graph, record["sha256"])
     _fetch(urljoin(url, path.with_suffix(".md").name), path.with_suffix(".md"), needed=False)
     return path

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from caloforge import __version__
-from caloforge.errors import InputError
+from caloforge.errors import CheckpointError, InputError
 from caloforge.incident.beam import Particles, Ranges
 from caloforge.incident.incident import Incident
 from caloforge.incident.text import direction_text, position_text
@@ -30,6 +30,9 @@ _AT_ONCE = 8 * BLOCK  # showers whose noise is held at once
 _SLACK = (1e-3, 0.1)
 """Rad and mm by which directions and positions may lie outside of those of the training: its rounding."""
 
+
+_ABSURD = 100.0
+"""Times its incident energy (and 2 GeV, since antinuclei annihilate): what no shower may hold."""
 
 _OTHER = (
     "The {} that are asked for ({}) are not those that {} was trained on ({}): ask for these, or choose a "
@@ -86,6 +89,8 @@ class Generator:
         InputError
             Less than one shower, or less than one a batch, is asked for, the particles are others than those
             that the model was trained on, or energy conservation is not met.
+        CheckpointError
+            The model can't be used, or makes cells that are not finite, negative or absurdly high.
         """
         for what, value in (("number of showers", n), ("batch size", size)):
             if value < 1:
@@ -96,6 +101,7 @@ class Generator:
     def _batches(self, n: int, size: int) -> Iterator[Showers]:
         for start in range(0, n, size):
             incident, cells = self.draw(start, min(start + size, n))
+            self._check_cells(cells, incident, start)
             yield Showers(self.model.geometry, cells, incident, provenance=self.provenance)
 
     def draw(self, start: int, stop: int) -> tuple[Incident, Cells]:
@@ -112,6 +118,21 @@ class Generator:
         if self.conservation is not None:
             self._conserve(cells, incident, start)
         return incident, cells
+
+    def _check_cells(self, cells: Cells, incident: Incident, start: int) -> None:
+        """Refuse cells that no sound model makes, which says more than that they are no showers."""
+        with np.errstate(invalid="ignore"):  # of infinities
+            totals = cells.sum(axis=1, dtype=np.float64)
+        sound = (totals <= _ABSURD * (incident.energy + 2 * GeV)) & (cells.min(axis=1) >= 0)
+        if sound.all():
+            return
+        first = int(np.flatnonzero(~sound)[0])
+        raise CheckpointError(
+            f"{self.model.name} can't be trusted: shower {start + first} of seed {self.seed} holds "
+            f"{totals[first] / GeV:.3g} GeV, its lowest cell {cells[first].min() / GeV:.3g} GeV, of a "
+            f"particle of {incident.energy[first] / GeV:.3g} GeV. Take another model, or train this one "
+            "again."
+        )
 
     def _conserve(self, cells: Cells, incident: Incident, start: int) -> None:
         """Replace, in place, showers with more energy than came in by ones drawn again."""

@@ -1,7 +1,5 @@
 """Trained models that generate without torch: an ONNX graph and the JSON record that describes it."""
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,13 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from caloforge.errors import CatalogError, CheckpointError
+from caloforge.files import sha256
 from caloforge.geometry import Calorimeter
 from caloforge.incident.beam import Range, Ranges
 from caloforge.incident.incident import Incident
 from caloforge.incident.particles import particle_name
 from caloforge.inference import zoo
-from caloforge.inference.noise import NOISES, Noise, draw
-from caloforge.inference.runtime import RUNTIMES, Cells, Runtime
+from caloforge.inference.noise import Noise, draw
+from caloforge.inference.record import read_record
+from caloforge.inference.runtime import RUNTIMES, Cells, Promise, Runtime
+from caloforge.resources import check_threads
 from caloforge.units import GeV
 
 BLOCK = 128
@@ -32,7 +33,6 @@ Then every row of a matrix product goes through the same instructions, and so do
 """
 
 _ZEROS = ((0.0, 0.0), (0.0, 0.0))
-_KEYS = {"graph", "sha256", "pdg", "geometry", "energy_range_GeV", "noise_size"}
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,23 @@ class TrainedModel:
         CatalogError
             No model of this name is found.
         CheckpointError
-            The record or the graph is missing or was altered.
+            The record or the graph is missing or was altered, or the record says what can't be.
+        InputError
+            The number of threads is not possible.
         """
+        if threads is not None:
+            check_threads(threads)
         own = Path(name_or_path)
         is_path = own.suffix == ".json" or own.is_file()
         path = own if is_path else zoo.locate(str(name_or_path))
-        try:
-            record = read_record(path)
-            graph = path.with_name(record["graph"])
-            digest = hashlib.sha256(graph.read_bytes()).hexdigest()
-        except FileNotFoundError as error:
+        record = read_record(path)
+        graph = path.with_name(record["graph"])
+        if not graph.is_file():
             raise CheckpointError(
-                f"{error.filename} is missing: install caloforge, or export the model, again."
-            ) from None
-        if digest != record["sha256"]:
+                f"{graph} is missing: it belongs beside its record. Install caloforge, or export the model, "
+                "again."
+            )
+        if sha256(graph) != record["sha256"]:
             raise CheckpointError(
                 f"{graph} is not the file that its record describes (sha256 differs): it was altered or cut. "
                 "Install caloforge, or export the model, again."
@@ -110,12 +113,21 @@ class TrainedModel:
 
     @cached_property
     def runtime(self) -> Runtime:
-        """What turns noise and conditions into cells."""
-        return RUNTIMES[self.record.get("runtime", "onnx")](self.graph, self.threads)
+        """What turns noise and conditions into cells.
+
+        Raises
+        ------
+        CheckpointError
+            The graph can't be used, or is not what the record says.
+        """
+        promise = Promise(
+            self.record.get("noise", "normal"), self.record["noise_size"], self.geometry.n_cells
+        )
+        return RUNTIMES[self.record.get("runtime", "onnx")](self.graph, promise, self.threads)
 
     def noise(self, seed: int, start: int, stop: int, attempt: int = 0) -> Noise:
         """Return the random numbers of showers start to stop of a seed, (stop - start, noise_size)."""
-        kind, size = self.record.get("noise", "normal"), int(self.record["noise_size"])
+        kind, size = self.record.get("noise", "normal"), self.record["noise_size"]
         return draw(kind, size, seed, start, stop, attempt)
 
     def label(self, pdg: int) -> int:
@@ -156,22 +168,3 @@ def _padded(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Repeat the last row until there are whole multiples of `ROWS`."""
     missing = -len(values) % ROWS
     return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)]) if missing else values
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """Read the JSON that describes a trained model; raises `CheckpointError` for anything else."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        record = None
-    if not (isinstance(record, dict) and record.keys() >= _KEYS):
-        raise CheckpointError(
-            f"{path} is no record of a trained model: give the .json that 'caloforge export' wrote."
-        )
-    for key, default, known in (("noise", "normal", NOISES), ("runtime", "onnx", RUNTIMES)):
-        if record.get(key, default) not in known:
-            raise CheckpointError(
-                f"{path} needs the {key} '{record[key]}', which this caloforge does not know: "
-                "install a newer caloforge."
-            )
-    return record

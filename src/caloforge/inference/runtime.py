@@ -1,14 +1,36 @@
 """What runs a trained model: by now an ONNX graph; a kernel of another kind is one more class here."""
 
+import os
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from caloforge.errors import CheckpointError
+
 Cells = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a record says of its runtime.
+
+    Attributes
+    ----------
+    noise
+        Kind of the noise, a key of `caloforge.inference.noise.NOISES`.
+    noise_size
+        Numbers of noise that a shower takes.
+    n_cells
+        Cells of a shower.
+    """
+
+    noise: str
+    noise_size: int
+    n_cells: int
 
 
 class Runtime(Protocol):
@@ -22,6 +44,16 @@ class Runtime(Protocol):
         """Return cells (N, n_cells) in MeV; of the inputs, (N, ...) each, others are left alone."""
 
 
+_NOISE = {"normal": "tensor(float)", "bytes": "tensor(uint8)"}
+_CONDITIONS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "energy": ("tensor(float)", ()),
+    "direction": ("tensor(float)", (3,)),
+    "position": ("tensor(float)", (2,)),
+    "label": ("tensor(int64)", ()),
+}
+"""ONNX type of each condition, and the shape of one shower's."""
+
+
 class OnnxGraph:
     """An ONNX graph on onnxruntime, in one process.
 
@@ -29,34 +61,98 @@ class OnnxGraph:
     ----------
     path
         The ONNX file.
+    promise
+        What the graph has to take and to make.
     threads
         Of a call; None leaves the choice to onnxruntime.
+
+    Raises
+    ------
+    CheckpointError
+        onnxruntime does not accept the file, or the graph takes or makes something else than promised.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
-        self._path, self._threads = path, threads
-
-    @cached_property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the graph's inputs."""
-        return tuple(item.name for item in self._session.get_inputs())
+    def __init__(self, path: Path, promise: Promise, threads: int | None = None) -> None:
+        self._path, self._n_cells = path, promise.n_cells
+        self._session = self._opened(threads)
+        self._check_inputs(promise)
+        self._check_outputs()
+        self.inputs = tuple(item.name for item in self._session.get_inputs())
 
     def __call__(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Cells:
         """Return cells (N, n_cells) in MeV."""
-        (cells,) = self._session.run(None, {name: inputs[name] for name in self.inputs})
+        try:
+            (cells,) = self._session.run(None, {name: inputs[name] for name in self.inputs})
+        except Exception as error:  # onnxruntime's errors have no other base
+            raise self._refusal("it fails when it runs", error) from None
+        if cells.shape != (len(inputs["noise"]), self._n_cells):
+            raise self._refusal(f"it made cells of shape {cells.shape} instead of (N, {self._n_cells})")
         return np.asarray(cells, np.float32)
 
-    @cached_property
-    def _session(self) -> Any:
+    def _opened(self, threads: int | None) -> Any:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        if self._threads is not None:
-            options.intra_op_num_threads = self._threads
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        options.log_severity_level = 4  # errors come as exceptions, so they need no line of their own
         # Spinning threads between blocks would take a whole core from whoever shares the machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        return onnxruntime.InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        # A graph may name other files as its weights. None can be found below a device.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+        try:
+            content = self._path.read_bytes()
+            return onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
+        except Exception as error:  # onnxruntime's errors have no other base
+            raise self._refusal("onnxruntime does not accept it", error) from None
+
+    def _check_inputs(self, promise: Promise) -> None:
+        wanted = {"noise": (_NOISE[promise.noise], (promise.noise_size,)), **_CONDITIONS}
+        found = self._session.get_inputs()
+        if "noise" not in [item.name for item in found]:
+            raise self._refusal("it takes no input named 'noise'")
+        for item in found:
+            if item.name not in wanted:
+                raise self._refusal(f"it takes an input {item.name!r}; known are: {', '.join(wanted)}")
+            self._check_item(item, *wanted[item.name])
+
+    def _check_outputs(self) -> None:
+        found = self._session.get_outputs()
+        if len(found) != 1:
+            raise self._refusal(f"it has {len(found)} outputs instead of one, the cells")
+        self._check_item(found[0], "tensor(float)", (self._n_cells,))
+
+    def _check_item(self, item: Any, kind: str, sizes: tuple[int, ...]) -> None:
+        """Refuse an input or output of another type or shape; sizes that the graph leaves open may fit."""
+        shape = tuple(item.shape)
+        fits = (
+            len(shape) == 1 + len(sizes)
+            and not isinstance(shape[0], int)
+            and all(
+                one == size or not isinstance(one, int) for one, size in zip(shape[1:], sizes, strict=True)
+            )
+        )
+        if item.type != kind or not fits:
+            wanted = ", ".join(map(str, ("N", *sizes)))
+            raise self._refusal(
+                f"its {item.name!r} is {item.type} of shape {shape} instead of {kind} of shape ({wanted})"
+            )
+
+    def _refusal(self, fault: str, error: Exception | None = None) -> CheckpointError:
+        why = f" ({_first_line(error)})" if error else ""
+        return CheckpointError(
+            f"{self._path} can't be used as a model: {fault}{why}. Get the model again, or export it again."
+        )
 
 
-RUNTIMES: dict[str, Callable[[Path, int | None], Runtime]] = {"onnx": OnnxGraph}
+def _first_line(error: Exception) -> str:
+    """Return the start of an error of onnxruntime, which may be very long."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return line if len(line) < 200 else f"{line[:200]}..."
+
+
+RUNTIMES: dict[str, Callable[[Path, Promise, int | None], Runtime]] = {"onnx": OnnxGraph}
 """By the name that a record gives."""

@@ -9,7 +9,8 @@ from caloforge.errors import CatalogError, CheckpointError
 from caloforge.incident.particles import particle_name
 from caloforge.inference import zoo
 from caloforge.inference.commands import Record, recipe
-from caloforge.inference.model import TrainedModel, read_record
+from caloforge.inference.model import TrainedModel
+from caloforge.inference.record import read_record
 
 QUALITIES = ("fast", "precise")
 """What a shipped model is best at, the one to take unless another is asked for first."""

@@ -6,13 +6,13 @@ folder that the environment variable ``CALOFORGE_MODELS`` lists, or in the user'
 names. A name that two places have means the first one: what ships is the same for everybody.
 """
 
-import json
 import os
 from importlib.resources import files
 from pathlib import Path
 
 from caloforge.catalog import unknown
 from caloforge.errors import CatalogError
+from caloforge.inference.record import read_json
 
 VARIABLE = "CALOFORGE_MODELS"
 
@@ -75,7 +75,7 @@ def describes_a_graph(path: Path) -> bool:
     if path.parent == shipped():
         return True
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(path)
+    except OSError:
         return False
     return isinstance(content, dict) and "graph" in content

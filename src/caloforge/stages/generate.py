@@ -1,11 +1,16 @@
 """Generate showers with a trained model, in memory or into a file of any size."""
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy.typing as npt
 
+from caloforge import resources
 from caloforge.errors import InputError
+from caloforge.files import check_target
 from caloforge.formats.native import ShowerWriter
 from caloforge.incident.beam import CENTRE, PERPENDICULAR, Beam, Particles, Range, Ranges, RecordedParticles
 from caloforge.incident.incident import Incident
@@ -18,6 +23,13 @@ from caloforge.progress import Progress, no_progress
 from caloforge.showers import Showers
 
 Angles = tuple[float | Range, float | Range]
+_USUAL = "calogan"  # the calorimeter where neither it nor a model is named
+_MANY = 100_000_000
+"""Cells of a sample of which it is worth knowing beforehand what it takes: 400 MB in memory."""
+_PROBE = 1 << 19
+"""Cells of the showers from which the size of a file is estimated."""
+_PARTICLE = 100  # bytes that a shower takes in memory beside its cells
+
 Energies = float | tuple[float, float] | npt.ArrayLike | Spectrum
 
 
@@ -32,7 +44,7 @@ def generate(
     seed: int = 1,
     model: str | Path | None = None,
     quality: str | None = None,
-    geometry: str = "calogan",
+    geometry: str | None = None,
     conserve_energy: bool = False,
     threads: int | None = None,
 ) -> Showers:
@@ -60,7 +72,7 @@ def generate(
     quality
         Which of these, "fast" or "precise"; by default the recommended one (`find`).
     geometry
-        Name of the calorimeter.
+        Name of the calorimeter; by default that of the model, or calogan where no model is named.
     conserve_energy
         Draw again until no shower holds more energy than came in.
     threads
@@ -69,7 +81,7 @@ def generate(
     Raises
     ------
     InputError, CatalogError, CheckpointError
-        The request is not possible, nobody trained such a model, or its weights were altered.
+        The request is not possible or does not fit into the memory, there is no such model, or it is damaged.
 
     Examples
     --------
@@ -80,6 +92,7 @@ def generate(
     trained = choose(pdg, geometry, model, quality, threads)
     particles = _particles(trained, pdg, energy, direction, position, like)
     n = n if n is not None else len(like) if like is not None else 1
+    _check_memory(n, trained.geometry.n_cells)
     conservation = Conservation() if conserve_energy else None
     (showers,) = Generator(trained, particles, seed, conservation).batches(n, max(n, 1))
     return showers
@@ -99,7 +112,7 @@ def aim(
 
 def choose(
     pdg: int,
-    geometry: str,
+    geometry: str | None = None,
     model: str | Path | None = None,
     quality: str | None = None,
     threads: int | None = None,
@@ -109,16 +122,24 @@ def choose(
     Raises
     ------
     InputError, CatalogError, CheckpointError
-        A model and a quality are asked for, nobody trained such a model, or its weights were altered.
+        The model is named and a quality is asked for, or another particle or calorimeter; there is no such
+        model; or it is damaged.
     """
     if model is None:
-        return find(pdg, geometry, quality, threads)
+        return find(pdg, geometry or _USUAL, quality, threads)
     if quality is not None:
         raise InputError(
-            f"A quality chooses among the shipped models, but the model {model} was chosen already: give one "
-            "of both."
+            f"A quality chooses among the shipped models, but the model {model} is named as well: give one "
+            "or the other."
         )
-    return TrainedModel.load(model, threads)
+    trained = TrainedModel.load(model, threads)
+    trained.label(pdg)  # refuses a particle that it does not know
+    if geometry not in (None, trained.geometry.name):
+        raise InputError(
+            f"The model {model} makes showers in {trained.geometry.name}, not in {geometry}: leave one of "
+            "them out."
+        )
+    return trained
 
 
 def generate_file(
@@ -142,8 +163,12 @@ def generate_file(
     Raises
     ------
     InputError, OSError
-        The request is not possible, or the file can't be written.
+        The request is not possible or does not fit on the disk, or the file can't be written.
+    CheckpointError
+        The model can't be used.
     """
+    _check_memory(min(n, batch), generator.model.geometry.n_cells)
+    check_disk(generator, n, path)
     with (
         ShowerWriter(path, generator.model.geometry, generator.provenance) as writer,
         ThreadPoolExecutor(1) as pool,
@@ -158,6 +183,56 @@ def generate_file(
             done += len(showers)
         written.result()
         progress(n, n)
+
+
+def check_disk(generator: Generator, n: int, path: Path) -> int | None:
+    """Refuse a file that does not fit on its disk.
+
+    Parameters
+    ----------
+    generator
+        The stream that would be drawn from.
+    n
+        Number of showers.
+    path
+        The file.
+
+    Returns
+    -------
+    About how many bytes it will have, by the first showers; None if that is too little to think of.
+
+    Raises
+    ------
+    InputError, CatalogError, CheckpointError, OSError
+        It does not fit, the request is not possible, or the file can't be written.
+    """
+    n_cells = generator.model.geometry.n_cells
+    if n * n_cells < _MANY:
+        return None
+    check_target(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they come when the file is made
+        some = max(1, _PROBE // n_cells)
+        size = n * _written_size(replace(generator), some) // some
+    resources.check_disk(path.resolve().parent, size, f"{path} with {n:,} showers")
+    return size
+
+
+def _written_size(generator: Generator, n: int) -> int:
+    """Return how many bytes a file of n showers has."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "showers.h5"
+        with ShowerWriter(path, generator.model.geometry) as writer:
+            for showers in generator.batches(n, n):
+                writer.write(showers)
+        return path.stat().st_size
+
+
+def _check_memory(n: int, n_cells: int) -> None:
+    """Refuse more showers than fit into the memory that is free."""
+    if n * n_cells < _MANY:
+        return
+    resources.check_memory(n * (4 * n_cells + _PARTICLE), f"{n:,} showers of {n_cells:,} cells at once")
 
 
 def _particles(
