@@ -336,9 +336,9 @@ def test_a_file_is_never_overwritten_by_something_else(tmp_path: Path, positrons
 def test_wrong_values_end_in_one_sentence_and_leave_nothing(
     tmp_path: Path, change: dict[str, object], sentence: str
 ) -> None:
-    values: dict[str, object] = {"pdg": POSITRON, "n": 1, "physics": "em"} | change
+    values: dict[str, object] = {"particle": POSITRON, "n": 1, "physics": "em"} | change
     with pytest.raises(InputError, match=sentence):
-        simulate(FINE, spectrum=ABOUT_1_GEV, out=tmp_path / "out.h5", **values)  # type: ignore[arg-type]
+        simulate(FINE, energy=ABOUT_1_GEV, out=tmp_path / "out.h5", **values)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 
 
