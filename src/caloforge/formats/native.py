@@ -65,6 +65,13 @@ def write(showers: Showers, path: str | Path) -> None:
     ------
     OSError
         The disk is full, or the folder can't be written to.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> write(generate("gamma", energy="1:100", n=20), "showers.h5")
+    >>> read("showers.h5")
+    <20 showers in calogan>
     """
     with ShowerWriter(path, showers.geometry, showers.provenance) as writer:
         writer.write(showers)
