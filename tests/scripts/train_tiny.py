@@ -6,7 +6,7 @@ import caloforge as cf
 
 square = {"bins": 3, "range": [-240.0, 240.0]}
 calogan = cf.Calorimeter.load("calogan").to_dict()
-layers = [{"z": layer["z"], "eta": square, "phi": square} for layer in calogan["layers"]]
+layers = [{"z": [0.0, 480.0], "eta": square, "phi": square}]
 coarse = cf.Calorimeter.from_dict({**calogan, "name": "coarse", "layers": layers})
 
 geant4 = str(files("caloforge") / "samples" / "calogan_eplus.h5")

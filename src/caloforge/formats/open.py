@@ -1,6 +1,7 @@
 """Open a file of showers of any layout."""
 
 from pathlib import Path
+from typing import SupportsIndex
 
 from caloforge import catalog
 from caloforge.errors import ShowerFileError
@@ -13,7 +14,9 @@ from caloforge.showers.showers import check_same_geometry
 
 
 def read(
-    path: str | Path, particle: str | int | None = None, geometry: str | Path | Calorimeter | None = None
+    path: str | Path,
+    particle: str | SupportsIndex | None = None,
+    geometry: str | Path | Calorimeter | None = None,
 ) -> Showers:
     """Read all showers of a file, caloforge's own or of any layout of the catalogue.
 

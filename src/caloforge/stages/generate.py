@@ -3,6 +3,7 @@
 import reprlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import SupportsIndex
 
 from caloforge.arguments import whole_number
 from caloforge.errors import InputError
@@ -30,9 +31,9 @@ from caloforge.showers import Showers
 
 
 def generate(
-    particle: str | int,
+    particle: str | SupportsIndex,
     energy: Energies | None = None,
-    n: int | None = None,
+    n: SupportsIndex | None = None,
     *,
     direction: Coordinates | None = None,
     position: Coordinates | None = None,
@@ -96,17 +97,16 @@ def generate(
     array([10000., 20000., 40000.])
     """
     pdg, seed = parse_particle(particle), whole_number(seed, "The seed")
-    if n is not None:
-        n = whole_number(n, "The number of showers", least=1)
+    number = None if n is None else whole_number(n, "The number of showers", least=1)
     if threads is not None:
         threads = whole_number(threads, "The number of threads", least=1)
     trained = choose(pdg, geometry, model, quality, threads)
     like = like.incident if isinstance(like, Showers) else like
     particles = _particles(trained, pdg, energy, direction, position, like)
-    if n is None:
-        n = len(particles.spectrum.values) or 1
+    if number is None:
+        number = len(particles.spectrum.values) or 1
     conservation = Conservation() if conserve_energy else None
-    (showers,) = Generator(trained, particles, seed, conservation).batches(n, n)
+    (showers,) = Generator(trained, particles, seed, conservation).batches(number, number)
     return showers
 
 

@@ -324,6 +324,10 @@ def test_a_file_is_never_overwritten_by_something_else(tmp_path: Path, positrons
             {"physics": "FTFP_BERTT"},
             r"'FTFP_BERTT' is not among the physics lists\. Did you mean 'FTFP_BERT'\?",
         ),
+        ({"n": 10.0}, r"number of showers is 10.0 \(float\)"),
+        ({"seed": None}, "seed is None"),
+        ({"particle": "positorn"}, "no known particle"),
+        ({"position": 3}, "give two coordinates"),
         ({"n": 0}, "0 showers can't be simulated"),
         ({"workers": 0}, "0 workers can't simulate"),
         ({"seed": -1}, "The seed -1 is not possible"),
@@ -404,3 +408,11 @@ def test_a_disk_that_fills_up_ends_in_a_sentence_and_the_same_call_goes_on(tmp_p
     assert not out.exists()
     simulate(FINE, POSITRON, Spectrum.listed(1000.0), 12, out, physics="em")
     assert len(read(out)) == 12
+
+
+def test_names_and_text_do_what_objects_do(tmp_path: Path) -> None:
+    simulate(
+        "calogan_fine", "e+", "0.5:1.5", 2, str(tmp_path / "text.h5"), physics="em", direction=(0.0, 0.0)
+    )
+    simulate(FINE, POSITRON, ABOUT_1_GEV, 2, tmp_path / "objects.h5", physics="em")
+    assert (tmp_path / "text.h5").read_bytes() == (tmp_path / "objects.h5").read_bytes()

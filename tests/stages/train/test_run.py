@@ -20,6 +20,7 @@ from caloforge.showers import Showers
 from caloforge.stages.train.fit import Plan
 from caloforge.stages.train.run import train
 from tests import toys
+from tests.conftest import MakeShowers
 
 
 def test_a_run_does_not_mix_the_particles_up(tmp_path: Path, small_file: Path, small: Calorimeter) -> None:
@@ -184,3 +185,26 @@ def test_an_accelerator_trains_every_model(
         plan = Plan(epochs=2, held_out=10, batch=16, average=0.5, precision=precision)
         train(model, [small_file], tmp_path / model, plan, geometry=small, device="cuda")
         assert checkpoint.load(tmp_path / model).record["step"] >= 0
+
+
+def test_one_file_a_named_read_out_and_no_plan_are_enough(
+    tmp_path: Path, small: Calorimeter, make_showers: MakeShowers
+) -> None:
+    read_out = tmp_path / "small.toml"
+    read_out.write_text(small.to_toml())
+    write(make_showers(800, small), tmp_path / "a.h5")
+    best = train(
+        "shower_library", str(tmp_path / "a.h5"), str(tmp_path / "run"), geometry=tmp_path / "small.toml"
+    )
+    assert best == tmp_path / "run" / "best"
+    assert checkpoint.load(best).record["geometries"] == [small.to_dict()]
+
+
+def test_nothing_to_learn_from_is_refused(tmp_path: Path, small_file: Path) -> None:
+    with pytest.raises(InputError, match="no files of showers to learn from"):
+        train("copula", [], tmp_path / "run")
+    with pytest.raises(InputError, match="no read-out to learn"):
+        train("copula", small_file, tmp_path / "run", geometry=[])
+    with pytest.raises(InputError, match="number of threads is 0"):
+        train("copula", small_file, tmp_path / "run", threads=0)
+    assert not (tmp_path / "run").exists()

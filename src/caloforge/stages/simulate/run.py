@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -73,9 +74,9 @@ class Summary:
 
 def simulate(
     geometry: str | Path | Calorimeter,
-    particle: str | int,
+    particle: str | SupportsIndex,
     energy: Energies,
-    n: int,
+    n: SupportsIndex,
     out: str | Path,
     *,
     direction: Coordinates = PERPENDICULAR,
