@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 environment=${CALOFORGE_VENV:-.venv-tests}
 if [ ! -x "$environment/bin/caloforge" ]; then
     python3 -m venv "$environment"
-    "$environment/bin/pip" install --quiet --constraint constraints.txt --editable '.[train,geant4,cluster,dev]'
+    "$environment/bin/pip" install --quiet --constraint constraints.txt --editable '.[train,geant4,cluster,frames,dev]'
 fi
 "$environment/bin/ruff" check
 "$environment/bin/ruff" format --check

@@ -1,5 +1,6 @@
 """What several tests share: small calorimeters and showers that are as sparse as real ones."""
 
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,20 @@ def geant4_showers() -> Path:
     if folder is None:
         pytest.skip("CALOFORGE_TEST_DATA does not name a folder of Geant4 showers")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def geant4() -> None:
+    """Skip where there is no Geant4 or no data for it."""
+    from caloforge.errors import SimulationError
+    from caloforge.stages.simulate.geant4 import data
+
+    if importlib.util.find_spec("geant4_pybind") is None:
+        pytest.skip("geant4_pybind is not installed")
+    try:
+        data.find("FTFP_BERT")
+    except SimulationError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

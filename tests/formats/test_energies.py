@@ -1,13 +1,14 @@
 """Incident energies from files."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from caloforge.errors import InputError, ShowerFileError
 from caloforge.formats.calogan import ENTRY
-from caloforge.formats.energies import parse_spectrum, read_incident
+from caloforge.formats.energies import Energies, as_spectrum, parse_spectrum, read_incident
 from caloforge.formats.native import ShowerFile, write
 from caloforge.formats.open import open_any
 from caloforge.incident.spectrum import Spectrum
@@ -75,3 +76,42 @@ def test_a_file_without_energies_is_refused(
 def test_a_file_that_is_not_there_is_no_energy() -> None:
     with pytest.raises(InputError, match="or a file that exists"):
         parse_spectrum("no/file.txt")
+
+
+@pytest.mark.parametrize(
+    ("energy", "same"),
+    [
+        (5e4, "50"),
+        (np.float32(5e4), "50"),
+        ((1e3, 1e5), "1:100"),
+        ([1e4, 5e4], "10,50"),
+        (np.array([1e4, 5e4]), "10,50"),
+        ((1e4, 5e4, 1e5), "10,50,100"),
+        ("log:1:100", "log:1:100"),
+        (Spectrum.listed(5e4), "50"),
+    ],
+)
+def test_energies_are_mev_as_numbers_and_gev_as_text(energy: Energies, same: str) -> None:
+    assert as_spectrum(energy) == parse_spectrum(same)
+
+
+def test_energies_may_be_those_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "energies.txt").write_text("1\n2\n")
+    for name in (tmp_path / "energies.txt", str(tmp_path / "energies.txt")):
+        assert as_spectrum(name).values == (1e3, 2e3)
+    with pytest.raises(InputError, match="There is no file"):
+        as_spectrum(tmp_path / "nothing.txt")
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, [], [[1e4]], [[1], [2, 3]], 1 + 2j, True, {"a": 1}, b"50", np.array(["50"]), ("1", "2")]
+)
+def test_what_is_not_an_energy_is_refused_with_the_ways_to_write_one(wrong: Any) -> None:
+    with pytest.raises(InputError, match="can't be incident energies: give MeV as a number"):
+        as_spectrum(wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -5.0, np.nan, np.inf, [1e4, -1.0], (2e4, 1e4)])
+def test_impossible_energies_are_refused(wrong: Any) -> None:
+    with pytest.raises(InputError, match=r"is not possible|is empty"):
+        as_spectrum(wrong)

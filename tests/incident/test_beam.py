@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from caloforge.errors import InputError
 from caloforge.geometry import Axis, Calorimeter, RingLayer, Slab, Stack
-from caloforge.incident.beam import Beam, Range, parse_direction, parse_position
+from caloforge.incident.beam import (
+    Beam,
+    Coordinates,
+    Range,
+    as_direction,
+    as_position,
+    parse_direction,
+    parse_position,
+)
 from caloforge.incident.incident import FIELDS
 from caloforge.incident.spectrum import Spectrum
 
@@ -111,3 +119,19 @@ def test_positions_are_on_the_front_face(calogan: Calorimeter) -> None:
         Beam(22, SPECTRUM, position=parse_position(*inside)).check(calorimeter)
         with pytest.raises(InputError, match=rf"is not on the front face of {calorimeter.name} \({face}"):
             Beam(22, SPECTRUM, position=parse_position(*outside)).check(calorimeter)
+
+
+def test_coordinates_are_numbers_or_pairs() -> None:
+    both = (Range(0.1, 0.1), Range(0.0, 3.0))
+    assert as_direction((0.1, (0, 3))) == as_direction((0.1, Range(0.0, 3.0))) == both
+    assert as_position((-2, np.float32(4))) == (Range(-2.0, -2.0), Range(4.0, 4.0))
+
+
+@pytest.mark.parametrize(
+    "wrong", [3, (1,), (1, 2, 3), ("0", "1"), (None, 0), (math.nan, 0), ((2, 1), 0), ((1, 2, 3), 0), "12"]
+)
+def test_wrong_coordinates_end_in_a_sentence(wrong: Coordinates) -> None:
+    with pytest.raises(InputError, match=r"direction \(theta and phi in rad\) can't be .*: give two coordi"):
+        as_direction(wrong)
+    with pytest.raises(InputError, match=r"position \(eta and phi in mm\) can't be"):
+        as_position(wrong)

@@ -107,3 +107,21 @@ def test_rebin_keeps_all_but_the_cells(make_showers, calogan_fine, calogan):
     assert coarse.provenance == {"seed": 1, "rebinned_from": "calogan_fine"}
     with pytest.raises(GeometryError):
         coarse.rebin(calogan_fine)
+
+
+def test_a_calorimeter_is_known_by_its_name(calogan):
+    showers = Showers("calogan", np.zeros((1, 504)), Incident(22, 1.0))
+    assert showers.geometry == calogan
+    with pytest.raises(GeometryError, match=r"a TOML file or a Calorimeter, not 7"):
+        Showers(7, np.zeros((1, 504)), Incident(22, 1.0))
+
+
+def test_the_image_of_a_layer_is_its_cells(make_showers):
+    showers = make_showers(4)
+    for number, image in enumerate(showers.geometry.split(showers.cells)):
+        assert np.array_equal(showers.layer(np.int64(number)), image)
+    for wrong in (3, -1):
+        with pytest.raises(InputError, match=rf"no layer {wrong} .*'calogan': its layers are 0 to 2"):
+            showers.layer(wrong)
+    with pytest.raises(InputError, match=r"layer is 1.0 \(float\)"):
+        showers.layer(1.0)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from caloforge.errors import CatalogError, InputError
+from caloforge.formats.energies import Energies
 from caloforge.formats.native import read
 from caloforge.geometry import Calorimeter
 from caloforge.incident.beam import Beam
@@ -149,3 +150,35 @@ def test_a_model_of_one_direction_makes_showers_from_there(small: Calorimeter, t
     np.testing.assert_array_equal(showers.incident.position, [[5, 0]] * 2)
     with pytest.raises(InputError, match=r"directions that are asked for \(perpendicular"):
         generate("gamma", 10 * GeV, model=path, direction=(0.0, 0.0))
+
+
+def test_particles_and_energies_are_written_as_one_likes() -> None:
+    showers = generate("gamma", (1 * GeV, 100 * GeV), 5)
+    for same in (generate(22, "1:100", 5), generate(np.int32(22), "1:100", n=np.int64(5), seed=np.int64(1))):
+        np.testing.assert_array_equal(same.cells, showers.cells)
+    np.testing.assert_array_equal(generate("gamma", like=showers, seed=1).energy, showers.energy)
+
+
+@pytest.mark.parametrize(
+    ("energy", "n"), [(1e4, 1), ((1e4, 2e4), 1), ([1e4, 2e4, 3e4], 3), (np.full(4, 1e4), 4), ("10,20", 2)]
+)
+def test_there_are_as_many_showers_as_energies(energy: Energies, n: int) -> None:
+    assert len(generate("gamma", energy)) == n
+    assert len(generate("gamma", energy, n=2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"n": 10.0}, r"The number of showers is 10.0 \(float\): give a whole number"),
+        ({"n": 0}, "The number of showers is 0"),
+        ({"threads": 0}, "The number of threads is 0"),
+        ({"seed": None}, "The seed is None"),
+        ({"seed": 1 << 64}, "The seed 18446744073709551616 is not possible"),
+        ({"direction": 0.1}, "give two coordinates"),
+        ({"energy": None, "like": [22]}, r"are an Incident or Showers, not \[22\]"),
+    ],
+)
+def test_wrong_requests_end_in_a_sentence(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        generate("gamma", **({"energy": 1e4} | wrong))

@@ -87,7 +87,6 @@ def command(
     with extra("train"):
         from caloforge.stages.train.fit import Plan
         from caloforge.stages.train.run import train
-    from caloforge.geometry import Calorimeter
 
     plan = Plan(epochs, batch, seed, held_out, flips, average, validate_every, precision.value)
     with progress_bar("Reading", "showers") as reading, progress_bar("Training", "steps") as progress:
@@ -96,7 +95,7 @@ def command(
             data,
             output,
             plan,
-            geometries=[Calorimeter.load(name) for name in geometry or ["calogan"]],
+            geometry=geometry or "calogan",
             parent=parent,
             device=device.value,
             settings=_settings(config, settings or []),

@@ -1,8 +1,10 @@
 """Incident energies that are read from a file: of text, or of showers in any layout."""
 
+import reprlib
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from caloforge.errors import InputError
 from caloforge.formats.base import Source
@@ -27,6 +29,64 @@ def parse_spectrum(text: str) -> Spectrum:
         The file of showers can't be read.
     """
     return Spectrum.named(text, _from_file(Path(text))) if names_file(text) else Spectrum.parse(text)
+
+
+Energies = float | tuple[float, float] | npt.ArrayLike | str | Path | Spectrum
+"""Incident energies as callers give them: numbers in MeV, text as on the command line in GeV."""
+
+
+def as_spectrum(energy: Energies) -> Spectrum:
+    """Return the spectrum that a caller asks for.
+
+    Parameters
+    ----------
+    energy
+        Kinetic energies: a number in MeV; a pair (low, high) in MeV, uniform between both; a list or an array
+        in MeV, taken in turn; text as the command line takes it, in GeV (``"50"``, ``"1:100"``,
+        ``"log:1:100"``, ``"10,50,100"``); or the name of a file of energies or showers.
+
+    Raises
+    ------
+    InputError
+        It is none of these, or an energy is not above 0 or not finite in single precision.
+    ShowerFileError
+        The file of showers can't be read.
+
+    Examples
+    --------
+    >>> as_spectrum((1e3, 1e5)) == as_spectrum("1:100")
+    True
+    >>> as_spectrum([1e4, 2e4]).values
+    (10000.0, 20000.0)
+    """
+    if isinstance(energy, Spectrum):
+        return energy
+    if isinstance(energy, Path) and not names_file(str(energy)):
+        raise InputError(f"There is no file {energy}: give one of energies in GeV, or of showers.")
+    if isinstance(energy, str | Path):
+        return parse_spectrum(str(energy))
+    values = _in_mev(energy)
+    if isinstance(energy, tuple) and len(values) == 2:
+        low, high = values
+        return Spectrum.uniform(low, high)
+    return Spectrum.listed(values)
+
+
+def _in_mev(energy: npt.ArrayLike) -> list[float]:
+    try:
+        given = np.asarray(energy)
+    except ValueError:  # a list of lists of several lengths
+        given = np.asarray(None)
+    if given.dtype.kind not in "iuf" or given.ndim > 1 or given.size == 0:
+        raise InputError(
+            f"{reprlib.repr(energy)} can't be incident energies: give MeV as a number, a pair (low, high) or "
+            "a list; or text in GeV, such as '50' or '1:100'."
+        )
+    values: list[float] = np.atleast_1d(given).astype(np.float64).tolist()
+    for value in values:
+        if not 0 < value < np.inf:
+            raise InputError(f"The energy {value:g} MeV is not possible: give finite numbers above 0.")
+    return values
 
 
 def names_file(text: str) -> bool:

@@ -90,6 +90,13 @@ def write(showers: Showers, path: str | Path) -> None:
         `read` would refuse the file: a value is not possible, or the provenance is not JSON.
     OSError
         The disk is full, or the folder can't be written to.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> write(generate("gamma", energy="1:100", n=20), "showers.h5")
+    >>> read("showers.h5")
+    <20 showers in calogan>
     """
     with ShowerWriter(path, showers.geometry, showers.provenance) as writer:
         writer.write(showers)

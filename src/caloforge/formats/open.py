@@ -1,40 +1,65 @@
 """Open or read a file of showers of any layout."""
 
 from pathlib import Path
+from typing import SupportsIndex
 
 from caloforge import catalog
+from caloforge.errors import ShowerFileError
 from caloforge.formats.base import Source, recognise
 from caloforge.formats.native import ShowerFile
 from caloforge.geometry import Calorimeter
+from caloforge.incident.particles import parse_particle, particle_name
 from caloforge.showers import Showers
+from caloforge.showers.showers import check_same_geometry
 
 
-def read(path: str | Path, pdg: int | None = None, geometry: Calorimeter | None = None) -> Showers:
+def read(
+    path: str | Path,
+    particle: str | SupportsIndex | None = None,
+    geometry: str | Path | Calorimeter | None = None,
+) -> Showers:
     """Read all showers of a file, caloforge's own or of any layout of the catalogue.
 
-    A file that is larger than the memory can be read in batches: ``open_any(path).batches()``.
+    For a file larger than the memory open it by `open_any`, and go through its ``batches``.
 
     Parameters
     ----------
     path
         The file.
-    pdg, geometry
-        PDG id of the incident particle and calorimeter, for foreign files that do not say them.
+    particle, geometry
+        Name or PDG id of the incident particle, and name, TOML file or `Calorimeter`: for foreign files that
+        do not say them.
+
+    Returns
+    -------
+        The showers; cells and energies are in MeV, whatever the file has.
 
     Raises
     ------
     ShowerFileError
-        The file is missing, damaged, of no known layout, or needs more memory than there is.
-    InputError
-        The calorimeter is not known, or the cells in the file are not its.
+        The file is missing, damaged or of no known layout, or it holds showers of another particle or
+        calorimeter than was said.
 
     Examples
     --------
-    >>> read(catalog.load("samples", catalog.names("samples")[0]))
-    <300 showers in calogan>
+    >>> from caloforge import catalog
+    >>> showers = read(catalog.load("samples", "calogan_gamma"))
+    >>> showers.geometry
+    <calorimeter calogan: 3 layers, 504 cells>
     """
-    with open_any(path, pdg, geometry) as file:
-        return file.read()
+    pdg = None if particle is None else parse_particle(particle)
+    calorimeter = None if geometry is None else Calorimeter.of(geometry)
+    with open_any(path, pdg, calorimeter) as source:
+        showers = source.read()
+    if calorimeter is not None:
+        check_same_geometry(showers.geometry, calorimeter, f"{path} and what was asked for", ShowerFileError)
+    found = set(showers.pdg.tolist())
+    if pdg is not None and found - {pdg}:
+        names = ", ".join(map(particle_name, sorted(found)))
+        raise ShowerFileError(
+            f"{path} holds showers of {names}, not of {particle_name(pdg)}: leave the particle out."
+        )
+    return showers
 
 
 def open_any(path: str | Path, pdg: int | None = None, geometry: Calorimeter | None = None) -> Source:

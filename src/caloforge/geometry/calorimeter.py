@@ -115,6 +115,14 @@ class Calorimeter:
     layers
         The read-out; contiguous in z from 0 to the end of the stack. In TOML ``repeat = n`` stands for n
         equal layers behind each other, and a layer with ``r`` and ``alpha`` has rings instead of boxes.
+
+    Examples
+    --------
+    >>> calorimeter = Calorimeter.load("calogan")
+    >>> calorimeter
+    <calorimeter calogan: 3 layers, 504 cells>
+    >>> calorimeter.layers[0].z, calorimeter.shapes
+    ((0.0, 90.0), ((3, 96), (12, 12), (12, 6)))
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -190,6 +198,28 @@ class Calorimeter:
         is_file = isinstance(name_or_path, Path) or name_or_path.endswith(".toml")
         path = Path(name_or_path) if is_file else catalog.load("geometries", str(name_or_path))
         return _validated(path)
+
+    @classmethod
+    def of(cls, geometry: "str | Path | Calorimeter") -> "Calorimeter":
+        """Return a calorimeter as it is, or `load` the one that is named.
+
+        Raises
+        ------
+        CatalogError, GeometryError
+            As `load` does, or what is given is neither a calorimeter nor a name.
+
+        Examples
+        --------
+        >>> Calorimeter.of("calogan") == Calorimeter.of(Calorimeter.load("calogan"))
+        True
+        """
+        if isinstance(geometry, Calorimeter):
+            return geometry
+        if not isinstance(geometry, str | Path):
+            raise GeometryError(
+                f"A calorimeter is a name of the catalogue, a TOML file or a Calorimeter, not {geometry!r}."
+            )
+        return cls.load(geometry)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Calorimeter":

@@ -6,6 +6,7 @@ perpendicular one.
 """
 
 import math
+import reprlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -79,6 +80,51 @@ class Range:
 
 
 Ranges = tuple[Range, Range]
+
+Coordinate = float | tuple[float, float] | Range
+"""A number, or a range: uniform between two bounds."""
+Coordinates = tuple[Coordinate, Coordinate]
+"""A direction (theta and phi in rad) or a position (eta and phi in mm), as callers give it."""
+
+
+def as_direction(given: Coordinates) -> Ranges:
+    """Return theta and phi (rad), each a number or a range, as ranges; raises `InputError` if they are not.
+
+    Examples
+    --------
+    >>> as_direction((0.1, (0, 3.14)))
+    (Range(low=0.1, high=0.1), Range(low=0.0, high=3.14))
+    """
+    return _as_ranges(given, "direction (theta and phi in rad)")
+
+
+def as_position(given: Coordinates) -> Ranges:
+    """Return eta and phi (mm), each a number or a range, as ranges; raises `InputError` if they are not."""
+    return _as_ranges(given, "position (eta and phi in mm)")
+
+
+def _as_ranges(given: Coordinates, what: str) -> Ranges:
+    try:
+        first, second = given
+        return _as_range(first), _as_range(second)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"The {what} can't be {reprlib.repr(given)}: give two coordinates, each a finite number or a "
+            "pair (low, high) with low < high."
+        ) from None
+
+
+def _as_range(one: Coordinate) -> Range:
+    if isinstance(one, Range):
+        return one
+    if isinstance(one, str):
+        raise TypeError
+    low, high = one if isinstance(one, tuple) else (one, one)
+    bounds = Range(float(low), float(high))
+    if not -math.inf < bounds.low <= bounds.high < math.inf:
+        raise ValueError
+    return bounds
+
 
 PERPENDICULAR: Ranges = (Range(0.0, 0.0), Range(0.0, 0.0))
 """The direction at a right angle to the front face."""

@@ -1,7 +1,10 @@
 """Names of incident particles, by the PDG's tables."""
 
+from typing import SupportsIndex
+
 from particle import InvalidParticle, Particle, ParticleNotFound
 
+from caloforge.arguments import whole_number
 from caloforge.errors import InputError
 
 # How physicists, and Geant4, call the particles that test beams and simulations are made of.
@@ -43,16 +46,27 @@ _NAMES: dict[str, int] = {
 _BINDING = 8.8  # MeV that a nucleon gains at most where it is bound in a nucleus
 
 
-def parse_particle(text: str) -> int:
+def parse_particle(particle: str | SupportsIndex) -> int:
     """Turn a particle's name (``e+``, ``gamma``, ``C12``) or PDG id (``-11``) into its PDG id.
 
-    Beside the common names below, those of `particle_name` are known.
+    The names of `particle_name` are known, too.
 
     Raises
     ------
     InputError
         No particle has this name or id.
+
+    Examples
+    --------
+    >>> parse_particle("gamma"), parse_particle(22), parse_particle("-11")
+    (22, 22, -11)
     """
+    if not isinstance(particle, str):
+        particle = str(whole_number(particle, "The particle's PDG id"))
+    return _parse(particle)
+
+
+def _parse(text: str) -> int:
     if text in _NAMES:
         return _NAMES[text]
     try:

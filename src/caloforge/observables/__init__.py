@@ -1,10 +1,14 @@
 """Shower shapes: one per-shower quantity a file, each an entry of the catalogue ``observables``.
 
->>> from caloforge import observables
->>> {observable.name: observable(showers) for observable in observables.every(showers.geometry)}
+>>> from caloforge import generate, observables
+>>> showers = generate("gamma", energy="1:100", n=100)
+>>> found = {observable.name: observable(showers) for observable in observables.every(showers.geometry)}
+>>> found["response"].shape
+(100,)
 >>> from caloforge.observables.lateral_width import LateralWidth
 >>> width = LateralWidth(layer=1, axis="eta")
->>> width(showers)  # (N,) in cells
+>>> width(showers).shape  # in cells
+(100,)
 """
 
 from caloforge import catalog

@@ -147,9 +147,7 @@ def layer_image(showers: Showers, layer: int) -> NDArray[np.float32]:
     InputError
         The calorimeter has no such layer.
     """
-    check_layer(showers.geometry, layer)
-    first, wanted = showers.geometry.offsets[layer], showers.geometry.layers[layer]
-    return showers.cells[:, first : first + wanted.n_cells].reshape(len(showers), *wanted.shape)
+    return showers.layer(layer)
 
 
 def flat(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,8 +3,9 @@
 Every function takes showers and returns a `matplotlib.figure.Figure` that nothing else holds on to, so
 that pictures can be made without a display and from several threads. `save` writes figures to a file.
 
->>> from caloforge import plots, read
->>> plots.save([plots.layers(read("showers.h5"), 0)], Path("shower.png"))
+>>> from pathlib import Path
+>>> from caloforge import generate, plots
+>>> plots.save([plots.layers(generate("gamma", energy="50"), 0)], Path("shower.png"))
 """
 
 from matplotlib.figure import Figure
@@ -21,6 +22,7 @@ from caloforge.plots.evaluation import (
 from caloforge.plots.files import FORMATS, check_format, png, save, svg
 from caloforge.plots.histograms import response, shapes
 from caloforge.plots.images import Average, average, averages, layers
+from caloforge.plots.overview import plot
 from caloforge.plots.pareto import Fidelity, NamedSpeed, pareto
 from caloforge.plots.profile import profile
 from caloforge.plots.space import shower_3d
@@ -44,6 +46,7 @@ __all__ = [
     "distributions",
     "layers",
     "pareto",
+    "plot",
     "png",
     "profile",
     "profiles",

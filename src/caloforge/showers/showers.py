@@ -2,15 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
+from caloforge.arguments import whole_number
 from caloforge.errors import InputError, ShowerFileError
 from caloforge.geometry import Calorimeter
 from caloforge.geometry.rebinning import rebin_cells
 from caloforge.incident.incident import FIELDS, Incident, filled, numbers
+from caloforge.showers import frames
+
+if TYPE_CHECKING:
+    import awkward as ak
+    import pandas as pd
 
 Provenance = Mapping[str, Any]
 
@@ -19,10 +26,12 @@ Provenance = Mapping[str, Any]
 class Showers:
     """N showers in one calorimeter.
 
+    Pictures of them are made by `caloforge.plot`, files by `caloforge.write`.
+
     Attributes
     ----------
     geometry
-        The calorimeter.
+        The calorimeter; given by name or as a TOML file, it is loaded.
     cells
         (N, n_cells) float32: deposited energy in MeV, finite and not negative.
     incident
@@ -40,9 +49,14 @@ class Showers:
     Examples
     --------
     >>> import numpy as np
-    >>> calorimeter = Calorimeter.load("calogan")
-    >>> Showers(calorimeter, np.ones((2, 504)), Incident(22, [1e4, 2e4]))
+    >>> from caloforge.units import GeV
+    >>> showers = Showers("calogan", np.ones((2, 504)), Incident(22, [10 * GeV, 20 * GeV]))
+    >>> showers
     <2 showers in calogan>
+    >>> showers.layer(1).shape
+    (2, 12, 12)
+    >>> showers[showers.energy > 15 * GeV].layer_energies()
+    array([[288., 144.,  72.]])
     """
 
     geometry: Calorimeter
@@ -53,12 +67,13 @@ class Showers:
 
     def __init__(
         self,
-        geometry: Calorimeter,
+        geometry: str | Path | Calorimeter,
         cells: npt.ArrayLike,
         incident: Incident,
         columns: Mapping[str, npt.ArrayLike] | None = None,
         provenance: Provenance | None = None,
     ) -> None:
+        geometry = Calorimeter.of(geometry)
         rows = _checked_cells(cells, geometry)
         n = len(rows)
         fields: dict[str, Any] = {
@@ -139,6 +154,87 @@ class Showers:
     def layer_energies(self) -> npt.NDArray[np.float64]:
         """Return the energy in each layer, (N, L) in MeV."""
         return self.geometry.layer_energies(self.cells)
+
+    def layer(self, number: SupportsIndex) -> npt.NDArray[np.float32]:
+        """Return the images of one layer, (N, n_phi, n_eta) or, of rings, (N, n_alpha, n_r), in MeV.
+
+        Parameters
+        ----------
+        number
+            From 0 in the direction of the particle.
+
+        Returns
+        -------
+            A view of the cells: what is written to it changes the showers.
+
+        Raises
+        ------
+        InputError
+            The calorimeter has no such layer.
+        """
+        layers, offsets = self.geometry.layers, self.geometry.offsets
+        index = whole_number(number, "The number of the layer")
+        if not 0 <= index < len(layers):
+            raise InputError(
+                f"There is no layer {index} in the calorimeter '{self.geometry.name}': "
+                f"its layers are 0 to {len(layers) - 1}."
+            )
+        rows = self.cells[:, offsets[index] : offsets[index + 1]]
+        return rows.reshape(len(self), *layers[index].shape)
+
+    def to_awkward(self) -> "ak.Array":
+        """Return an awkward array of one record a shower.
+
+        Its fields are ``pdg``; ``energy``, the incident kinetic energy in MeV; ``direction`` with ``theta``
+        and ``phi`` in rad; ``position`` with ``eta`` and ``phi`` in mm; ``columns``, if there are any; and
+        ``hits``, a list of all cells with energy: ``layer``, ``row`` and ``column`` in its image, ``eta``,
+        ``phi`` and ``z`` of its middle in mm, ``energy`` in MeV.
+
+        Raises
+        ------
+        MissingExtra
+            awkward is not installed (``pip install 'caloforge[frames]'``).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> cells = np.zeros((2, 504))
+        >>> cells[0, :3] = 5.0
+        >>> showers = Showers("calogan", cells, Incident(22, [1e4, 2e4])).to_awkward()
+        >>> showers.hits.energy.tolist()
+        [[5.0, 5.0, 5.0], []]
+        """
+        return frames.to_awkward(self.geometry, self.cells, self.incident, self.columns)
+
+    def to_pandas(self, rows: frames.Rows = "hits") -> "pd.DataFrame":
+        """Return a data frame of one row a hit, or of one row a shower.
+
+        Parameters
+        ----------
+        rows
+            "hits": the index is (shower, hit), both from 0; the columns are ``layer``, ``row`` and ``column``
+            in its image, ``eta``, ``phi`` and ``z`` of the cell's middle in mm, and ``energy`` in MeV.
+            "showers": the index is the shower; the columns are ``pdg``, ``energy`` (incident, in MeV),
+            ``direction_theta`` and ``direction_phi`` in rad, ``position_eta`` and ``position_phi`` in mm, and
+            the further `columns`; one of these that has such a name itself gets ``column_`` in front.
+
+        Raises
+        ------
+        InputError
+            The rows are neither of these.
+        MissingExtra
+            pandas is not installed (``pip install 'caloforge[frames]'``).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> showers = Showers("calogan", np.ones((2, 504)), Incident(22, [1e4, 2e4]))
+        >>> showers.to_pandas().groupby("shower").energy.sum().tolist()
+        [504.0, 504.0]
+        >>> showers.to_pandas("showers").energy.tolist()
+        [10000.0, 20000.0]
+        """
+        return frames.to_pandas(self.geometry, self.cells, self.incident, self.columns, rows)
 
 
 def _checked_cells(cells: npt.ArrayLike, geometry: Calorimeter) -> npt.NDArray[np.float32]:

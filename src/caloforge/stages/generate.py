@@ -1,18 +1,30 @@
 """Generate showers with a trained model, in memory or into a file of any size."""
 
+import reprlib
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import numpy.typing as npt
+from typing import SupportsIndex
 
 from caloforge import resources
+from caloforge.arguments import whole_number
 from caloforge.errors import InputError
 from caloforge.files import check_target
+from caloforge.formats.energies import Energies, as_spectrum
 from caloforge.formats.native import ShowerWriter
-from caloforge.incident.beam import CENTRE, PERPENDICULAR, Beam, Particles, Range, Ranges, RecordedParticles
+from caloforge.incident.beam import (
+    CENTRE,
+    PERPENDICULAR,
+    Beam,
+    Coordinates,
+    Particles,
+    Ranges,
+    RecordedParticles,
+    as_direction,
+    as_position,
+)
 from caloforge.incident.incident import Incident
 from caloforge.incident.particles import parse_particle, particle_name
 from caloforge.incident.spectrum import Spectrum
@@ -22,7 +34,6 @@ from caloforge.inference.shipped import find
 from caloforge.progress import Progress, no_progress
 from caloforge.showers import Showers
 
-Angles = tuple[float | Range, float | Range]
 _USUAL = "calogan"  # the calorimeter where neither it nor a model is named
 _MANY = 100_000_000
 """Cells of a sample of which it is worth knowing beforehand what it takes: 400 MB in memory."""
@@ -30,17 +41,15 @@ _PROBE = 1 << 19
 """Cells of the showers from which the size of a file is estimated."""
 _PARTICLE = 100  # bytes that a shower takes in memory beside its cells
 
-Energies = float | tuple[float, float] | npt.ArrayLike | Spectrum
-
 
 def generate(
-    particle: str,
+    particle: str | SupportsIndex,
     energy: Energies | None = None,
-    n: int | None = None,
+    n: SupportsIndex | None = None,
     *,
-    direction: Angles | None = None,
-    position: Angles | None = None,
-    like: Incident | None = None,
+    direction: Coordinates | None = None,
+    position: Coordinates | None = None,
+    like: Incident | Showers | None = None,
     seed: int = 1,
     model: str | Path | None = None,
     quality: str | None = None,
@@ -53,20 +62,22 @@ def generate(
     Parameters
     ----------
     particle
-        Name or PDG id, such as ``"gamma"``.
+        Name or PDG id, such as ``"gamma"`` or 22.
     energy
-        Incident kinetic energy in MeV: a number, a pair (uniform between both), an array (taken in turn).
+        Incident kinetic energy in MeV: a number, a pair (low, high) for uniform energies between both, or a
+        list or an array, taken in turn. Or text in GeV, as on the command line: ``"50"``, ``"1:100"``,
+        ``"log:1:100"``, ``"10,50,100"``, or the name of a file of energies or showers.
     n
-        Number of showers (default: 1, or those of ``like``).
+        Number of showers (default: as many as there are energies, or particles in ``like``; 1 for a range).
     direction
-        Theta and phi in rad, each a number or a `Range` (default: that of the model, if it has only one, and
-        else perpendicular).
+        Theta and phi in rad, each a number or a pair (low, high) (default: that of the model, if it has only
+        one, and else perpendicular).
     position
         Eta and phi on the front face in mm, likewise (default: the centre).
     like
-        Incident particles to take in turn, instead of energy, direction and position.
+        Incident particles to take in turn, or showers with them, instead of energy, direction and position.
     seed
-        The same seed gives the same showers.
+        The same seed gives the same showers; from 0 to 2^64 - 1.
     model
         Name of shipped weights or path of a record; by default those for the particle and geometry.
     quality
@@ -76,7 +87,11 @@ def generate(
     conserve_energy
         Draw again until no shower holds more energy than came in.
     threads
-        CPU threads of the model.
+        CPU threads of the model (default: all cores).
+
+    Returns
+    -------
+        The showers, their cells (n, n_cells) in MeV.
 
     Raises
     ------
@@ -85,16 +100,26 @@ def generate(
 
     Examples
     --------
-    >>> generate("gamma", energy=5e4, n=10).energy.max()
+    >>> from caloforge.units import GeV
+    >>> generate("gamma", energy=50 * GeV, n=10).energy.max()
     np.float64(50000.0)
+    >>> generate(22, energy="10:20", n=10, seed=2)
+    <10 showers in calogan>
+    >>> generate("e+", energy=[10 * GeV, 20 * GeV, 40 * GeV]).energy
+    array([10000., 20000., 40000.])
     """
-    pdg = parse_particle(particle)
+    pdg, seed = parse_particle(particle), whole_number(seed, "The seed")
+    number = None if n is None else whole_number(n, "The number of showers", least=1)
+    if threads is not None:
+        threads = whole_number(threads, "The number of threads", least=1)
     trained = choose(pdg, geometry, model, quality, threads)
+    like = like.incident if isinstance(like, Showers) else like
     particles = _particles(trained, pdg, energy, direction, position, like)
-    n = n if n is not None else len(like) if like is not None else 1
-    _check_memory(n, trained.geometry.n_cells)
+    if number is None:
+        number = len(particles.spectrum.values) or 1
+    _check_memory(number, trained.geometry.n_cells)
     conservation = Conservation() if conserve_energy else None
-    (showers,) = Generator(trained, particles, seed, conservation).batches(n, max(n, 1))
+    (showers,) = Generator(trained, particles, seed, conservation).batches(number, number)
     return showers
 
 
@@ -239,8 +264,8 @@ def _particles(
     model: TrainedModel,
     pdg: int,
     energy: Energies | None,
-    direction: Angles | None,
-    position: Angles | None,
+    direction: Coordinates | None,
+    position: Coordinates | None,
     like: Incident | None,
 ) -> Particles:
     if like is None:
@@ -248,29 +273,18 @@ def _particles(
             raise InputError(
                 "Give the energy of the incident particles, or particles to take in turn as 'like'."
             )
-        return aim(model, pdg, _spectrum(energy), _ranges(direction), _ranges(position))
+        toward = as_direction(direction) if direction is not None else None
+        place = as_position(position) if position is not None else None
+        return aim(model, pdg, as_spectrum(energy), toward, place)
     if not (energy is direction is position is None):
         raise InputError(
             "Give either energy, direction and position, or particles to take in turn as 'like'."
         )
+    if not isinstance(like, Incident):
+        raise InputError(f"Particles to take in turn are an Incident or Showers, not {reprlib.repr(like)}.")
     recorded = RecordedParticles(like, f"{len(like)} particles")
     if recorded.pdg != pdg:
         raise InputError(
             f"The particles to take in turn are {particle_name(recorded.pdg)}, not {particle_name(pdg)}."
         )
     return recorded
-
-
-def _ranges(given: Angles | None) -> Ranges | None:
-    if given is None:
-        return None
-    first, second = (one if isinstance(one, Range) else Range(float(one), float(one)) for one in given)
-    return first, second
-
-
-def _spectrum(energy: Energies) -> Spectrum:
-    if isinstance(energy, Spectrum):
-        return energy
-    if isinstance(energy, tuple) and len(energy) == 2:
-        return Spectrum.uniform(*energy)
-    return Spectrum.listed(energy)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from caloforge.errors import InputError
-from caloforge.formats.native import write
+from caloforge.formats.native import read, write
+from caloforge.formats.open import open_any
 from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
 from caloforge.stages.evaluate import Evaluation, evaluate
@@ -114,3 +115,21 @@ def test_directions_and_positions_are_in_the_results(files: Path, make, tmp_path
     assert (ranges.theta_deg, ranges.phi_deg) == (pytest.approx((0, 30)), (270, 270))
     assert (ranges.eta_mm, ranges.phi_mm) == ((-2, 3), (0, 0))
     assert sum("distributed differently" in one for one in found.results.warnings) == 2
+
+
+def test_showers_and_open_files_are_compared_like_files(files: Path, shifted: Evaluation) -> None:
+    generated = read(files / "shifted.h5")
+    with open_any(files / "reference.h5") as reference:
+        found = evaluate(reference, generated, classifiers=False, repeats=4)
+    assert found.results.verdicts == shifted.results.verdicts
+    assert (found.results.reference.file, found.results.generated.file) == ("reference.h5", "generated")
+    with pytest.raises(InputError, match="not as int"):
+        evaluate(3, generated)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"number of repeats is 2.5 \(float\)"):
+        evaluate(generated, generated, repeats=2.5)  # type: ignore[arg-type]
+
+
+def test_training_showers_may_be_in_memory(files: Path) -> None:
+    same = read(files / "same.h5")
+    learned = evaluate(read(files / "reference.h5"), same, training=same, classifiers=False, repeats=2)
+    assert learned.results.worth[0].training == 1500

@@ -338,6 +338,10 @@ def test_a_file_whose_shards_are_gone_grows_as_if_they_were_there(
             {"physics": "FTFP_BERTT"},
             r"'FTFP_BERTT' is not among the physics lists\. Did you mean 'FTFP_BERT'\?",
         ),
+        ({"n": 10.0}, r"number of showers is 10.0 \(float\)"),
+        ({"seed": None}, "seed is None"),
+        ({"particle": "positorn"}, "no known particle"),
+        ({"position": 3}, "give two coordinates"),
         ({"n": 0}, "0 showers can't be simulated"),
         ({"workers": 0}, "0 workers are not possible: give 1 to"),
         ({"seed": -1}, "The seed -1 is not possible"),
@@ -350,9 +354,9 @@ def test_a_file_whose_shards_are_gone_grows_as_if_they_were_there(
 def test_wrong_values_end_in_one_sentence_and_leave_nothing(
     tmp_path: Path, change: dict[str, object], sentence: str
 ) -> None:
-    values: dict[str, object] = {"pdg": POSITRON, "n": 1, "physics": "em"} | change
+    values: dict[str, object] = {"particle": POSITRON, "n": 1, "physics": "em"} | change
     with pytest.raises(InputError, match=sentence):
-        simulate(FINE, spectrum=ABOUT_1_GEV, out=tmp_path / "out.h5", **values)  # type: ignore[arg-type]
+        simulate(FINE, energy=ABOUT_1_GEV, out=tmp_path / "out.h5", **values)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -418,3 +422,11 @@ def test_a_disk_that_fills_up_ends_in_a_sentence_and_the_same_call_goes_on(tmp_p
     assert not out.exists()
     simulate(FINE, POSITRON, Spectrum.listed(1000.0), 12, out, physics="em")
     assert len(read(out)) == 12
+
+
+def test_names_and_text_do_what_objects_do(tmp_path: Path) -> None:
+    simulate(
+        "calogan_fine", "e+", "0.5:1.5", 2, str(tmp_path / "text.h5"), physics="em", direction=(0.0, 0.0)
+    )
+    simulate(FINE, POSITRON, ABOUT_1_GEV, 2, tmp_path / "objects.h5", physics="em")
+    assert (tmp_path / "text.h5").read_bytes() == (tmp_path / "objects.h5").read_bytes()

@@ -20,6 +20,7 @@ from caloforge.showers import Showers
 from caloforge.stages.train.fit import Plan
 from caloforge.stages.train.run import held_out, train
 from tests import toys
+from tests.conftest import MakeShowers
 
 
 def test_a_run_does_not_mix_the_particles_up(tmp_path: Path, small_file: Path, small: Calorimeter) -> None:
@@ -29,7 +30,7 @@ def test_a_run_does_not_mix_the_particles_up(tmp_path: Path, small_file: Path, s
             [small_file],
             tmp_path,
             Plan(held_out=10),
-            geometries=[small],
+            geometry=small,
             settings={"particles": ["mu-"]},
         )
 
@@ -39,7 +40,7 @@ def test_a_run_of_too_few_showers_makes_no_folder(
 ) -> None:
     plan = Plan(held_out=10, batch=256)
     with pytest.raises(InputError, match="fewer than a batch"):
-        train("calogan", [small_file], tmp_path / "run", plan, geometries=[small], settings={"latent": 8})
+        train("calogan", [small_file], tmp_path / "run", plan, geometry=small, settings={"latent": 8})
     assert not (tmp_path / "run").exists()
 
 
@@ -52,7 +53,7 @@ def test_a_run_names_a_wrong_key_before_it_makes_a_folder(
             [small_file],
             tmp_path / "run",
             Plan(held_out=10),
-            geometries=[small],
+            geometry=small,
             settings={"laten": 8},
         )
     assert not (tmp_path / "run").exists()
@@ -68,7 +69,7 @@ def test_a_run_refuses_energies_that_the_data_do_not_have(
             [small_file],
             tmp_path / "run",
             Plan(held_out=10),
-            geometries=[small],
+            geometry=small,
             settings=settings,
         )
     assert not (tmp_path / "run").exists()
@@ -98,13 +99,13 @@ def test_a_model_refuses_what_varies_and_it_is_not_conditioned_on(
 ) -> None:
     file = tilted(small, tmp_path / "a.h5", **incident)
     with pytest.raises(InputError, match=re.escape(words)):
-        train(model, [file], tmp_path / "run", Plan(held_out=10, batch=16), geometries=[small])
+        train(model, [file], tmp_path / "run", Plan(held_out=10, batch=16), geometry=small)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_fixed_direction_is_learned_and_said(tmp_path: Path, small: Calorimeter) -> None:
     file = tilted(small, tmp_path / "a.h5", direction=(np.deg2rad(30), 0.0))
-    train("shower_library", [file], tmp_path / "run", Plan(held_out=10, batch=16), geometries=[small])
+    train("shower_library", [file], tmp_path / "run", Plan(held_out=10, batch=16), geometry=small)
     saved = checkpoint.load(tmp_path / "run")
     assert saved.record["config"]["direction_range"] == [[30.0, 30.0], [0.0, 0.0]]
     assert len(saved.build_model().symmetries(small).cells) == 2  # not those that turn eta around
@@ -114,14 +115,14 @@ def test_two_read_outs_need_a_model_that_knows_them(
     tmp_path: Path, small_file: Path, small: Calorimeter, calogan: Calorimeter
 ) -> None:
     with pytest.raises(InputError, match="learns one read-out"):
-        train("copula", [small_file], tmp_path / "run", Plan(), geometries=[small, calogan])
+        train("copula", [small_file], tmp_path / "run", Plan(), geometry=[small, calogan])
 
 
 def test_a_model_without_a_parent_refuses_one(tmp_path: Path, small_file: Path, small: Calorimeter) -> None:
     plan = Plan(held_out=10, batch=16)
-    train("shower_library", [small_file], tmp_path / "parent", plan, geometries=[small])
+    train("shower_library", [small_file], tmp_path / "parent", plan, geometry=small)
     with pytest.raises(InputError, match="leave --from out"):
-        train("copula", [small_file], tmp_path / "run", plan, geometries=[small], parent=tmp_path / "parent")
+        train("copula", [small_file], tmp_path / "run", plan, geometry=small, parent=tmp_path / "parent")
 
 
 @pytest.fixture
@@ -138,7 +139,7 @@ def test_a_student_starts_from_its_teacher_and_its_record_says_which(
     tmp_path: Path, small_file: Path, small: Calorimeter, families: None
 ) -> None:
     plan = Plan(held_out=10, batch=16)
-    more: dict[str, Any] = {"geometries": [small]}
+    more: dict[str, Any] = {"geometry": small}
     train("teacher", [small_file], tmp_path / "teacher", plan, **more)
     teacher = checkpoint.load(tmp_path / "teacher")
     train("student", [small_file], tmp_path / "student", plan, parent=tmp_path / "teacher", **more)
@@ -159,20 +160,20 @@ def test_a_student_without_a_teacher_or_with_another_one_is_refused(
 ) -> None:
     plan = Plan(held_out=10, batch=16)
     with pytest.raises(InputError, match="starts from a training of toys: name its folder by --from"):
-        train("student", [small_file], tmp_path / "student", plan, geometries=[small])
-    train("teacher", [small_file], tmp_path / "other", plan, geometries=[small])
+        train("student", [small_file], tmp_path / "student", plan, geometry=small)
+    train("teacher", [small_file], tmp_path / "other", plan, geometry=small)
     record = json.loads((tmp_path / "other" / "checkpoint.json").read_text())
     (tmp_path / "other" / "checkpoint.json").write_text(json.dumps(record | {"model": "calogan"}))
     with pytest.raises(InputError, match="holds one of calogan"):
-        train("student", [small_file], tmp_path / "run", plan, geometries=[small], parent=tmp_path / "other")
+        train("student", [small_file], tmp_path / "run", plan, geometry=small, parent=tmp_path / "other")
     with pytest.raises(CheckpointError, match="no whole checkpoint"):
-        train("student", [small_file], tmp_path / "run", plan, geometries=[small], parent=tmp_path)
+        train("student", [small_file], tmp_path / "run", plan, geometry=small, parent=tmp_path)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_refused(tmp_path: Path, small_file: Path, small: Calorimeter) -> None:
     with pytest.raises(InputError, match="no CUDA device"):
-        train("copula", [small_file], tmp_path / "run", Plan(), geometries=[small], device="cuda")
+        train("copula", [small_file], tmp_path / "run", Plan(), geometry=small, device="cuda")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -182,7 +183,7 @@ def test_an_accelerator_trains_every_model(
 ) -> None:
     for model in catalog.names("models"):
         plan = Plan(epochs=2, held_out=10, batch=16, average=0.5, precision=precision)
-        train(model, [small_file], tmp_path / model, plan, geometries=[small], device="cuda")
+        train(model, [small_file], tmp_path / model, plan, geometry=small, device="cuda")
         assert checkpoint.load(tmp_path / model).record["step"] >= 0
 
 
@@ -195,7 +196,7 @@ def test_a_small_training_holds_a_tenth_out_and_records_it(
         [small_file],
         tmp_path / "run",
         Plan(epochs=1, batch=16),
-        geometries=[small],
+        geometry=small,
         settings=settings,
     )
     record = checkpoint.read_record(tmp_path / "run")
@@ -210,4 +211,27 @@ def test_how_many_are_held_out(asked: int | None, showers: int, kept: int) -> No
 
 def test_too_many_threads_are_refused_before_anything_is_read(tmp_path: Path, small: Calorimeter) -> None:
     with pytest.raises(InputError, match="100000 threads are not possible"):
-        train("calogan", [tmp_path / "no.h5"], tmp_path, Plan(), geometries=[small], threads=100_000)
+        train("calogan", [tmp_path / "no.h5"], tmp_path, Plan(), geometry=small, threads=100_000)
+
+
+def test_one_file_a_named_read_out_and_no_plan_are_enough(
+    tmp_path: Path, small: Calorimeter, make_showers: MakeShowers
+) -> None:
+    read_out = tmp_path / "small.toml"
+    read_out.write_text(small.to_toml())
+    write(make_showers(800, small), tmp_path / "a.h5")
+    best = train(
+        "shower_library", str(tmp_path / "a.h5"), str(tmp_path / "run"), geometry=tmp_path / "small.toml"
+    )
+    assert best == tmp_path / "run" / "best"
+    assert checkpoint.load(best).record["geometries"] == [small.to_dict()]
+
+
+def test_nothing_to_learn_from_is_refused(tmp_path: Path, small_file: Path) -> None:
+    with pytest.raises(InputError, match="no files of showers to learn from"):
+        train("copula", [], tmp_path / "run")
+    with pytest.raises(InputError, match="no read-out to learn"):
+        train("copula", small_file, tmp_path / "run", geometry=[])
+    with pytest.raises(InputError, match="number of threads is 0"):
+        train("copula", small_file, tmp_path / "run", threads=0)
+    assert not (tmp_path / "run").exists()

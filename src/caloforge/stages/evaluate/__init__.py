@@ -1,10 +1,12 @@
 """One evaluation for all generators: how far are generated showers from a reference, and how sure is that?
 
->>> import caloforge
->>> from caloforge.stages.evaluate.report import write
->>> evaluation = caloforge.evaluate("geant4.h5", "generated.h5")
->>> evaluation.results.overall[0].sigma
->>> write(evaluation, "report")
+>>> import caloforge as cf
+>>> samples = [cf.generate(particle, "1:100", n=1000) for particle in ("e+", "gamma")]
+>>> evaluation = cf.evaluate(*samples, classifiers=False, repeats=2)
+>>> evaluation.results.warnings[0]
+'The incident particles differ: e+ in the reference, gamma in the generated sample.'
+
+`caloforge.stages.evaluate.report.write` makes a page of it: ``write(evaluation, "report")``.
 """
 
 from caloforge.stages.evaluate.results import Results, load

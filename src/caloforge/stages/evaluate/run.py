@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caloforge import __version__, observables
+from caloforge.arguments import whole_number
 from caloforge.errors import InputError
 from caloforge.formats.base import Source
 from caloforge.formats.energies import read_incident
-from caloforge.formats.open import open_any
+from caloforge.formats.memory import Given, name_of, opened
 from caloforge.incident.incident import Incident
 from caloforge.metrics import classifiers as tests
 from caloforge.metrics import memorisation as memory
@@ -63,10 +63,10 @@ class Evaluation:
 
 
 def evaluate(
-    reference: str | Path,
-    generated: str | Path,
+    reference: Given,
+    generated: Given,
     *,
-    training: str | Path | None = None,
+    training: Given | None = None,
     match_energies: bool = False,
     classifiers: bool = True,
     repeats: int = 10,
@@ -79,7 +79,7 @@ def evaluate(
     Parameters
     ----------
     reference, generated
-        Files of showers in the same cells, of any layout of the catalogue.
+        Showers in the same cells: names of files of any layout of the catalogue, `Showers`, or open files.
     training
         Showers that the generator learned from: shows whether it memorised them, and how many showers of the
         simulation the generated ones are worth.
@@ -102,20 +102,29 @@ def evaluate(
         The files have different cells, hold no showers, or there are fewer than two repeats.
     ShowerFileError
         A file can't be read, or a shower in it is not possible.
+
+    Examples
+    --------
+    >>> from caloforge import catalog, generate, read
+    >>> geant4 = read(catalog.load("samples", "calogan_gamma"))
+    >>> found = evaluate(geant4, generate("gamma", like=geant4), classifiers=False, repeats=2)
+    >>> found.results.generated.showers == len(geant4)
+    True
     """
+    repeats, seed = whole_number(repeats, "The number of repeats"), whole_number(seed, "The seed", least=0)
     if repeats < 2:
         raise InputError(f"{repeats} repeats have no spread, so no uncertainty: ask for 2 or more.")
     if training is not None:  # what is wrong with it is said before hours of work, not after
-        with open_any(training) as learned_from, open_any(reference) as wanted:
+        with opened(training) as learned_from, opened(reference) as wanted:
             checks.check_cells(wanted.geometry, learned_from.geometry, "training showers")
     settings = Settings(repeats, seed, match_energies, kept)
-    both = _measured((Path(reference), Path(generated)), settings, open_progress)
+    both = _measured((reference, generated), settings, open_progress)
     every = observables.every(both[0].geometry)
     compared = _of_metrics(both, every, settings, open_progress)
     compared += _of_classifiers(both, seed, open_progress) if classifiers else []
     learned = None
     if training is not None:
-        learned = _compared_with_training(Path(training), both, every, seed, open_progress)
+        learned = _compared_with_training(training, both, every, seed, open_progress)
     return Evaluation(
         _results(both, every, settings, compared, learned, classifiers),
         *both,
@@ -138,13 +147,13 @@ class _BesideTraining:
 
 
 def _compared_with_training(
-    file: Path, both: _Samples, every: tuple[Observable, ...], seed: int, open_progress: OpenProgress
+    given: Given, both: _Samples, every: tuple[Observable, ...], seed: int, open_progress: OpenProgress
 ) -> _BesideTraining:
     """Read the training sample, and compare both samples with it."""
     reference, generated = both
-    with open_progress("Reading the training sample", "showers") as progress, open_any(file) as source:
+    with open_progress("Reading the training sample", "showers") as progress, opened(given) as source:
         checks.check_cells(reference.geometry, source.geometry)
-        training = measure(source, every, file=file, seed=seed, progress=progress)
+        training = measure(source, every, file=name_of(given, "training"), seed=seed, progress=progress)
     with open_progress("Looking for copies", "samples") as progress:
         found = memorisation(training.kept, reference.kept, generated.kept, seed=seed)
         progress(1, 1)
@@ -204,10 +213,11 @@ def _of_memorisation(found: MemorisationScore) -> MetricResult:
     )
 
 
-def _measured(files: tuple[Path, Path], settings: Settings, open_progress: OpenProgress) -> _Samples:
-    """Read both files, side by side."""
-    with ExitStack() as opened, open_progress("Reading", "showers") as progress:
-        sources = [opened.enter_context(open_any(file)) for file in files]
+def _measured(both: tuple[Given, Given], settings: Settings, open_progress: OpenProgress) -> _Samples:
+    """Read both samples, side by side."""
+    files = name_of(both[0], "reference"), name_of(both[1], "generated")
+    with ExitStack() as stack, open_progress("Reading", "showers") as progress:
+        sources = [stack.enter_context(opened(one)) for one in both]
         checks.check_cells(sources[0].geometry, sources[1].geometry)
         matched = _matched(files, sources, settings.seed) if settings.match_energies else (None, None)
         every = observables.every(sources[0].geometry)
@@ -230,7 +240,7 @@ def _measured(files: tuple[Path, Path], settings: Settings, open_progress: OpenP
 
 
 def _matched(
-    files: tuple[Path, Path], sources: list[Source], seed: int
+    files: tuple[str, str], sources: list[Source], seed: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which showers of either file have incident energies of one distribution."""
     for file, source in zip(files, sources, strict=True):

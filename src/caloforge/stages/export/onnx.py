@@ -36,10 +36,10 @@ _COMPARED = 1024  # showers by which the graph is compared with the model
 
 
 def export(
-    folder: Path,
-    path: Path,
+    folder: str | Path,
+    path: str | Path,
     *,
-    geometry: Calorimeter | None = None,
+    geometry: str | Path | Calorimeter | None = None,
     precision: Precision = "int8",
     quality: str | None = None,
     preferred: bool = False,
@@ -70,11 +70,12 @@ def export(
     InputError
         The path does not end in ``.onnx``, or the model has learned another read-out.
     """
+    folder, path = Path(folder), Path(path)
     if path.suffix != ".onnx":
         raise InputError(f"The graph can't be written to {path.name}: give a name that ends in .onnx.")
     saved = checkpoint.load(folder)
     model = saved.build_model()
-    read_out = _read_out(model, geometry)
+    read_out = _read_out(model, None if geometry is None else Calorimeter.of(geometry))
     sampler = model.sampler(read_out)
     graph = _trace(sampler, model.inputs)
     rotation = take_bytes(graph.graph, sampler.noise_size) if precision == "int8" else None

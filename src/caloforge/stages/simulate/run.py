@@ -8,15 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
+from caloforge.arguments import whole_number
 from caloforge.errors import InputError, MissingExtra, SimulationError
+from caloforge.formats.energies import Energies, as_spectrum
 from caloforge.formats.native import ShowerFile, ShowerWriter
 from caloforge.geometry import Calorimeter
-from caloforge.incident.beam import PERPENDICULAR, Beam, Ranges
-from caloforge.incident.spectrum import Spectrum
+from caloforge.incident.beam import PERPENDICULAR, Beam, Coordinates, as_direction, as_position
+from caloforge.incident.particles import parse_particle
 from caloforge.progress import Progress, no_progress
 from caloforge.stages.simulate import limits
 from caloforge.stages.simulate.campaign import cluster as clusters
@@ -70,14 +73,14 @@ class Summary:
 
 
 def simulate(
-    geometry: Calorimeter,
-    pdg: int,
-    spectrum: Spectrum,
-    n: int,
+    geometry: str | Path | Calorimeter,
+    particle: str | SupportsIndex,
+    energy: Energies,
+    n: SupportsIndex,
     out: str | Path,
     *,
-    direction: Ranges = PERPENDICULAR,
-    position: Ranges | None = None,
+    direction: Coordinates = PERPENDICULAR,
+    position: Coordinates | None = None,
     physics: str = "FTFP_BERT",
     range_cut: float = 0.7,
     commands: Sequence[str] = DEFAULT_COMMANDS,
@@ -98,18 +101,21 @@ def simulate(
     Parameters
     ----------
     geometry
-        The calorimeter.
-    pdg
-        PDG id of the incident particle.
-    spectrum
-        Its kinetic energies.
+        The calorimeter: a name of the catalogue, a TOML file or a `Calorimeter`.
+    particle
+        Name or PDG id of the incident particle, such as ``"e+"`` or -11.
+    energy
+        Its kinetic energy in MeV: a number, a pair (low, high) for uniform energies between both, or a list
+        or an array, taken in turn. Or text in GeV, as on the command line: ``"50"``, ``"1:100"``,
+        ``"log:1:100"``, ``"10,50,100"``, or the name of a file of energies or showers.
     n
         Number of showers that the file holds in the end.
     out
         The file.
     direction, position
-        Where the particle flies to and where it meets the front face, as in `caloforge.incident.beam.Beam`:
-        by default at a right angle in the centre.
+        Where the particle flies to (theta and phi in rad) and where it meets the front face (eta and phi in
+        mm), as in `caloforge.incident.beam.Beam`, each a number or a pair (low, high): by default at a right
+        angle in the centre.
     physics
         A reference physics list of Geant4, or ``em`` for electromagnetic physics and decays alone.
     range_cut
@@ -141,9 +147,19 @@ def simulate(
         showers of a file without shards) are of another job.
     MissingExtra
         geant4-pybind is not installed, or Dask for a cluster.
+
+    Examples
+    --------
+    >>> simulate("calogan", "e+", "1:2", 2, "positrons.h5", physics="em").showers
+    2
     """
+    geometry = Calorimeter.of(geometry)
+    n, seed = whole_number(n, "The number of showers"), whole_number(seed, "The seed")
+    workers = whole_number(workers, "The number of workers")
+    spectrum = as_spectrum(energy)
     limits.check(spectrum, n, workers, seed, range_cut, cluster=cluster is not None)
-    beam = Beam(pdg, spectrum, direction, position)
+    place = as_position(position) if position is not None else None
+    beam = Beam(parse_particle(particle), spectrum, as_direction(direction), place)
     beam.check(geometry)
     construction.check(geometry)
     if cluster is not None:

@@ -60,6 +60,11 @@ class Plan:
         Steps between validations.
     precision
         Arithmetic of the steps: "bfloat16" is torch's automatic mixed precision.
+
+    Examples
+    --------
+    >>> Plan(epochs=20, held_out=100).batch
+    256
     """
 
     epochs: int | None = None

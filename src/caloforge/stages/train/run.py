@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from caloforge import catalog, config
+from caloforge.arguments import whole_number
 from caloforge.errors import CheckpointError, ConfigError, InputError
 from caloforge.files import locked
 from caloforge.geometry import Calorimeter
@@ -29,6 +30,8 @@ from caloforge.stages.train.validation import Validation
 from caloforge.units import GeV
 
 Device = Literal["auto", "cpu", "cuda"]
+Paths = str | Path | Sequence[str | Path]
+Geometries = str | Path | Calorimeter | Sequence[str | Path | Calorimeter]
 
 _MOST_HELD_OUT = 500  # by default
 _MARGIN = 0.1  # of the energy range that showers may leave empty, or exceed, at either end
@@ -38,19 +41,19 @@ _ROUNDED = 2  # digits of degrees and mm that a configuration keeps
 
 def train(
     model: str,
-    data: Sequence[Path],
-    folder: Path,
-    plan: Plan,
+    data: Paths,
+    folder: str | Path,
+    plan: Plan | None = None,
     *,
-    geometries: Sequence[Calorimeter],
+    geometry: Geometries = "calogan",
     settings: Mapping[str, Any] | None = None,
-    parent: Path | None = None,
+    parent: str | Path | None = None,
     device: Device = "auto",
     threads: int = 1,
     minutes: float = 5.0,
     reading: Progress = no_progress,
     progress: Progress = no_progress,
-) -> None:
+) -> Path:
     """Train a model of the catalogue, or go on with a training that was stopped.
 
     Parameters
@@ -58,15 +61,17 @@ def train(
     model
         Name in the catalogue.
     data
-        Files of showers, of the geometries' read-outs or a finer one.
+        One or more files of showers, of the read-out or a finer one.
     folder
         Where checkpoints, the log, curves and pictures go.
     plan
-        What decides the result, with model, data, settings and threads.
-    geometries
-        The read-out to learn; several for a model that is conditioned on it.
+        What decides the result, with model, data, settings and threads (default: `Plan()`).
+    geometry
+        The read-out to learn: a name of the catalogue, a TOML file or a `Calorimeter`; several for a model
+        that is conditioned on it.
     settings
-        Keys of the model's ``Config``; the particles are those of the data, in the order of the labels.
+        Keys of the model's ``Config``, such as ``{"energy_range": [1, 100]}`` in GeV; the particles are those
+        of the data, in the order of the labels.
     parent
         Folder of the training that this one starts from, for models that do.
     device
@@ -78,6 +83,10 @@ def train(
     reading, progress
         Called with the showers read, and with the steps done.
 
+    Returns
+    -------
+        The folder of the best parameters by validation, from which `caloforge.export` takes them.
+
     Raises
     ------
     InputError, ShowerFileError, CheckpointError
@@ -85,7 +94,17 @@ def train(
         suffice.
     OSError
         The disk is full, or the folder can't be written to; the last whole checkpoint stays.
+
+    Examples
+    --------
+    >>> from caloforge import catalog
+    >>> showers = catalog.load("samples", "calogan_eplus")
+    >>> train("shower_library", showers, "library", Plan(held_out=20, batch=32)).name
+    'best'
     """
+    data, folder, plan = _paths(data), Path(folder), plan or Plan()
+    geometries = _calorimeters(geometry)
+    threads = whole_number(threads, "The number of threads", least=1)
     entry: type[GenerativeModel] = catalog.load("models", model)
     chosen_device = _device(device)
     _check_geometries(entry, model, geometries)
@@ -104,7 +123,7 @@ def train(
     torch.manual_seed(plan.seed)
     with room.enough_memory():
         network = entry(chosen, *geometries)
-    begun_from = _inherit(network, parent)
+    begun_from = _inherit(network, Path(parent) if parent is not None else None)
     folder.mkdir(parents=True, exist_ok=True)
     busy = CheckpointError(f"Another process trains in {folder}: wait for it or choose another folder.")
     with locked(folder / "lock", busy):
@@ -122,6 +141,22 @@ def train(
                 minutes=minutes,
                 progress=progress,
             )
+    return folder / "best"
+
+
+def _paths(given: Paths) -> list[Path]:
+    """Return the files that are given, one or several."""
+    paths = [given] if isinstance(given, str | Path) else list(given)
+    if not paths:
+        raise InputError("There are no files of showers to learn from: give at least one.")
+    return [Path(path) for path in paths]
+
+
+def _calorimeters(given: Geometries) -> list[Calorimeter]:
+    several = [given] if isinstance(given, str | Path | Calorimeter) else list(given)
+    if not several:
+        raise InputError("There is no read-out to learn: give at least one geometry.")
+    return [Calorimeter.of(one) for one in several]
 
 
 def held_out(asked: int | None, showers: int) -> int:
