@@ -397,7 +397,7 @@ def _check_origin(job: Job, file: ShowerFile, shards: list[Shard]) -> None:
 
 
 def _origin(provenance: dict[str, Any], geometry: Calorimeter) -> dict[str, Any]:
-    """What must be equal of what a file says; its particles are compared themselves, not their description."""
+    """What must be equal of what a file says; particles are compared themselves, not their description."""
     described = {key: value for key, value in provenance.items() if key not in ("caloforge", "energy_GeV")}
     return {"geometry": _core(geometry.to_dict()), **described}
 
