@@ -34,7 +34,7 @@ def test_damage_never_passes(case: Case, tmp_path: Path) -> None:
     outcomes: set[str] = set()
 
     # HDF5 itself can crash on the worst files, which nothing here can catch: always the same ones.
-    @settings(max_examples=25, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
+    @settings(max_examples=15, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
     @given(damage=damages(case))
     def body(damage: Damage) -> None:
         outcomes.add(check(case, tmp_path / "a.h5", damage))
@@ -59,7 +59,7 @@ def test_what_lies_elsewhere_or_nowhere_is_refused_at_once(
     case: Case, tmp_path: Path, how: str, sentence: str
 ) -> None:
     path = tmp_path / "a.h5"
-    for name in case.names:
+    for name in case.names[:: 1 + len(case.names) // 3]:
         path.write_bytes(case.content)
         Rebuild(name, how, 0)(path)
         with pytest.raises(ShowerFileError, match=sentence):
