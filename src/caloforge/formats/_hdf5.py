@@ -209,7 +209,7 @@ class HDF5Source:
             ) from None
 
     def _loaded(self, rows: slice) -> Showers:
-        with np.errstate(over="ignore"):  # what is too large for float32 is found below
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large or nan is found below
             found = self._layout._load(self._file, rows, self.geometry)
             found = self._sidecar.refined(found, rows) if self._sidecar else found
         pdg = self._pdg if found.pdg is None else np.where(found.pdg == 0, self._pdg, found.pdg)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import h5py
 
 from caloforge.errors import ShowerFileError
+from caloforge.formats._heap import has_broken_texts
 from caloforge.formats._memory import check_memory
 
 DAMAGE = (
@@ -22,6 +23,7 @@ DAMAGE = (
 )
 """What h5py, numpy and json raise for values and structures that are not what they should be."""
 
+_TRUNCATED = "{} is a truncated or damaged HDF5 file; copy it again or make it anew."
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SHRINKS = 1032  # times at most: a bit of DEFLATE stands for no more than 129 bytes
 _BOUNDED = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32}
@@ -38,13 +40,13 @@ def open_hdf5(path: Path) -> h5py.File:
         it can hold.
     """
     _check_file(path)
+    if has_broken_texts(path):
+        raise ShowerFileError(_TRUNCATED.format(path))
     try:
         # Files are only ever replaced whole, so no lock is needed, and some network disks have none.
         file = h5py.File(path, "r", locking=False)
     except DAMAGE:
-        raise ShowerFileError(
-            f"{path} is a truncated or damaged HDF5 file; copy it again or make it anew."
-        ) from None
+        raise ShowerFileError(_TRUNCATED.format(path)) from None
     try:
         with damage_in(path, "its structure"):
             _check_content(file, path)

@@ -1,11 +1,11 @@
 """Room in a foreign file for what its layout has no place for.
 
 A file written here has a group ``caloforge`` beside the datasets of its layout: ``geometry`` and
-``provenance`` (JSON), the incident particle as caloforge's own file has it, and ``columns/<name>``, so that
-showers come back bit for bit. Groups without ``position`` are older; they are read as files of version 1 are
-(`caloforge.formats.native`). Other programs do not look at it. Where the layout has the same number, the
-group's is taken as long as the two agree but for rounding: a file that was changed means what its layout
-says.
+``provenance`` (JSON) with their ``checksum``, the incident particle as caloforge's own file has it, and
+``columns/<name>``, so that showers come back bit for bit. Groups without ``position`` are older; they are
+read as files of version 1 are (`caloforge.formats.native`). Other programs do not look at it. Where the
+layout has the same number, the group's is taken as long as the two agree but for rounding: a file that was
+changed means what its layout says.
 """
 
 import json
@@ -20,8 +20,10 @@ import numpy.typing as npt
 from caloforge.errors import ShowerFileError
 from caloforge.formats.native import (
     OLD_POSITION,
+    VERSION,
     append_numbers,
     checked_numbers,
+    checksum,
     create_numbers,
     prepare_columns,
     read_history,
@@ -64,8 +66,10 @@ class Rows(NamedTuple):
 def create_group(file: h5py.File, first: Showers) -> None:
     """Make the group for showers of which these are the first; raises `InputError` if it can't hold them."""
     group = file.create_group(GROUP)
-    group["geometry"] = json.dumps(first.geometry.to_dict())
-    group["provenance"] = to_json(first.provenance)
+    group.attrs["version"] = VERSION
+    geometry, provenance = json.dumps(first.geometry.to_dict()), to_json(first.provenance)
+    group["geometry"], group["provenance"] = geometry, provenance
+    group.attrs["checksum"] = checksum(geometry, provenance)
     create_numbers(group)
     prepare_columns(group, 0, first)
 
@@ -90,8 +94,10 @@ class Sidecar:
         if not isinstance(group, h5py.Group):
             raise ShowerFileError(f"{path} is damaged: its '{GROUP}' is not a group.")
         self._group = group
-        self.geometry, self.provenance = read_history(self._text("geometry"), self._text("provenance"), path)
-        old = "position" not in group
+        self.geometry, self.provenance = read_history(
+            self._text("geometry"), self._text("provenance"), group.attrs.get("checksum"), path
+        )
+        old = "position" not in group and "version" not in group.attrs
         self._eta_and_phi = old and all(name in group for name in OLD_POSITION)
         numbers = checked_numbers(group, path, without=("position",) if old else ())
         others = [len(found) for found in numbers.values() if len(found) != count]

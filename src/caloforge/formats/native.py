@@ -473,12 +473,7 @@ def _read_header(file: h5py.File, path: Path) -> tuple[Calorimeter, dict[str, An
             f"{path} has version {version} of the file format, but this caloforge reads only up to version "
             f"{VERSION}; install a newer caloforge."
         )
-    texts = [said.get("geometry"), said.get("provenance")]
-    if "checksum" in said and said["checksum"] != checksum(*texts):
-        raise ShowerFileError(
-            f"{path} is damaged: its geometry or provenance is not what was written, as its checksum says."
-        )
-    return read_history(texts[0], texts[1], path)
+    return read_history(said.get("geometry"), said.get("provenance"), said.get("checksum"), path)
 
 
 def checksum(geometry: object, provenance: object) -> str:
@@ -486,8 +481,17 @@ def checksum(geometry: object, provenance: object) -> str:
     return sha256(f"{geometry}\n{provenance}".encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def read_history(geometry: object, provenance: object, path: Path) -> tuple[Calorimeter, dict[str, Any]]:
-    """Return the calorimeter and the provenance that two texts in JSON are; raises `ShowerFileError`."""
+def read_history(
+    geometry: object, provenance: object, kept: object, path: Path
+) -> tuple[Calorimeter, dict[str, Any]]:
+    """Return the calorimeter and the provenance that two texts in JSON are; raises `ShowerFileError`.
+
+    Files of older versions have no checksum, which is None then.
+    """
+    if kept is not None and not (isinstance(kept, str) and kept == checksum(geometry, provenance)):
+        raise ShowerFileError(
+            f"{path} is damaged: its geometry or provenance is not what was written, as its checksum says."
+        )
     with damage_in(path, "its geometry or provenance"):
         if not (isinstance(geometry, str) and isinstance(provenance, str)):
             raise TypeError("one is missing, or is not a text")
@@ -514,6 +518,8 @@ def _read_layout(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
     """Return the datasets by name, after a look whether they are of the right kind and length."""
     with damage_in(path, "its structure"):
         old = file.attrs["version"] == 1
+        if old and "position" in file:
+            raise ShowerFileError(f"{path} is damaged: it is of version 1, which has no 'position'.")
         datasets = checked_numbers(file, path, without=("position",) if old else ())
         datasets |= {name: checked_dataset(file, name, wanted, path) for name, wanted in _CELLS.items()}
         n, entries = len(datasets["energy"]), len(datasets["cells/index"])

@@ -5,6 +5,7 @@ from typing import SupportsIndex
 
 from caloforge import catalog
 from caloforge.errors import ShowerFileError
+from caloforge.formats._opening import open_hdf5
 from caloforge.formats.base import Source, recognise
 from caloforge.formats.native import ShowerFile
 from caloforge.geometry import Calorimeter
@@ -74,6 +75,7 @@ def open_any(path: str | Path, pdg: int | None = None, geometry: Calorimeter | N
     InputError
         As `read` says.
     """
+    open_hdf5(Path(path)).close()  # what can't be opened needs no look at each layout
     name = recognise(path)
     if name is None:
         return ShowerFile(path)

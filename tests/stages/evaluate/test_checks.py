@@ -40,7 +40,9 @@ def test_wrong_units_are_suspected(make, measured) -> None:
     reference = measured(make(300, 1))
     cells = warnings(reference, measured(scaled(make(300, 2), cells=1e-3)))
     assert any("generated showers hold" in one and "in GeV and not in MeV" in one for one in cells)
-    incident = warnings(reference, measured(scaled(make(300, 2), energy=1e-3)))
+    # The same where a calorimeter sees half of the energy; files with 1,000 times of it are refused.
+    half = measured(scaled(make(300, 1), cells=0.5))
+    incident = warnings(half, measured(scaled(make(300, 2), cells=0.5, energy=1e-3)))
     assert any("incident energies are probably in GeV" in one for one in incident)
     # A sampling calorimeter that sees 2 % of the energy is no mistake.
     sampled = [measured(scaled(make(300, seed), cells=0.02)) for seed in (1, 2)]

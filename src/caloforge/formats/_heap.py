@@ -1,0 +1,55 @@
+"""A look at the texts of an HDF5 file before HDF5 itself looks: where they are damaged, it may never return.
+
+Texts of any length lie in collections: a header, then objects of a header and a value each. The object 0 is
+what is free. HDF5 goes from one to the next by their sizes, and without end if a damaged size leads nowhere.
+
+Reference: HDF5 File Format Specification, version 3, III.E (Global Heap).
+"""
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+_SIGNATURE = b"GCOL\x01\x00\x00\x00"
+_HEADER = 16
+_LOOKED_AT = 1 << 20  # bytes at either end of a file, where caloforge's own texts are
+
+
+def has_broken_texts(path: Path) -> bool:
+    """Whether a collection of texts near the beginning or the end of a file can't be gone through."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        starts = {0, max(0, size - _LOOKED_AT)}
+        return any(_is_broken(_part(file, start)) for start in starts)
+
+
+def _part(file: BinaryIO, start: int) -> bytes:
+    file.seek(start)
+    return file.read(_LOOKED_AT)
+
+
+def _is_broken(content: bytes) -> bool:
+    start = content.find(_SIGNATURE)
+    while start >= 0:
+        if not _is_whole(content, start):
+            return True
+        start = content.find(_SIGNATURE, start + 1)
+    return False
+
+
+def _is_whole(content: bytes, start: int) -> bool:
+    """Whether the sizes of objects lead to the end of a collection, or of what there is of it."""
+    end = start + _number(content, start + 8)
+    place = start + _HEADER
+    while place + _HEADER <= min(end, len(content)):
+        size = _number(content, place + 8)
+        if int.from_bytes(content[place : place + 2], "little"):
+            size = _HEADER + -(-size // 8) * 8
+        if size < _HEADER or place + size > end:
+            return False
+        place += size
+    return True
+
+
+def _number(content: bytes, place: int) -> int:
+    return int.from_bytes(content[place : place + 8], "little")
