@@ -37,7 +37,8 @@ def test_pictures_are_written_beside_the_file(file: Path) -> None:
 
 def test_progress_is_shown_while_it_draws(file: Path) -> None:
     result = CliRunner().invoke(app, ["show", str(file)])
-    assert "Drawing: 8 of 8 steps" in result.stderr
+    assert "Drawing: 4 of 4 pictures" in result.stderr
+    assert "Writing: 4 of 4 files" in result.stderr
 
 
 def test_another_file_adds_shapes(file: Path, make_showers) -> None:
