@@ -1,5 +1,6 @@
 """The command line: one thin file a stage. A stage is imported only when its command runs."""
 
+import io
 import sys
 
 import typer
@@ -50,6 +51,8 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
 
 def main() -> None:
     """Run the command line; a mistake ends in one sentence and exit code 2, not in a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text in this encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except Exception as error:
