@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -234,9 +234,9 @@ COMMANDS = (
 
 
 @st.composite
-def command_lines(draw: st.DrawFn) -> list[str]:
+def command_lines(draw: st.DrawFn, commands: Sequence[Command] = COMMANDS) -> list[str]:
     """Draw the words after ``caloforge``."""
-    command = draw(st.sampled_from(COMMANDS))
+    command = draw(st.sampled_from(commands))
     words = [*command.name.split(), *(draw(argument) for argument in command.arguments)]
     chosen = {name: value for name, value in command.options.items() if draw(st.integers(0, 3)) == 0}
     for name, value in {**command.required, **chosen}.items():
@@ -248,12 +248,17 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     return [word for word in words if "\0" not in word]
 
 
+SLOW = ("show", "train", "export", "evaluate", "evaluate reliability", "generate")
+QUICK = [command for command in COMMANDS if command.name not in SLOW]
+"""Commands that take no second even if all words are right."""
+
+
 class TooLong(Exception):
     """A command did not end."""
 
 
 def run(words: list[str]) -> tuple[int, str]:
-    """Run a command line in a new folder; return exit code and messages, with a traceback as the exception."""
+    """Run a command line in a new folder; return exit code and messages; a traceback is the exception."""
     errors = io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace")
     output = io.TextIOWrapper(io.BytesIO(), "utf-8", "strict")
     with (
