@@ -37,7 +37,8 @@ def test_pictures_are_written_beside_the_file(file: Path) -> None:
 
 def test_progress_is_shown_while_it_draws(file: Path) -> None:
     result = CliRunner().invoke(app, ["show", str(file)])
-    assert "Drawing: 8 of 8 steps" in result.stderr
+    assert "Drawing: 4 of 4 pictures" in result.stderr
+    assert "Writing: 4 of 4 files" in result.stderr
 
 
 def test_another_file_adds_shapes(file: Path, make_showers) -> None:
@@ -53,22 +54,17 @@ def test_all_pictures_go_into_the_named_file(file: Path, ending: str) -> None:
     assert names(file.parent) == {"some.h5", out.name}
 
 
-def drawn(alone, sample):
-    pictures = show._pictures(alone, sample, None)
-    return {name: figure for key, draw in pictures.items() for name, figure in show._drawn(key, draw).items()}
-
-
 def test_what_has_no_profile_is_told(make_showers, capsys) -> None:
     showers = make_showers(2)
     pions = Showers(showers.geometry, showers.cells, Incident(211, showers.energy))
-    assert set(drawn(pions[:1], pions)) == {"layers", "3d", "average"}
+    assert set(show._figures(pions[:1], pions, None)) == {"layers", "3d", "average"}
     said = " ".join(capsys.readouterr().err.split())
     assert said.startswith("There is no picture of the profile: There are no showers of e-")
 
 
 def test_a_shower_keeps_its_number(file: Path) -> None:
     alone, sample = show._read(file, 3)
-    figures = drawn(alone, sample)
+    figures = show._figures(alone, sample, None)
     assert figures["layers"].get_supxlabel().split("  ·  ")[1] == "shower 3"
     assert figures["average"].get_supxlabel().endswith("some.h5")
 

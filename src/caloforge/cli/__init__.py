@@ -1,5 +1,6 @@
 """The command line: one thin file a stage. A stage is imported only when its command runs."""
 
+import io
 import signal
 import sys
 from types import FrameType
@@ -63,6 +64,8 @@ def main() -> None:
     A mistake ends in one sentence and exit code 2, not in a traceback. Ctrl-C and SIGTERM remove files that
     are half-written, and end in a sentence and exit code 130 or 143.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text in this encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     received: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from caloforge.cli.common import Overwrite, file_to_write, messages, progress_bar, say
+from caloforge.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,18 +48,13 @@ def command(
         check_replaced(output, overwrite, [file, *([beside] if beside else [])])
     alone, sample = _read(file, shower)
     other = None if beside is None else _read(beside, None)[1]
-    with progress_bar("Drawing", "steps") as progress:
-        pictures = _pictures(alone, sample, other)
-        steps = 2 * len(pictures)  # to draw it, and to write it
-        figures: dict[str, Figure] = {}
-        for done, (name, draw) in enumerate(pictures.items()):
-            progress(done, steps)
-            figures |= _drawn(name, draw)
+    with progress_bar("Drawing", "pictures") as drawing, progress_bar("Writing", "files") as writing:
+        figures = _figures(alone, sample, other, drawing)
         written = _pages(figures, file, output)
         for done, (path, pages) in enumerate(written.items()):
-            progress(len(pictures) + done, steps)
+            writing(done, len(written))
             plots.save(pages, path)
-        progress(steps, steps)
+        writing(len(written), len(written))
     for path in written:
         say(str(path))
 
@@ -68,6 +64,18 @@ def _pages(figures: "dict[str, Figure]", file: Path, output: Path | None) -> "di
     if output is not None:
         return {output: list(figures.values())}
     return {file.with_name(f"{file.stem}_{name}.png"): [figure] for name, figure in figures.items()}
+
+
+def _figures(
+    alone: "Showers", sample: "Showers", other: "Showers | None", progress: Progress = no_progress
+) -> "dict[str, Figure]":
+    pictures = _pictures(alone, sample, other)
+    figures: dict[str, Figure] = {}
+    for done, (name, draw) in enumerate(pictures.items()):
+        progress(done, len(pictures))
+        figures |= _drawn(name, draw)
+    progress(len(pictures), len(pictures))
+    return figures
 
 
 def _pictures(
