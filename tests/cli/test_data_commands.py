@@ -159,3 +159,20 @@ def test_rebin_does_not_replace_what_it_reads(run, make_showers, calogan_fine, t
     assert code == 2
     assert "name another output" in err
     assert file.read_bytes() == before
+
+
+def test_what_exists_is_replaced_only_with_overwrite(run, make_showers, calogan_fine, tmp_path):
+    file, out = tmp_path / "fine.h5", tmp_path / "out.pdf"
+    write(make_showers(2, calogan_fine, occupancy=0.01), file)
+    before = file.read_bytes()
+    for words in (("rebin", file, "calogan", "-o"), ("convert", file), ("show", file, "-o")):
+        out.write_text("mine")
+        code, _, err = run(*words, out)
+        assert (code, "out.pdf exists: name another output, or add --overwrite" in err) == (2, True)
+        assert out.read_text() == "mine"
+        assert run(*words, out, "--overwrite")[0] == 0
+        assert out.read_bytes() != b"mine"
+    for words in (("rebin", file, "calogan", "-o"), ("convert", file)):
+        code, _, err = run(*words, file, "--overwrite")
+        assert (code, "is what this command reads" in err) == (2, True)
+    assert file.read_bytes() == before

@@ -41,6 +41,9 @@ def test_energies(run: Run, tmp_path: Path, energy: str) -> None:
         (("--model", "no.json"), "no.json is missing"),
         (("--geometry", "atlas"), "in atlas"),
         (("--geometry", "atlas"), "caloforge simulate atlas --particle gamma"),
+        (("--model", "calogan_gamma", "--geometry", "ild_ecal"), "makes showers in calogan, not in ild_ecal"),
+        (("--threads", "100000"), "100000 threads are not possible"),
+        (("-n", "1000000000000"), "on the disk"),
         (("--model", "calogan_gamma", "--quality", "fast"), "give one or the other"),
         (("--quality", "best"), "'best' is not one of 'fast', 'precise'"),
         (("--energy", "1000"), "reach too far beyond. Ask for 0.5 to 150 GeV"),
@@ -106,3 +109,67 @@ def test_altered_weights(run: Run, tmp_path: Path) -> None:
         file.write(b"altered")
     result = run(*GENERATE, "--model", own / "calogan_gamma.json", "-o", tmp_path / "a.h5")
     check(result, "sha256 differs", tmp_path, ("weights",))
+
+
+def test_an_existing_file_is_kept_unless_it_may_be_replaced(run: Run, tmp_path: Path) -> None:
+    path, energies = tmp_path / "a.h5", tmp_path / "energies.txt"
+    path.write_text("mine")
+    energies.write_text("10\n20\n")
+    generate = (*GENERATE, "--energy", energies)
+    check(
+        run(*generate, "-o", path),
+        "a.h5 exists: name another output, or add --overwrite",
+        tmp_path,
+        ("a.h5", "energies.txt"),
+    )
+    check(
+        run(*generate, "-o", energies, "--overwrite"),
+        "is what this command reads",
+        tmp_path,
+        ("a.h5", "energies.txt"),
+    )
+    assert (path.read_text(), energies.read_text()) == ("mine", "10\n20\n")
+    assert run(*generate, "-o", path, "--overwrite")[0] == 0
+    assert path.read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("generate", "-p", "gamma", "-n", "10", "-o"),
+        ("simulate", "calogan", "-p", "e+", "--energy", "1", "-n", "1", "-o"),
+        ("rebin", "a.h5", "calogan", "-o"),
+        ("convert", "a.h5"),
+        ("show", "a.h5", "-o"),
+        ("export", "run", "-o"),
+        ("info", "calogan", "--toml"),
+        ("compare", "report", "-o"),
+        ("evaluate", "classes", "--reference", "a.h5", "b.h5", "--generated", "a.h5", "b.h5", "-o"),
+        ("evaluate", "amplification", "a.h5", "b.h5", "c.h5", "-o"),
+        ("evaluate", "reliability", "-n", "1", "-o"),
+    ],
+)
+@pytest.mark.parametrize("output", ["", ".", "/"])
+def test_a_folder_where_a_file_is_to_be_written(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], output: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    check(run(*command, output), "is a folder: name a file to write", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train", "calogan", "-d", "a.h5", "-o"),
+        ("demo", "-o"),
+        ("evaluate", "a.h5", "b.h5", "-o"),
+        ("benchmark", "generate", "-o"),
+        ("benchmark", "simulate", "-o"),
+        ("benchmark", "settings", "-o"),
+    ],
+)
+def test_a_folder_without_a_name(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    check(run(*command, ""), "folder to write to is empty", tmp_path)

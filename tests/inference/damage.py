@@ -11,6 +11,9 @@ import onnx
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from caloforge.errors import CatalogError, CheckpointError, InputError
+from caloforge.stages.generate import generate
+
 Graph = onnx.ModelProto
 Change = Callable[[Graph], None]
 
@@ -198,3 +201,17 @@ def write(folder: Path, record: dict[str, Any], graph: bytes) -> Path:
     path = folder / "a.json"
     path.write_bytes(as_text({**record, "sha256": hashlib.sha256(graph).hexdigest()}))
     return path
+
+
+def outcome(path: Path) -> str:
+    """Generate with a model; return the sentence of its refusal, or an empty text where it works."""
+    try:
+        showers = generate("gamma", energy=1e4, n=3, model=path)
+    except (CheckpointError, InputError, CatalogError) as error:
+        message = str(error)
+        assert message.endswith((".", "\n")) or "\n  caloforge" in message
+        assert "trained for gamma, not for gamma" not in message
+        return message
+    assert showers.cells.shape == (3, showers.geometry.n_cells)
+    assert np.isfinite(showers.cells).all()
+    return ""

@@ -4,14 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from caloforge.errors import CatalogError, CheckpointError, InputError
+from caloforge.errors import CheckpointError
 from caloforge.geometry import Calorimeter
+from caloforge.inference import zoo
+from caloforge.inference.record import read_record
 from caloforge.inference.shipped import known, refusal
 from caloforge.stages.generate import generate
 from tests import small_weights
@@ -28,27 +29,13 @@ def sound(small: Calorimeter, tmp_path_factory: pytest.TempPathFactory) -> Model
     return json.loads(path.read_text()), onnx.load(path.with_suffix(".onnx"))
 
 
-def outcome(path: Path) -> str:
-    """Generate with a model; return the sentence of its refusal, or an empty text where it works."""
-    try:
-        showers = generate("gamma", energy=1e4, n=3, model=path)
-    except (CheckpointError, InputError, CatalogError) as error:
-        message = str(error)
-        assert message.endswith((".", "\n")) or "\n  caloforge" in message
-        assert "trained for gamma, not for gamma" not in message
-        return message
-    assert showers.cells.shape == (3, showers.geometry.n_cells)
-    assert np.isfinite(showers.cells).all()
-    return ""
-
-
 @given(data=st.data())
 @quick
 def test_a_damaged_record_is_refused_or_works(data: st.DataObject, sound: Model, tmp_path: Path) -> None:
     record, graph = sound
     path = damage.write(tmp_path, record, graph.SerializeToString())
     path.write_bytes(data.draw(damage.records(json.loads(path.read_text()))))
-    outcome(path)
+    damage.outcome(path)
 
 
 @given(data=st.data())
@@ -57,7 +44,7 @@ def test_a_damaged_graph_with_a_right_checksum_is_refused_or_works(
     data: st.DataObject, sound: Model, tmp_path: Path
 ) -> None:
     record, graph = sound
-    outcome(damage.write(tmp_path, record, data.draw(damage.graphs(graph))))
+    damage.outcome(damage.write(tmp_path, record, data.draw(damage.graphs(graph))))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +86,7 @@ def test_no_other_file_becomes_a_weight(
     path = damage.write(tmp_path, record, damage.changed(graph, damage.external_weight))
     (tmp_path / "weight.bin").write_bytes(bytes(61 * 32))  # beside the graph, and where the process runs
     monkeypatch.chdir(tmp_path)
-    assert "can't be used as a model" in outcome(path)
+    assert "can't be used as a model" in damage.outcome(path)
 
 
 @pytest.mark.parametrize(
@@ -166,10 +153,16 @@ def test_impossible_json_is_not_a_record(text: str, tmp_path: Path) -> None:
         generate("gamma", energy=1e4, model=tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("name", zoo.names())
+def test_sound_records_are_read_as_they_are(name: str) -> None:
+    path = zoo.locate(name)
+    assert read_record(path) == json.loads(path.read_text())
+
+
 def test_unknown_keys_are_kept(sound: Model, tmp_path: Path) -> None:
     record, graph = sound
     path = damage.write(tmp_path, {**record, "licence": ["MIT"]}, graph.SerializeToString())
-    assert outcome(path) == ""
+    assert damage.outcome(path) == ""
 
 
 def test_damaged_records_of_a_folder_do_not_spoil_the_others(

@@ -19,7 +19,7 @@ from caloforge.inference import zoo
 from caloforge.inference.generator import Conservation, Generator
 from caloforge.inference.model import BLOCK, TrainedModel
 from caloforge.showers import Showers
-from caloforge.stages.generate import generate, generate_file
+from caloforge.stages.generate import check_disk, generate, generate_file
 from caloforge.units import GeV
 from tests import small_weights
 
@@ -107,6 +107,46 @@ def test_a_model_and_a_quality_contradict_each_other() -> None:
         generate("gamma", 10 * GeV, model="calogan_gamma", quality="fast")
     with pytest.raises(CatalogError, match="There are: fast, precise"):
         generate("gamma", 10 * GeV, quality="best")
+
+
+def test_a_calorimeter_other_than_the_models_is_refused(small: Calorimeter, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="fast_eplus makes showers in calogan, not in ild_ecal"):
+        generate("e+", 10 * GeV, model="fast_eplus", geometry="ild_ecal")
+    assert len(generate("e+", 10 * GeV, model="fast_eplus", geometry="calogan")) == 1
+    own = small_weights.write(tmp_path / "a.json", small)
+    assert generate("gamma", 10 * GeV, model=own).geometry == small
+    assert generate("gamma", 10 * GeV).geometry.name == "calogan"
+
+
+def test_more_showers_than_the_memory_holds_are_refused_at_once() -> None:
+    with pytest.raises(InputError, match="1,000,000,000 showers of 504 cells at once would take about 2"):
+        generate("gamma", 10 * GeV, n=10**9)
+
+
+def test_more_showers_than_the_disk_holds_are_refused_before_any_is_made(
+    gamma: TrainedModel, tmp_path: Path
+) -> None:
+    for n in (10**12, 10**30):
+        with pytest.raises(InputError, match=r"a\.h5 with 1,000.* showers would take about .* on the disk"):
+            generate_file(stream(gamma), n, tmp_path / "a.h5")
+    with pytest.raises(InputError, match="at once would take"):
+        generate_file(stream(gamma), 10**12, tmp_path / "a.h5", batch=10**12)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_size_of_a_file_is_known_beforehand(gamma: TrainedModel, tmp_path: Path) -> None:
+    n = 200_000
+    expected = check_disk(stream(gamma), n, tmp_path / "a.h5")
+    assert expected is not None
+    generate_file(stream(gamma), n // 20, tmp_path / "a.h5")
+    assert 20 * (tmp_path / "a.h5").stat().st_size == pytest.approx(expected, rel=0.1)
+    assert check_disk(stream(gamma), 1000, tmp_path / "a.h5") is None
+
+
+@pytest.mark.parametrize("threads", [0, -1, 100_000])
+def test_impossible_numbers_of_threads_are_refused(threads: int) -> None:
+    with pytest.raises(InputError, match=f"{threads} threads are not possible"):
+        generate("gamma", 10 * GeV, threads=threads)
 
 
 def test_generation_runs_without_torch(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""Commands that are stopped by a signal: files whole or not there, and one sentence."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from caloforge.cli import main
+
+COMMAND = [sys.executable, "-c", "from caloforge.cli import main; main()"]
+
+
+def stopped(words: Sequence[object], folder: Path, number: signal.Signals) -> tuple[int, str]:
+    """Run a command, stop it when it writes; return exit code and messages."""
+    process = subprocess.Popen([*COMMAND, *map(str, words)], stderr=subprocess.PIPE, text=True, cwd=folder)
+    deadline = time.monotonic() + 60
+    while not list(folder.glob(".*.partial-*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_generation_leaves_nothing(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    words = ("generate", "-p", "e+", "-n", 1_000_000, "-o", "a.h5")
+    found, err = stopped(words, tmp_path, number)
+    assert found == code
+    assert err.splitlines()[-1] == "Stopped. No file is left half-written."
+    assert "Traceback" not in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_generation_is_cleaned_up_by_the_next(tmp_path: Path) -> None:
+    words = ("generate", "-p", "e+", "-n", 1_000_000, "-o", "a.h5")
+    assert stopped(words, tmp_path, signal.SIGKILL)[0] == -signal.SIGKILL
+    assert list(tmp_path.glob(".a.h5.partial-*"))
+    subprocess.run([*COMMAND, *["generate", "-p", "e+", "-n", "1", "-o", "a.h5"]], cwd=tmp_path, check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [("simulate", "Run the same command again to go on."), ("evaluate", "No file is left half-written.")],
+)
+def test_the_closing_line_says_how_to_go_on(
+    command: str, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except BaseException as error:
+            raise ImportError("initialization failed") from error  # as libraries make of it
+
+    monkeypatch.setattr("caloforge.cli.app", interrupted)
+    monkeypatch.setattr(sys, "argv", ["caloforge", command])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 143
+    assert capsys.readouterr().err == f"Stopped. {line}\n"
