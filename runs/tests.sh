@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up an environment of its own with every dependency, and runs linters, types and tests.
-# Geant4 tests need the data of Geant4 (GEANT4_DATA_DIR or Geant4's own variables) and are skipped without.
+# Tests run in two processes, all those of a file in the same one. Geant4 tests need the data of Geant4
+# (GEANT4_DATA_DIR or Geant4's own variables) and are skipped without.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 environment=${CALOFORGE_VENV:-.venv-tests}
@@ -11,4 +12,4 @@ fi
 "$environment/bin/ruff" check
 "$environment/bin/ruff" format --check
 "$environment/bin/mypy"
-"$environment/bin/python" -m pytest "$@"
+"$environment/bin/python" -m pytest -n 2 --dist loadfile "$@"

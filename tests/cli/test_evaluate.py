@@ -9,6 +9,7 @@ from caloforge import observables
 from caloforge.formats.native import write
 from caloforge.geometry import Calorimeter
 from caloforge.observables.base import Observable
+from caloforge.stages.evaluate.report import figures
 
 
 @pytest.fixture
@@ -25,7 +26,9 @@ def showers(make_showers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pa
     return tmp_path
 
 
-def test_two_files_are_enough(run, showers: Path) -> None:
+def test_two_files_are_enough(run, showers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = figures.figures  # all pictures are drawn in tests/stages/evaluate/report/test_page.py
+    monkeypatch.setattr(figures, "figures", lambda *samples: every(*samples)[:1])
     files = (showers / "geant4.h5", showers / "generated.h5")
     code, out, err = run("evaluate", *files, "-o", showers / "report", "--no-classifiers", "--repeats", 2)
     assert code == 0, err

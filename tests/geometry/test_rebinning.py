@@ -101,3 +101,20 @@ def test_rebinning_does_not_change_the_matter(calogan_fine, calogan):
     content["stack"][0]["slabs"][0]["material"] = "G4_W"
     with pytest.raises(GeometryError, match="not made of the same slabs"):
         rebin_matrix(calogan_fine, Calorimeter.from_dict(content))
+
+
+@pytest.mark.parametrize("width", [-1, 1])
+def test_cells_of_another_width_are_refused(calogan_fine, calogan, width):
+    cells = np.zeros((2, calogan_fine.n_cells + width), np.float32)
+    with pytest.raises(GeometryError, match=str(calogan_fine.n_cells + width)):
+        rebin_cells(cells, calogan_fine, calogan)
+
+
+def test_many_showers_are_summed_as_few_are(calogan_fine, calogan):
+    """The rows are taken in blocks of 1,024."""
+    cells = np.zeros((2050, calogan_fine.n_cells), np.float32)
+    cells[:, 0] = np.arange(2050)
+    summed = rebin_cells(cells, calogan_fine, calogan)
+    assert (summed.shape, summed.dtype) == ((2050, calogan.n_cells), np.float32)
+    np.testing.assert_array_equal(summed.sum(axis=1), np.arange(2050))
+    np.testing.assert_array_equal(summed[[0, 1023, 1024, 2049], 0], [0, 1023, 1024, 2049])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from caloforge.inference.noise import LEVELS, draw
+from caloforge.inference.noise import LEVELS, NOISES, draw
 
 SIZE = 61  # no multiple of the numbers in a random word
 KINDS = {"bytes": np.uint8, "normal": np.float32}
@@ -66,3 +66,25 @@ def test_normal_numbers_are_normal_and_independent() -> None:
     columns = np.concatenate([noise, noise**2], axis=1)
     correlations = np.corrcoef(columns.T)[np.triu_indices(2 * SIZE, 1)]
     assert np.abs(correlations).max() < 6 / np.sqrt(len(noise))
+
+
+def test_normal_numbers_are_those_of_philox_and_box_muller() -> None:
+    """So a shower of a seed is the same in every version; worked out here in double precision."""
+    (words,) = np.random.Philox(key=[3, 2], counter=[2 * 7, 0, 1, 0]).random_raw(8).reshape(1, 8)
+    first, second = np.split(words.astype("<u8").view(np.uint32).astype(float), 2)
+    radius = np.sqrt(-2 * np.log((first + 0.5) / 2**32))
+    angle = 2 * np.pi * second / 2**32
+    expected = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    np.testing.assert_allclose(draw("normal", 13, 3, 7, 8, attempt=1)[0], expected[:13], rtol=1e-4, atol=1e-5)
+
+
+def test_bytes_are_those_of_philox() -> None:
+    words = np.random.Philox(key=[3, 2], counter=[2 * 7, 0, 0, 0]).random_raw(8)
+    expected = words.astype("<u8").view(np.uint8) % LEVELS
+    np.testing.assert_array_equal(draw("bytes", 61, 3, 7, 8)[0], expected[:61])
+
+
+def test_the_smallest_word_gives_a_finite_number() -> None:
+    _, make = NOISES["normal"]
+    with np.errstate(all="raise"):
+        assert np.abs(make(np.zeros((1, 1), np.uint64))).max() == pytest.approx(np.sqrt(66 * np.log(2)))

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from caloforge.incident.incident import Incident
@@ -72,3 +73,17 @@ def test_names_lose_what_they_all_end_on() -> None:
     assert labels.short_names(["fast_eplus", "fast_gamma"]) == ["fast eplus", "fast gamma"]
     assert labels.short_names(["fast_eplus"]) == ["fast eplus"]
     assert labels.short_names(["fast", "fast_eplus"]) == ["fast", "fast eplus"]
+
+
+def test_directions_and_positions_are_said_where_they_are_not_the_usual_ones(make_showers, calogan) -> None:
+    cells = make_showers(1).cells
+    straight = Showers(calogan, cells, Incident(22, 1e4))
+    assert labels.incident_text(straight) == ""
+    assert "\n" not in labels.headline(straight)
+    tilted = Showers(calogan, cells, Incident(22, 1e4, (np.pi / 6, np.pi / 2), (3.0, -4.0)))
+    said = "theta 30 degrees and phi 90 degrees, at eta 3 mm and phi -4 mm"
+    assert labels.headline(tilted).splitlines()[1] == said
+    assert f"  ·  {said}  ·  1 shower" in labels.describe(tilted)
+    moved = Showers(calogan, cells, Incident(22, 1e4, position=(3.0, 0.0)))
+    assert labels.incident_text(moved) == "at eta 3 mm and phi 0 mm"
+    assert labels.average_headline(tilted) == r"Average of 1 shower: $\gamma$, 10 GeV"

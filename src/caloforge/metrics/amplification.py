@@ -169,8 +169,8 @@ def amplification(
     r"""Compare samples with the truth in its quantiles (Butter et al., arXiv:2008.06545, Eq. 4).
 
     The truth's T showers are divided into Q cells. In each, a sample has a share x of its showers and the
-    truth a share t; the distance is the mean of :math:`(x - t)^2`. A sample of N independent showers has, on
-    average, :math:`\overline{t (1 - t)} (1/N + 1/T)`, and spreads about it as chi-square does with as many
+    truth a share t; the distance is the mean of $(x - t)^2$. A sample of N independent showers has, on
+    average, $\overline{t (1 - t)} (1/N + 1/T)$, and spreads about it as chi-square does with as many
     degrees of freedom as follow from the shares (Q - 1 where they are equal). Solved for N this is what any
     sample is worth, and chi-square gives the bounds. The same is measured with parts of the truth.
 

@@ -7,9 +7,11 @@ from caloforge.metrics.base import Metric
 
 
 def chi2(reference: Values, sample: Values, bins: int = BINS) -> float:
-    r"""Return :math:`\chi^2/\mathrm{ndf}` of two histograms with counts n_b of N and m_b of M showers.
+    r"""Return $\chi^2/\mathrm{ndf}$ of two histograms with counts n_b of N and m_b of M showers.
 
-    .. math:: \chi^2 = \sum_b \frac{(\sqrt{M/N}\, n_b - \sqrt{N/M}\, m_b)^2}{n_b + m_b}
+    ```math
+    \chi^2 = \sum_b \frac{(\sqrt{M/N}\, n_b - \sqrt{N/M}\, m_b)^2}{n_b + m_b}
+    ```
 
     with one degree of freedom less than filled bins. 1 for samples of equal distributions, whatever their
     size; a difference grows in proportion to the number of showers. 0 if there is one bin only. The bins are

@@ -21,10 +21,10 @@ def correlation_matrix(features: Floats) -> Floats:
 
 
 def correlation(reference: Floats, sample: Floats) -> float:
-    r"""Return the mean difference of correlations, :math:`\langle |r_{ij} - r'_{ij}| \rangle_{i<j}`.
+    r"""Return the mean difference of correlations, $\langle |r_{ij} - r'_{ij}| \rangle_{i<j}$.
 
     0 for equal correlations; two samples of n showers of equal distribution whose features are not correlated
-    have :math:`\sqrt{4 / (\pi n)}`.
+    have $\sqrt{4 / (\pi n)}$.
 
     Parameters
     ----------

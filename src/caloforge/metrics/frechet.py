@@ -41,7 +41,9 @@ def moments(features: Floats) -> MeanAndCovariance:
 def gaussian_distance(first: MeanAndCovariance, second: MeanAndCovariance) -> float:
     r"""Return the squared Fréchet (Wasserstein-2) distance of two normal distributions.
 
-    .. math:: |\mu_1 - \mu_2|^2 + \mathrm{Tr}\left(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1 \Sigma_2)^{1/2}\right)
+    ```math
+    |\mu_1 - \mu_2|^2 + \mathrm{Tr}\left(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1 \Sigma_2)^{1/2}\right)
+    ```
 
     References
     ----------

@@ -10,8 +10,10 @@ _BATCHES = 10
 def kernel(reference: Floats, sample: Floats) -> float:
     r"""Return the kernel physics distance: a maximum mean discrepancy, squared and without bias.
 
-    .. math:: \langle k(x, x') \rangle + \langle k(y, y') \rangle - 2 \langle k(x, y) \rangle, \quad
-        k(x, y) = (x \cdot y / d + 1)^4
+    ```math
+    \langle k(x, x') \rangle + \langle k(y, y') \rangle - 2 \langle k(x, y) \rangle, \quad
+    k(x, y) = (x \cdot y / d + 1)^4
+    ```
 
     over pairs of different showers of the reference (x) and the sample (y). It is the median of ten batches,
     so that outliers, which change the mean of a fourth power most, spoil no more than their own batch. Finite

@@ -7,7 +7,7 @@ from caloforge.metrics.base import Metric
 
 
 def kolmogorov_smirnov(reference: Values, sample: Values) -> float:
-    r"""Return the largest difference of the cumulative distributions, :math:`\sup_x |F(x) - G(x)|`.
+    r"""Return the largest difference of the cumulative distributions, $\sup_x |F(x) - G(x)|$.
 
     0 for equal distributions, 1 for distributions that do not overlap. Showers for which the observable is
     not defined (nan) count as above all values.

@@ -15,6 +15,7 @@ from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
 from caloforge.metrics.base import Floats
 from caloforge.metrics.floor import Score
+from caloforge.metrics.levels import level
 from caloforge.showers import Showers
 
 NAME = "memorisation"
@@ -31,7 +32,6 @@ _REACH = _COPY * _FINGERPRINTS**0.5
 """How far those numbers of a copy can be from the original's."""
 _OPERATIONS = 1e11
 """What all distances together may cost; calorimeters with very many cells are judged by fewer showers."""
-_FAR = 5.0
 _BLOCK = 1024
 
 _Rows = NDArray[np.intp]
@@ -105,7 +105,7 @@ class MemorisationScore:
     def found(self) -> bool:
         """Whether there are copies, or generated showers too near to either set."""
         copied = any(len(one.generated) for one in (self.training, self.held_out, self.repeated))
-        return copied or (self.score.sigma or 0.0) > _FAR
+        return copied or level(self.score.sigma) == "far"
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -117,6 +117,12 @@ class MemorisationScore:
             *self._overlap(),
             *self._nearness(),
         )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The sentences that say that training showers came back, or were clearly remembered."""
+        copied = (self.training.sentence("training showers"),) if len(self.training.generated) else ()
+        return (*copied, *(self._nearness()[:1] if level(self.score.sigma) == "far" else ()))
 
     def _overlap(self) -> tuple[str, ...]:
         number = len(self.known.generated)
@@ -132,8 +138,10 @@ class MemorisationScore:
         if score.value is None or score.error is None:
             return (score.reason,)
         remembered = "training set is" if score.value > 0.5 else "held-out showers are"
-        far = (score.sigma or 0) > _FAR
-        verdict = f"The {remembered} remembered" if far else "No sign of memorisation"
+        verdict = {
+            "far": f"The {remembered} remembered",
+            "near": f"The {remembered} perhaps remembered",
+        }.get(level(score.sigma), "No sign of memorisation")
         return (
             f"{verdict}: {100 * score.value:.3g} ± {100 * score.error:.2g} % of the generated showers are "
             "nearer to the training set than to as many held-out showers; 50 % is what showers that nobody "
@@ -153,9 +161,9 @@ def memorisation(
 ) -> MemorisationScore:
     r"""Compare the distances of generated showers to the training set and to showers that were held out.
 
-    The distance of two showers is :math:`\min_f |\sqrt{p} - \sqrt{f(q)}|` (Hellinger's) with the shares p and
+    The distance of two showers is $\min_f |\sqrt{p} - \sqrt{f(q)}|$ (Hellinger's) with the shares p and
     q of their energies in the cells and the flips f of the calorimeter: 0 for a copy, however it is flipped
-    or rescaled, and :math:`\sqrt 2` for showers that have no cell in common. A generator that has learned the
+    or rescaled, and $\sqrt 2$ for showers that have no cell in common. A generator that has learned the
     distribution is as often nearer to the training set as to as many other showers of it; one that has
     learned the showers is nearer to the training set. Showers that are nearer to both, as those of a
     generator with too small fluctuations are, do not count as memorised.
@@ -163,7 +171,7 @@ def memorisation(
     If training and held-out showers are equally many, and each generated shower has its nearest neighbour
     among both, then any division of these into two halves is as likely where nothing was memorised. So the
     share of the neighbours that are training showers is 1/2, with the variance
-    :math:`\sum_j (w_j - 1/N)^2 / 4 \cdot N / (N - 1)` for N showers that are neighbour to parts w of the
+    $\sum_j (w_j - 1/N)^2 / 4 \cdot N / (N - 1)$ for N showers that are neighbour to parts w of the
     generated ones: neither is an approximation.
 
     Parameters

@@ -5,7 +5,7 @@ from caloforge.metrics.base import Metric
 
 
 def separation(reference: Values, sample: Values, bins: int = BINS) -> float:
-    r"""Return the separation power :math:`\frac12 \sum_b (p_b - q_b)^2 / (p_b + q_b)`.
+    r"""Return the separation power $\frac12 \sum_b (p_b - q_b)^2 / (p_b + q_b)$.
 
     0 for equal distributions, 1 for distributions without overlap. The bins hold equal numbers of the
     reference, so that the result does not depend on the observable's scale; values outside of its range count

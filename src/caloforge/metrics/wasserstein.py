@@ -9,7 +9,9 @@ from caloforge.metrics.base import Metric
 def wasserstein(reference: Values, sample: Values) -> float:
     r"""Return the Wasserstein-1 distance over the reference's spread about its median.
 
-    .. math:: \int_0^1 |F^{-1}(u) - G^{-1}(u)| \, du \Big/ \langle |x - \mathrm{median}(x)| \rangle_F
+    ```math
+    \int_0^1 |F^{-1}(u) - G^{-1}(u)| \, du \Big/ \langle |x - \mathrm{median}(x)| \rangle_F
+    ```
 
     How far a shower's value has to be moved on average to turn one distribution into the other. The mean
     absolute deviation is the unit, so that the result does not depend on the observable's; it is itself such

@@ -4,7 +4,9 @@ A copula is a joint distribution with the single ones divided out (Sklar, Publ. 
 (1959) 229). Here the single ones are the conditional distributions of layer energies and cells, and what
 joins them is one correlation matrix. A shower costs one product of a matrix with noise.
 
-.. math:: z = A \varepsilon, \qquad A A^\mathsf{T} = \Sigma, \qquad \varepsilon \sim N(0, 1)
+```math
+z = A \varepsilon, \qquad A A^\mathsf{T} = \Sigma, \qquad \varepsilon \sim N(0, 1)
+```
 
 with a lower triangular A, so that the first numbers, those of the layers, depend on the first ones of the
 noise alone. docs/generators.md derives it and says what each choice brought.

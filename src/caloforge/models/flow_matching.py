@@ -11,17 +11,17 @@ Energies of the layers are as the copula draws them; the flow is of the cells gi
 
 With y the whitened numbers of a shower's cells and t from 0 to pi/2 the network v learns to lower
 
-.. math::
-
-    \langle | v(x(t), t, E, z_\mathrm{layers}) - (y \cos t - \varepsilon \sin t) |^2 \rangle, \qquad
-    x(t) = \varepsilon \cos t + y \sin t
+```math
+\langle | v(x(t), t, E, z_\mathrm{layers}) - (y \cos t - \varepsilon \sin t) |^2 \rangle, \qquad
+x(t) = \varepsilon \cos t + y \sin t
+```
 
 and a shower is one step of the midpoint rule from noise (`FlowSampler`):
 
-.. math::
-
-    x_{1/2} = \varepsilon + \tfrac{\pi}{4} v(\varepsilon, 0), \qquad
-    y = \varepsilon + \tfrac{\pi}{2} v(x_{1/2}, \tfrac{\pi}{4})
+```math
+x_{1/2} = \varepsilon + \tfrac{\pi}{4} v(\varepsilon, 0), \qquad
+y = \varepsilon + \tfrac{\pi}{2} v(x_{1/2}, \tfrac{\pi}{4})
+```
 """
 
 import copy

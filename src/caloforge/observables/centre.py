@@ -9,7 +9,7 @@ _SYMBOLS = {"eta": r"\bar\eta", "phi": r"\bar\phi", "r": r"\bar r"}
 
 
 class Centre(AxisObservable):
-    r"""Centre of energy :math:`\bar\eta = \sum_i \eta_i E_i / \sum_i E_i`, likewise in phi and r.
+    r"""Centre of energy $\bar\eta = \sum_i \eta_i E_i / \sum_i E_i$, likewise in phi and r.
 
     eta_i is the middle of cell i in mm; r its distance from the axis of the calorimeter. nan for an empty
     layer.

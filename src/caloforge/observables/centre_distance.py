@@ -13,7 +13,7 @@ from caloforge.showers import Showers
 
 @dataclass(frozen=True)
 class CentreDistance(Observable):
-    r"""Distance of the centres of two layers, :math:`\sqrt{(\Delta\bar\eta)^2 + (\Delta\bar\phi)^2}`.
+    r"""Distance of the centres of two layers, $\sqrt{(\Delta\bar\eta)^2 + (\Delta\bar\phi)^2}$.
 
     nan where either of the layers is empty. The layers may have different cells.
 

@@ -8,7 +8,7 @@ from caloforge.showers import Showers
 
 
 class DeepestLayer(ShowerObservable):
-    r"""Depth :math:`d = \max\{i : \max(I_i) > 0\}`: the deepest layer that registers energy.
+    r"""Depth $d = \max\{i : \max(I_i) > 0\}$: the deepest layer that registers energy.
 
     nan for a shower without any energy.
     """

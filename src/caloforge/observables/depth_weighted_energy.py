@@ -8,7 +8,7 @@ from caloforge.showers import Showers
 
 
 class DepthWeightedEnergy(ShowerObservable):
-    r"""Depth-weighted total energy :math:`l_d = \sum_i i E_i`."""
+    r"""Depth-weighted total energy $l_d = \sum_i i E_i$."""
 
     group = "depth"
     name = "depth_weighted_energy"

@@ -8,7 +8,7 @@ from caloforge.showers import Showers
 
 
 class DepthWidth(ShowerObservable):
-    r"""Depth width :math:`\sigma_{s_d} = \sqrt{\sum_i i^2 E_i/E_\mathrm{tot} - s_d^2}`.
+    r"""Depth width $\sigma_{s_d} = \sqrt{\sum_i i^2 E_i/E_\mathrm{tot} - s_d^2}$.
 
     Standard deviation of the layer number, weighted with energy; nan for a shower without any energy.
     """

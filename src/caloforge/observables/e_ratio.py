@@ -7,7 +7,7 @@ from caloforge.showers import Showers
 
 
 class ERatio(LayerObservable):
-    r"""Energy ratio :math:`E_{\mathrm{ratio},i} = (I_{(1)} - I_{(2)}) / (I_{(1)} + I_{(2)})`.
+    r"""Energy ratio $E_{\mathrm{ratio},i} = (I_{(1)} - I_{(2)}) / (I_{(1)} + I_{(2)})$.
 
     I_(1) and I_(2) are the highest and the second highest deposit in the cells of the layer: 1 if a
     single cell is hit, 0 if two cells share the lead, nan for an empty layer.

@@ -16,7 +16,7 @@ _UNITS: dict[type, Unit] = {Layer: "cells", RingLayer: "mm"}
 
 @dataclass(frozen=True)
 class LateralWidth(Observable):
-    r"""Lateral width :math:`\sigma_i = \sqrt{I_i \odot H^2 / E_i - (I_i \odot H / E_i)^2}`.
+    r"""Lateral width $\sigma_i = \sqrt{I_i \odot H^2 / E_i - (I_i \odot H / E_i)^2}$.
 
     H holds the position of each cell along one axis: its number (as in Table IV) or its centre in mm.
     The width is 0 if only one column of cells is hit, and nan for an empty layer. Cells of rings have no

@@ -6,7 +6,7 @@ from caloforge.showers import Showers
 
 
 class LayerEnergy(LayerObservable):
-    r"""Layer energy :math:`E_i = \sum_\mathrm{cells} I_i`."""
+    r"""Layer energy $E_i = \sum_\mathrm{cells} I_i$."""
 
     group = "energy"
     unit = "MeV"

@@ -6,7 +6,7 @@ from caloforge.showers import Showers
 
 
 class LayerFraction(LayerObservable):
-    r"""Layer fraction :math:`f_i = E_i / E_\mathrm{tot}`; nan for a shower without any energy."""
+    r"""Layer fraction $f_i = E_i / E_\mathrm{tot}$; nan for a shower without any energy."""
 
     group = "depth"
     unit = ""

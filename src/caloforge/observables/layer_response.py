@@ -6,7 +6,7 @@ from caloforge.showers import Showers
 
 
 class LayerResponse(LayerObservable):
-    r"""Layer response :math:`E_i / E`: the share of the incident kinetic energy that a layer holds."""
+    r"""Layer response $E_i / E$: the share of the incident kinetic energy that a layer holds."""
 
     group = "energy"
     unit = ""

@@ -6,7 +6,7 @@ from caloforge.showers import Showers
 
 
 class RadialWidth(LayerObservable):
-    r"""Radial width :math:`\sqrt{\sum_i r_i^2 E_i / E - \bar r^2}`, r_i the distance of cell i from the axis.
+    r"""Radial width $\sqrt{\sum_i r_i^2 E_i / E - \bar r^2}$, r_i the distance of cell i from the axis.
 
     nan for an empty layer.
     """

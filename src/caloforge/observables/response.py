@@ -6,9 +6,9 @@ from caloforge.showers import Showers
 
 
 class Response(ShowerObservable):
-    r"""Response :math:`E_\mathrm{tot} / E`: the share of the incident energy that the cells hold.
+    r"""Response $E_\mathrm{tot} / E$: the share of the incident energy that the cells hold.
 
-    :math:`E_\mathrm{tot} = \sum_i E_i` (Table IV), E the kinetic energy of the incident particle.
+    $E_\mathrm{tot} = \sum_i E_i$ (Table IV), E the kinetic energy of the incident particle.
     """
 
     group = "energy"

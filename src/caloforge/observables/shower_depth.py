@@ -8,7 +8,7 @@ from caloforge.showers import Showers
 
 
 class ShowerDepth(ShowerObservable):
-    r"""Shower depth :math:`s_d = \sum_i i E_i / E_\mathrm{tot}`; nan for a shower without any energy."""
+    r"""Shower depth $s_d = \sum_i i E_i / E_\mathrm{tot}$; nan for a shower without any energy."""
 
     group = "depth"
     name = "shower_depth"

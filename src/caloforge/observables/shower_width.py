@@ -11,7 +11,7 @@ _LETTERS = {"eta": "η", "phi": "φ"}
 
 
 class ShowerWidth(AxisObservable):
-    r"""Shower width :math:`\sigma_\eta = \sqrt{\sum_i E_i (\eta_i - \bar\eta)^2 / (\frac{M-1}{M} E)}`.
+    r"""Shower width $\sigma_\eta = \sqrt{\sum_i E_i (\eta_i - \bar\eta)^2 / (\frac{M-1}{M} E)}$.
 
     E is the energy of the layer, M the number of its cells with energy, eta_i the middle of a cell in mm;
     likewise in phi. nan where fewer than two cells are hit. The lateral width times sqrt(M / (M - 1)).

@@ -8,7 +8,7 @@ from caloforge.showers import Showers
 
 
 class TotalEnergy(ShowerObservable):
-    r"""Deposited energy :math:`E_\mathrm{tot} = \sum_i E_i`."""
+    r"""Deposited energy $E_\mathrm{tot} = \sum_i E_i$."""
 
     group = "energy"
     name = "total_energy"

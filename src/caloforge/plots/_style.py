@@ -1,7 +1,8 @@
 """The one look of all pictures, and what they refuse to show."""
 
+import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -43,6 +44,7 @@ _RC: dict[Any, Any] = {
     "xtick.direction": "in",
     "ytick.direction": "in",
     "xtick.labelsize": 9.0,
+    "xtick.major.pad": 7.0,  # keeps the first label clear of that of the other axis
     "ytick.labelsize": 9.0,
     "legend.frameon": False,
     "legend.fontsize": 10.0,
@@ -52,6 +54,9 @@ _RC: dict[Any, Any] = {
     "svg.hashsalt": "caloforge",
 }
 Layout = Literal["constrained", "compressed"] | None
+_BETWEEN = "  ·  "  # what divides the parts of a small line
+_LETTERS = 17.0  # of a small line, in an inch
+_TITLE_LETTERS = 11.0
 _LOCK = threading.RLock()
 
 
@@ -100,9 +105,29 @@ def leading(energies: NDArray[np.floating], at_most: int) -> list[int]:
     return sorted(int(n) for n in np.argsort(-energies, kind="stable")[:at_most])
 
 
+def title(figure: Figure, text: str) -> None:
+    """Write a title, in lines that are not wider than the figure."""
+    widest = int(_TITLE_LETTERS * figure.get_figwidth())
+    figure.suptitle("\n".join(textwrap.fill(line, widest) for line in text.splitlines()))
+
+
 def footer(figure: Figure, *lines: str) -> None:
-    """Write small lines at the bottom left; the layout keeps their room free."""
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7.5, color=FAINT, linespacing=1.4)
+    """Write small lines at the bottom left, broken where they are wider; the layout keeps their room free."""
+    widest = int(_LETTERS * figure.get_figwidth())
+    broken = (part for line in lines for part in _broken(line.split(_BETWEEN), widest))
+    figure.supxlabel("\n".join(broken), x=0.01, ha="left", fontsize=7.5, color=FAINT, linespacing=1.4)
+
+
+def _broken(parts: Sequence[str], widest: int) -> Iterator[str]:
+    """Yield lines of at most so many letters, as long as no part is longer."""
+    line = parts[0]
+    for part in parts[1:]:
+        if len(line) + len(_BETWEEN) + len(part) > widest:
+            yield line
+            line = part
+        else:
+            line += _BETWEEN + part
+    yield line
 
 
 def settle(figure: Figure) -> Figure:

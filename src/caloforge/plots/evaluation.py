@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 Values = Mapping[str, Floats]
 
 _COLUMNS = 4
+_NARROWEST = 6.2  # inches that the legend needs
 _MOST_ROWS = 40
 _MOST_LABELS = 80
 _BAND = "#D9D9D9"
@@ -56,7 +57,7 @@ def distributions(
     columns = min(_COLUMNS, len(observables))
     rows = math.ceil(len(observables) / columns)
     with _style.style():
-        figure = _style.new_figure(3.1 * columns, 2.6 * rows + 0.9)
+        figure = _style.new_figure(max(3.1 * columns, _NARROWEST), 2.8 * rows + 0.9)
         figure.set_label(title)
         panels = figure.subfigures(rows, columns, squeeze=False)
         for one, panel in zip(observables, panels.flat, strict=False):
@@ -227,7 +228,7 @@ def distances(
     order = np.argsort(values.value)[-_MOST_ROWS:]
     at = np.arange(len(order))
     with _style.style():
-        figure = _style.new_figure(8.2, 1.3 + 0.21 * len(order))
+        figure = _style.new_figure(8.2, 1.6 + 0.21 * len(order))
         figure.set_label(f"{metric} of each observable beside its floor")
         axes = figure.subplots()
         for points, colour, marker, name in (
@@ -244,7 +245,7 @@ def distances(
             axes.set_xscale("log")
         axes.set_yticks(at, [labels[i] for i in order], fontsize=8)
         axes.set(ylim=(-0.7, len(order) - 0.3), xlabel=metric)
-        axes.legend(fontsize="small", loc="lower right")
+        figure.legend(loc="outside upper center", ncols=2, fontsize="small")
         hidden = len(labels) - len(order)
         rest = [f"the {len(order)} largest of {len(labels)}"] if hidden else []
         _style.footer(figure, *captions.lines, *rest)

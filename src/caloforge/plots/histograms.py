@@ -1,6 +1,7 @@
 """Distributions: shower shapes of two samples beside each other, and responses at several energies."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -28,6 +29,9 @@ from caloforge.units import GeV
 _COLUMNS = 4
 _TAIL = 0.005
 """Share of all showers, at either end, that an axis may leave out; the outermost bins count them in."""
+
+_LONG = 30
+"""Letters beyond which the name of an observable fills the width of a panel."""
 
 _WINDOW = 0.05
 """Showers within this relative distance of an energy are taken for showers of that energy."""
@@ -61,7 +65,7 @@ def shapes(showers: Showers, beside: Showers, observables: Sequence[Observable] 
     with _style.style():
         wanted, columns = list(chain.from_iterable(page)), min(_COLUMNS, len(page[0]))
         rows = math.ceil(len(wanted) / columns)
-        figure = _style.new_figure(3.1 * columns, 2.6 * rows + 0.9)
+        figure = _style.new_figure(3.1 * columns, 2.8 * rows + 0.9)
         figure.set_label("shower shapes")
         panels = figure.subfigures(rows, columns, squeeze=False)
         for observable, panel in zip(wanted, panels.flat, strict=False):
@@ -158,9 +162,15 @@ def compare(panel: SubFigure, observable: Observable, values: Floats, reference:
     above.set_ylabel("fraction / bin")
     above.yaxis.set_major_locator(MaxNLocator(4))
     draw_ratio(below, edges, first, second)
+    below.set_xlabel(_axis_label(observable))
+    below.xaxis.set_major_locator(MaxNLocator(4))
+
+
+def _axis_label(observable: Observable) -> str:
+    """Name an observable, a long name in lines of its own, or it would run into the next panel."""
     unit = f" [{observable.unit}]" if observable.unit else ""
-    below.set_xlabel(f"{observable.label}, ${observable.symbol}${unit}")
-    below.xaxis.set_major_locator(MaxNLocator(5))
+    gap = "\n" if len(observable.label + unit) > _LONG else " "
+    return f"{textwrap.fill(observable.label + ',', _LONG + 5)}{gap}${observable.symbol}${unit}"
 
 
 def draw_ratio(axes: Axes, edges: Floats, first: Histogram, second: Histogram) -> None:
@@ -182,7 +192,7 @@ def draw_ratio(axes: Axes, edges: Floats, first: Histogram, second: Histogram) -
     above, below = (first.share > 0) & (~there | (ratio > high)), there & (ratio < low)
     for beyond, height, marker in ((above, high - 0.06, "^"), (below, low + 0.06, "v")):
         axes.plot(middles[beyond], np.full(beyond.sum(), height), marker, markersize=3, color=_style.BLUE)
-    axes.set(xlim=(edges[0], edges[-1]), ylim=(low, high), yticks=(0.5, 1.0, 1.5), ylabel="ratio")
+    axes.set(xlim=(edges[0], edges[-1]), ylim=(low, high), yticks=(0.6, 1.0, 1.4), ylabel="ratio")
 
 
 def common_edges(*samples: Floats) -> Floats:

@@ -65,7 +65,7 @@ def layers(showers: Showers, i: int) -> Figure:
         figure.set_label(f"shower {number}, layer by layer")
         for axes, image in zip(figure.axes, images, strict=False):
             axes.title.set_text(f"{axes.get_title()}\n{_share_text(float(image.sum()), total)}")
-        figure.suptitle(labels.headline(shower))
+        _style.title(figure, labels.headline(shower))
         _style.footer(figure, labels.describe(shower, number=number))
         return _style.settle(figure)
 
@@ -92,6 +92,7 @@ def average(showers: Showers, beside: Showers | None = None) -> Figure:
         label = "mean energy per cell [MeV]"
         figure = _layer_page(showers.geometry.layers, Average.of(showers).images, label, titles=1)
         figure.set_label("average shower")
+        _style.title(figure, labels.average_headline(showers))
         _style.footer(figure, labels.describe(showers))
         return _style.settle(figure)
 
@@ -155,6 +156,7 @@ def averages(showers: Average, beside: Average, names: tuple[str, str], lines: S
         for n, axes in zip(chosen, grid[0], strict=True):
             axes.set_title(_layer_title(n, geometry.layers[n]))
         _outer_labels(grid)
+        _style.title(figure, "Average showers and their ratio")
         _style.footer(figure, *lines, *labels.choice_text(chosen, geometry))
         return _style.settle(figure)
 
@@ -245,6 +247,13 @@ def _set_ticks(axes: Axes, layer: AnyLayer) -> None:
         )
     axes.set(xlim=limits[0], ylim=limits[1])
     axes.tick_params(direction="out", length=3)
+    # labels at the ends stay within the image, so that those of neighbours do not meet
+    below, above = axes.yaxis.get_ticklabels()[::2]
+    below.set_verticalalignment("bottom")
+    above.set_verticalalignment("top")
+    left, right = axes.xaxis.get_ticklabels()[::2]
+    left.set_horizontalalignment("left")
+    right.set_horizontalalignment("right")
 
 
 def _energy_bar(figure: Figure, mesh: QuadMesh, grid: Any, label: str, images: Sequence[Image]) -> None:

@@ -55,7 +55,7 @@ def shower_3d(showers: Showers, i: int) -> Figure:
             label="energy per cell [MeV]",
             extend=extend,
         ).outline.set_linewidth(0.5)
-        figure.suptitle(labels.headline(shower))
+        _style.title(figure, labels.headline(shower))
         note = "layers at equal distances, not to scale"
         _style.footer(figure, f"{labels.describe(shower, number=number)}  ·  {note}")
         return _style.settle(figure)

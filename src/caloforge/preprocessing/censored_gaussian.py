@@ -15,8 +15,10 @@ class CensoredGaussian(nn.Module):
     Each update draws the censored values given the others and moves the covariance towards that of all (the
     stochastic approximation of Delyon, Lavielle and Moulines, Ann. Stat. 27 (1999) 94):
 
-    .. math:: \Sigma \leftarrow (1 - \gamma_n) \Sigma + \gamma_n \langle z z^\mathsf{T} \rangle,
-              \qquad \gamma_n = \frac{4}{24 + n}
+    ```math
+    \Sigma \leftarrow (1 - \gamma_n) \Sigma + \gamma_n \langle z z^\mathsf{T} \rangle,
+    \qquad \gamma_n = \frac{4}{24 + n}
+    ```
 
     after n updates. Its memory grows in proportion to n: about the last quarter of all updates counts, so
     that a poor beginning is forgotten and noise averages out.
@@ -61,9 +63,11 @@ class CensoredGaussian(nn.Module):
     def impute(self, known: Encoded, sweeps: int = 2) -> Tensor:
         r"""Draw what is censored given all else, (N, F): Gibbs sampling over the columns.
 
-        With the precision matrix :math:`P = \Sigma^{-1}`, one value given all others is normal with
+        With the precision matrix $P = \Sigma^{-1}$, one value given all others is normal with
 
-        .. math:: \mu_i = -\sum_{j \ne i} \frac{P_{ij}}{P_{ii}} z_j, \qquad \sigma_i^2 = \frac{1}{P_{ii}}
+        ```math
+        \mu_i = -\sum_{j \ne i} \frac{P_{ij}}{P_{ii}} z_j, \qquad \sigma_i^2 = \frac{1}{P_{ii}}
+        ```
 
         cut above at its bound. It starts from the values given those columns alone that are filled more
         often, which is close to the end already, so that a few sweeps do.

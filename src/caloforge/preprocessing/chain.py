@@ -43,7 +43,9 @@ class Chain(nn.Module):
     r"""Joint distribution of F numbers given the incident energy, as F conditional ones (Rosenblatt, Ann.
     Math. Stat. 23 (1952) 470):
 
-    .. math:: p(u_1, \dots, u_F | E) = p(u_1 | E) \prod_{i > 1} p(u_i | E, z_1, z_{i - 1})
+    ```math
+    p(u_1, \dots, u_F | E) = p(u_1 | E) \prod_{i > 1} p(u_i | E, z_1, z_{i - 1})
+    ```
 
     Conditions of the first number are the energy, of the others each pair of: the energy, the first number
     and the one before, as normal numbers. Distributions are bilinear in a pair, and the mean of the pairs'.

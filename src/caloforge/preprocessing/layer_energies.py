@@ -18,9 +18,11 @@ _TINY = 1e-12
 class LayerEnergies(nn.Module):
     r"""Energies of L layers as L unbounded coordinates, both ways: exactly above `LAYER_LEAST`.
 
-    With the visible share :math:`r = \sum_l E_l / E` and the layer ref that is hardly ever empty,
+    With the visible share $r = \sum_l E_l / E$ and the layer ref that is hardly ever empty,
 
-    .. math:: u_1 = \ln \frac{r + a}{1 - r + b(E)}, \qquad u_l = \ln \frac{E_l}{E_\mathrm{ref}}
+    ```math
+    u_1 = \ln \frac{r + a}{1 - r + b(E)}, \qquad u_l = \ln \frac{E_l}{E_\mathrm{ref}}
+    ```
 
     The first is the logit of the visible share of the incident energy, widened at both ends: it resolves the
     narrow peak of a shower that is contained as well as a response of a few percent. Above 1 there is room

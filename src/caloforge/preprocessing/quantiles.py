@@ -206,12 +206,12 @@ class ConditionalQuantiles(nn.Module):
 
     A number x is, given the conditions c, a function of one standard normal number z:
 
-    .. math::
+    ```math
+    x = \begin{cases} \text{missing} & z < t(c) \\
+    m(c) + \int_0^{z - t(c)} g(h; c)\, dh & z \ge t(c) \end{cases}
+    ```
 
-        x = \begin{cases} \text{missing} & z < t(c) \\
-        m(c) + \int_0^{z - t(c)} g(h; c)\, dh & z \ge t(c) \end{cases}
-
-    so that it is missing with probability :math:`\Phi(t(c))`. The slope g > 0 is constant between `LEVELS`;
+    so that it is missing with probability $\Phi(t(c))$. The slope g > 0 is constant between `LEVELS`;
     t, m and the increments of the integral are piecewise linear in each condition, and the mean of several.
     Slopes are kept positive by a softplus, which makes the function monotone and therefore invertible.
 
@@ -275,11 +275,15 @@ class ConditionalQuantiles(nn.Module):
 
         Of the threshold (probit model), with f = 1 where the number is there:
 
-        .. math:: -\langle f \ln(1 - \Phi(t)) + (1 - f) \ln \Phi(t) \rangle
+        ```math
+        -\langle f \ln(1 - \Phi(t)) + (1 - f) \ln \Phi(t) \rangle
+        ```
 
-        Of the quantile :math:`q_p` at each level (pinball loss, Koenker and Bassett 1978, Eq. 3.1):
+        Of the quantile $q_p$ at each level (pinball loss, Koenker and Bassett 1978, Eq. 3.1):
 
-        .. math:: w_p \langle (p - [x < q_p]) (x - q_p) \rangle, \qquad w_p = e^{z_p^2 / 2}
+        ```math
+        w_p \langle (p - [x < q_p]) (x - q_p) \rangle, \qquad w_p = e^{z_p^2 / 2}
+        ```
 
         The weight is the inverse of the normal density at the level, so that tails count as the core does. It
         is limited to 20: further out a batch has too few showers to tell by.

@@ -9,6 +9,7 @@ import numpy as np
 from particle import InvalidParticle, Particle, ParticleNotFound
 
 from caloforge.geometry import Calorimeter
+from caloforge.incident.text import direction_text, position_text
 from caloforge.showers.showers import Showers
 from caloforge.units import GeV, MeV, keV
 
@@ -90,11 +91,42 @@ def sample_names(showers: Showers, beside: Showers) -> tuple[str, str]:
     return f"{first} (first)", f"{second} (second)"
 
 
+def incident_text(showers: Showers) -> str:
+    """Say from where particles come and what they hit; empty where all enter perpendicularly at the centre.
+
+    Examples
+    --------
+    >>> from caloforge.geometry import Calorimeter
+    >>> from caloforge.incident.incident import Incident
+    >>> calogan = Calorimeter.load("calogan")
+    >>> shower = Showers(calogan, np.zeros((1, calogan.n_cells)), Incident(22, 1e4, position=(5.0, 0.0)))
+    >>> incident_text(shower)
+    'at eta 5 mm and phi 0 mm'
+    """
+    if not len(showers):
+        return ""
+    theta, phi = showers.incident.bounds("direction", degrees=True)
+    eta, across = showers.incident.bounds("position")
+    tilted, moved = any(theta), any((*eta, *across))
+    parts = [direction_text(theta, phi)] * tilted + [f"at {position_text(eta, across)}"] * moved
+    return ", ".join(parts)
+
+
 def headline(shower: Showers) -> str:
-    """Write what one shower is: its particle, its incident and its deposited energy."""
+    """Write what one shower is: its particle, incident and deposited energy, and a line with its direction.
+
+    There is no second line for a particle that enters perpendicularly at the centre.
+    """
     deposited = float(shower.cells.sum(dtype=float))
     what = f"{energy_text(deposited)} deposited" if deposited > 0 else "nothing deposited"
-    return f"{particle_text(shower)}, {energy_text(float(shower.energy[0]))}: {what}"
+    first = f"{particle_text(shower)}, {energy_text(float(shower.energy[0]))}: {what}"
+    return "\n".join(line for line in (first, incident_text(shower)) if line)
+
+
+def average_headline(showers: Showers) -> str:
+    """Write what an average is of: how many showers of which particles and energies."""
+    count = f"{len(showers):,} shower" + ("s" if len(showers) != 1 else "")
+    return f"Average of {count}: {particle_text(showers)}, {energies_text(showers)}"
 
 
 def shower_number(shower: Showers, i: int) -> int:
@@ -103,10 +135,15 @@ def shower_number(shower: Showers, i: int) -> int:
 
 
 def describe(showers: Showers, number: int | None = None) -> str:
-    """Write one line about showers, or about shower ``number``: particle, energy, geometry, source, file."""
+    """Write one line about showers, or about shower ``number``.
+
+    Particle, energy, direction and position unless they are those of a perpendicular particle at the centre,
+    geometry, source and file.
+    """
     count = f"{len(showers):,} shower" + ("s" if len(showers) != 1 else "")
     parts = [
         f"{particle_text(showers)}, {energies_text(showers)}",
+        incident_text(showers),
         count if number is None else f"shower {number}",
         f"geometry {showers.geometry.name}",
         source_text(showers),

@@ -64,6 +64,18 @@ def test_results_come_back_from_json(tmp_path: Path) -> None:
     one = outcome(result(0.3), result(None, reason="few"))
     save(one, tmp_path / results.NAME)
     assert load(tmp_path) == one == load(tmp_path / results.NAME)
+    content = json.loads((tmp_path / results.NAME).read_text(encoding="utf-8"))
+    assert [verdict["level"] for verdict in content["verdicts"]] == ["unsure", "unknown"]
+
+
+def test_results_without_levels_and_copies_can_still_be_read(tmp_path: Path) -> None:
+    one = outcome(result(0.3))
+    content = one.to_dict()
+    del content["copies"]
+    for verdict in content["verdicts"]:
+        del verdict["level"]
+    (tmp_path / results.NAME).write_text(json.dumps(content), encoding="utf-8")
+    assert load(tmp_path) == one
 
 
 def test_results_without_directions_can_still_be_read(tmp_path: Path) -> None:

@@ -59,9 +59,8 @@ def test_few_showers_get_reasons_and_no_numbers(files: Path) -> None:
     assert classifiers
     assert all(one.value is None and one.reason for one in classifiers)
     assert "too few" in verdict_text(few.results)
-    assert all(
-        figure.axes for _, figure in figures(few.results, few.reference, few.generated, few.observables[:1])
-    )
+    drawings = figures(few.results, few.reference, few.generated, few.observables[:1])
+    assert all(draw().figures[0].axes for draw in drawings)
 
 
 def test_empty_showers_are_compared_and_drawn(files: Path, make, tmp_path: Path) -> None:
@@ -74,7 +73,7 @@ def test_empty_showers_are_compared_and_drawn(files: Path, make, tmp_path: Path)
     )
     assert found.value == pytest.approx(1.0)
     drawn = figures(empty.results, empty.reference, empty.generated, empty.observables[:1])
-    assert all(figure.axes for _, figure in drawn)
+    assert all(draw().figures[0].axes for draw in drawn)
 
 
 def test_training_sample_shows_memorisation(files: Path) -> None:
@@ -86,6 +85,17 @@ def test_training_sample_shows_memorisation(files: Path) -> None:
     assert learned.memorisation is not None
     assert learned.memorisation.found
     assert learned.results.worth[0].training == 1500
+    copied, remembered = learned.results.copies
+    assert copied.startswith("100 % of the generated showers are copies of training showers")
+    assert remembered.startswith("The training set is remembered")
+    assert learned.results.warnings == learned.results.copies
+
+
+def test_copies_of_the_reference_are_told_apart_from_other_warnings(files: Path) -> None:
+    found = evaluate(files / "reference.h5", files / "reference.h5", classifiers=False, repeats=2).results
+    (said,) = found.copies
+    assert said.startswith("1,500 of 1,500 generated showers are exact copies")
+    assert found.warnings == (said,)
 
 
 def test_energies_can_be_matched(files: Path) -> None:

@@ -288,3 +288,24 @@ def test_a_rebuilt_model_has_the_averaged_parameters(tmp_path: Path, data: Train
     for name, value in state.items():
         assert torch.equal(value, trained.tensors[f"average.module.{name}"])
     assert any(not torch.equal(value, trained.tensors[f"model.{name}"]) for name, value in state.items())
+
+
+@pytest.mark.parametrize("average", [0.4, 0.99])
+def test_the_running_average_has_a_short_memory_at_first(
+    tmp_path: Path, data: TrainingData, average: float
+) -> None:
+    """It keeps (n + 1) / (n + 10) at most after n steps, so that the initial values are soon forgotten."""
+    model = build(data.geometries[0])
+    steps: list[dict[str, torch.Tensor]] = []
+
+    def log(step: int, figures: dict[str, float]) -> None:
+        steps.append({name: value.detach().clone() for name, value in model.named_parameters()})
+
+    plan = replace(PLAN, average=average)
+    fit(model, data, plan, tmp_path, validate=validate, log=log)
+    saved = checkpoint.load(tmp_path).group("average")
+    assert len(steps) == 12
+    for name, expected in steps[0].items():
+        for n, step in enumerate(steps[1:], 1):
+            expected = expected.lerp(step[name], 1 - min(average, (n + 1) / (n + 10)))
+        torch.testing.assert_close(saved[f"module.{name}"], expected)

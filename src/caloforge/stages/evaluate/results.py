@@ -1,26 +1,25 @@
 """The outcome of an evaluation: all numbers, no pictures. As JSON its schema is ``metrics.schema.json``."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, computed_field
 
 from caloforge import config
 from caloforge.config import strict_dataclass
 from caloforge.errors import ConfigError, InputError
 from caloforge.files import written_aside
+from caloforge.metrics import levels
 from caloforge.metrics.floor import Score
+from caloforge.metrics.levels import Level
 
 FORMAT: Literal["caloforge-evaluation"] = "caloforge-evaluation"
 NAME = "metrics.json"
 SCHEMA = Path(__file__).with_name("metrics.schema.json")
 
-NEAR, FAR = 2.0, 5.0
-"""Standard deviations above the floor from which samples are distinguishable, and clearly different."""
-
-Level = Literal["unknown", "same", "unsure", "near", "far"]
 Count = Annotated[int, Field(ge=0)]
 Range = tuple[float, float]
 
@@ -139,19 +138,22 @@ class MetricResult:
     reason: str = ""
 
     @property
-    def level(self) -> Level:
-        """How far the generated showers are from the reference.
+    def excess(self) -> float | None:
+        """Distance above the floor in standard deviations; infinite where numbers that never vary differ."""
+        if self.sigma is not None or self.value is None or self.floor is None:
+            return self.sigma
+        if self.error or self.floor_error:
+            return None  # it was left out on purpose, as that of a calibration error
+        worse = self.value < self.floor if self.higher else self.value > self.floor
+        return math.inf if worse else -math.inf
 
-        A value that is far above what the floor ever is, but scatters so much itself that the distance is
-        small in standard deviations, is ``unsure`` and not ``same``.
-        """
-        if self.sigma is None:
-            return "unknown"
-        if self.sigma >= NEAR:
-            return "near" if self.sigma < FAR else "far"
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def level(self) -> Level:
+        """How far the generated showers are from the reference (see `caloforge.metrics.levels`)."""
         scatter = (self.floor_error or 0.0) * max(self.repeats, 1) ** 0.5
         distance = abs((self.value or 0.0) - (self.floor or 0.0))
-        return "unsure" if self.sigma > 0 and 0 < FAR * scatter < distance else "same"
+        return levels.level(self.excess, scattered=0 < levels.FAR * scatter < distance)
 
 
 @strict_dataclass
@@ -219,7 +221,16 @@ class Worth:
 
 @strict_dataclass
 class Results:
-    """All numbers of an evaluation."""
+    """All numbers of an evaluation.
+
+    Attributes
+    ----------
+    warnings
+        What a reader must know before believing the numbers, a sentence each.
+    copies
+        Those of the warnings that say that generated showers were copied, from the reference or from what
+        the generator learned from.
+    """
 
     format: Literal["caloforge-evaluation"]
     version: Literal[1]
@@ -235,6 +246,7 @@ class Results:
     omissions: tuple[Omission, ...] = ()
     speed: Speed | None = None
     worth: tuple[Worth, ...] = ()
+    copies: tuple[str, ...] = ()
 
     @property
     def overall(self) -> tuple[MetricResult, ...]:
@@ -334,14 +346,26 @@ def load(path: str | Path) -> Results:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{file} is no result of caloforge evaluate; give the {NAME} of a report.")
     try:
-        return config.load(Results, content)
+        return config.load(Results, _without_levels(content))
     except ConfigError as error:
         raise InputError(f"{file}: {error}") from None
 
 
+def _without_levels(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what was read without the levels of the metrics, which follow from their numbers."""
+    verdicts = content.get("verdicts")
+    if not isinstance(verdicts, list):
+        return content
+    kept = [
+        {key: value for key, value in one.items() if key != "level"} if isinstance(one, dict) else one
+        for one in verdicts
+    ]
+    return {**content, "verdicts": kept}
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON schema of ``metrics.json``, as it follows from `Results`."""
-    made = TypeAdapter(Results).json_schema()
+    made = TypeAdapter(Results).json_schema(mode="serialization")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **made,

@@ -174,6 +174,7 @@ def _results(
     classifiers: bool,
 ) -> Results:
     """Put all numbers together."""
+    copied = (*checks.copied(*both), *(learned.memorisation.warnings if learned else ()))
     return Results(
         results.FORMAT,
         1,
@@ -181,13 +182,14 @@ def _results(
         _sample(both[0]),
         _sample(both[1]),
         settings,
-        tuple(checks.warnings(*both)),
+        (*copied, *checks.warnings(*both)),
         scoring.quantities(*both, every),
         (*compared, *([_of_memorisation(learned.memorisation)] if learned else [])),
         scoring.responses(*both),
         scoring.linearity(*both),
         tuple(_omissions(learned, classifiers)),
         worth=worth(learned.amplification) if learned and learned.amplification else (),
+        copies=copied,
     )
 
 

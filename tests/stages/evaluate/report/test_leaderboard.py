@@ -31,7 +31,38 @@ def test_best_comes_first_and_those_without_a_number_last() -> None:
     every = [report("bad", 9.0), report("none", None), report("good", 0.3, Speed(0.2, None, "batch 1"))]
     lines = leaderboard.ranking(every, "frechet")
     assert [line.split()[1].rstrip(":") for line in lines] == ["good", "bad", "none"]
-    assert lines[0].endswith("0.30 ± 0.10, floor 0.2, 0.2 ms a shower")
+    assert lines[0].endswith("0.30 ± 0.10, floor 0.2 (distinguishable), 0.2 ms a shower")
+
+
+def test_copies_and_doubtful_reports_come_behind_and_are_marked(tmp_path: Path) -> None:
+    copied = "All are copies <&>."
+    every = [
+        replace(report("copied", 0.1), warnings=(copied, "Other."), copies=(copied,)),
+        replace(report("doubtful", 0.2), warnings=("Energies differ.",)),
+        report("honest", 9.0),
+    ]
+    lines = leaderboard.ranking(every, "frechet")
+    assert [line.split(":")[0] for line in lines[:3]] == ["1. honest", "2. ⚠ doubtful", "3. ⚠ copied"]
+    assert lines[3:] == ["⚠ doubtful: Energies differ.", f"⚠ copied: {copied}", "⚠ copied: Other."]
+    leaderboard.write(tmp_path / "page.html", every, "frechet")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert '<td class="far" title="All are copies &lt;&amp;&gt;.\nOther.">⚠ copied</td>' in page
+    assert '<td class="near" title="Energies differ.">⚠ doubtful</td>' in page
+    assert '<p class="warning">⚠ doubtful: Energies differ.</p>' in page
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert text.startswith("|  | honest | ⚠ doubtful | ⚠ copied | floor |")
+    assert f"\n⚠ copied: {copied}\n" in text
+
+
+def test_floors_have_a_column_a_generator_so_that_many_metrics_fit() -> None:
+    metrics = [f"m{i}" for i in range(30)]
+    (verdict,) = report("quick", 1.0).verdicts
+    one = replace(
+        report("quick", 1.0), verdicts=tuple(replace(verdict, metric=name, label=name) for name in metrics)
+    )
+    table = leaderboard._floors([one, one])
+    assert table.head == ["floor", *["quick (quick.h5)"] * 2]
+    assert [row[0] for row in table.rows] == ["reference", "its showers", *metrics]
 
 
 def test_page_has_table_picture_and_doubts(tmp_path: Path) -> None:

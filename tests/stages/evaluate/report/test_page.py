@@ -1,9 +1,12 @@
 """The page holds everything, and opens offline."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from caloforge.progress import Progress
 from caloforge.stages.evaluate import Evaluation, load
 from caloforge.stages.evaluate.report import verdict_text, write
 
@@ -19,3 +22,17 @@ def test_report_is_complete_and_opens_offline(shifted: Evaluation, tmp_path: Pat
     assert 'class="sortable"' in text
     assert verdict_text(shifted.results).split(":")[0] in text
     assert "Nearest neighbours" in text
+
+
+def test_the_total_of_the_drawing_never_changes(shifted: Evaluation, tmp_path: Path) -> None:
+    told: list[tuple[float, float]] = []
+
+    @contextmanager
+    def listen(title: str, unit: str) -> Iterator[Progress]:
+        yield lambda done, total, note="": told.append((done, total))
+
+    write(replace(shifted, observables=shifted.observables[:1]), tmp_path / "report", listen)
+    (total,) = {total for _, total in told}
+    done = [done for done, _ in told]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, total)

@@ -1,6 +1,6 @@
 """The figures of a report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,13 @@ from caloforge.plots import neighbours as draw_neighbours
 from caloforge.plots.evaluation import Captions, Points
 from caloforge.reports.page import Section
 from caloforge.stages.evaluate.measure import SPECTRUM_EDGES, Floats, Measured
+from caloforge.stages.evaluate.radial import radial_profile
 from caloforge.stages.evaluate.report.sections import MAIN, observable_labels, sample_line, sample_names
 from caloforge.stages.evaluate.results import EnergyResponse, Results
 from caloforge.stages.evaluate.scoring import ENERGIES, WINDOW
+
+Drawing = Callable[[], Section]
+"""Draws a picture, and returns it below the heading where it stands."""
 
 _MOST_PANELS = 16
 """Distributions on one picture, at most."""
@@ -46,27 +50,41 @@ def neighbours(reference: Measured, generated: Measured, seed: int) -> Section:
 
 def figures(
     results: Results, reference: Measured, generated: Measured, observables: Sequence[Observable]
-) -> Iterator[tuple[str, plots.Figure]]:
-    """Yield all pictures with the heading below which they stand."""
+) -> list[Drawing]:
+    """Return what draws each picture: nothing is drawn before it is called."""
     captions = Captions(
         sample_names(results),
         [sample_line(results.generated), sample_line(results.reference)],
     )
-    yield "Distances from the reference", _distances(results, captions)
-    yield (
-        "Average showers",
-        plots.averages(_average(generated), _average(reference), captions.names, captions.lines),
-    )
-    yield from _response_figures(results, reference, generated, captions)
-    yield "Profiles and cells", _profiles(reference, generated, captions)
-    yield "Profiles and cells", _spectra(reference, generated, captions)
-    names = [one.name for one in observables]
-    matrices = [_matrix(sample, names) for sample in (generated, reference)]
-    labels = [one.label for one in observables]
-    yield "Correlations", plots.correlations((matrices[0], matrices[1]), labels, captions)
+    samples = (reference, generated, captions)
+    drawings = [
+        _drawing("Distances from the reference", _distances, results, captions),
+        _drawing("Average showers", _averages, *samples),
+        *_response_figures(results, *samples),
+        _drawing("Profiles and cells", _profiles, *samples),
+        _drawing("Profiles and cells", _spectra, *samples),
+        _drawing("Correlations", _correlations, *samples, observables),
+    ]
     for name, group in _pages(reference, observables):
-        figure = plots.distributions(group, generated.values, reference.values, name, captions)
-        yield "Distributions", figure
+        values = (group, generated.values, reference.values)
+        drawings.append(_drawing("Distributions", plots.distributions, *values, name, captions))
+    return drawings
+
+
+def _drawing(heading: str, draw: Callable[..., plots.Figure], *arguments: Any) -> Drawing:
+    return lambda: Section(heading, figures=[draw(*arguments)])
+
+
+def _averages(reference: Measured, generated: Measured, captions: Captions) -> plots.Figure:
+    return plots.averages(_average(generated), _average(reference), captions.names, captions.lines)
+
+
+def _correlations(
+    reference: Measured, generated: Measured, captions: Captions, observables: Sequence[Observable]
+) -> plots.Figure:
+    names = [one.name for one in observables]
+    matrices = _matrix(generated, names), _matrix(reference, names)
+    return plots.correlations(matrices, [one.label for one in observables], captions)
 
 
 def _average(sample: Measured) -> plots.Average:
@@ -91,7 +109,7 @@ def _distances(results: Results, captions: Captions) -> plots.Figure:
 
 def _response_figures(
     results: Results, reference: Measured, generated: Measured, captions: Captions
-) -> Iterator[tuple[str, plots.Figure]]:
+) -> Iterator[Drawing]:
     near = [
         {energy: sample.values["response"][sample.near(energy, WINDOW)] for energy in ENERGIES}
         for sample in (generated, reference)
@@ -99,15 +117,13 @@ def _response_figures(
     both = [energy for energy in ENERGIES if all(len(one[energy]) for one in near)]
     if both:
         chosen = [{energy: one[energy] for energy in both} for one in near]
-        figure = plots.conditional_response(chosen[0], chosen[1], captions)
-        yield "Response", figure
+        yield _drawing("Response", plots.conditional_response, *chosen, captions)
     found = [[one for one in results.linearity if one.sample == name] for name in ("generated", "reference")]
     means, widths = (
-        [_points(one, value, error) for one in found]
+        tuple(_points(one, value, error) for one in found)
         for value, error in (("mean", "mean_error"), ("resolution", "resolution_error"))
     )
-    figure = plots.against_energy((means[0], means[1]), (widths[0], widths[1]), captions)
-    yield "Response", figure
+    yield _drawing("Response", plots.against_energy, means, widths, captions)
 
 
 def _points(responses: Sequence[EnergyResponse], value: str, error: str) -> Points:
@@ -116,16 +132,13 @@ def _points(responses: Sequence[EnergyResponse], value: str, error: str) -> Poin
 
 
 def _profiles(reference: Measured, generated: Measured, captions: Captions) -> plots.Figure:
-    pairs = []
-    for sample in (generated, reference):
-        radii, matrix = _rings(sample)
-        shares = [
-            _shares(sample.geometry.layer_energies(sample.kept.cells)),
-            _shares(sample.kept.cells @ matrix),
-        ]
-        layers = np.arange(shares[0].shape[1], dtype=float)
-        pairs.append([_share_points(at, share) for at, share in zip((layers, radii), shares, strict=True)])
-    return plots.profiles((pairs[0][0], pairs[1][0]), (pairs[0][1], pairs[1][1]), captions)
+    samples = (generated, reference)
+    layers = [_shares(one.geometry.layer_energies(one.kept.cells)) for one in samples]
+    at = np.arange(layers[0].shape[1], dtype=float)
+    longitudinal = _share_points(at, layers[0]), _share_points(at, layers[1])
+    radii, *rings = radial_profile(generated.kept, reference.kept)
+    radial = _share_points(radii, _shares(rings[0])), _share_points(radii, _shares(rings[1]))
+    return plots.profiles(longitudinal, radial, captions)
 
 
 def _share_points(at: Floats, shares: Floats) -> Points:
@@ -139,20 +152,6 @@ def _shares(energies: Any) -> Floats:
     """Return shares of the energy (N, n), of the showers with any."""
     total = energies.sum(axis=1, keepdims=True, dtype=float)
     return np.asarray(energies[total[:, 0] > 0] / total[total[:, 0] > 0], float)
-
-
-def _rings(sample: Measured, most: int = 16) -> tuple[Floats, Any]:
-    """Return mean distances (rings,) of cells' centres from the axis, and which cells are there, sparse."""
-    from scipy.sparse import csr_array
-
-    distances = [np.hypot(*layer.centres).ravel() for layer in sample.geometry.layers]
-    radius = np.concatenate(distances)
-    different = np.unique(np.round(radius, 6))
-    edges = different if len(different) <= most else np.quantile(different, np.linspace(0, 1, most + 1)[:-1])
-    number = np.searchsorted(edges, radius + 1e-6, side="right") - 1
-    ones = np.ones(len(radius), np.float32)
-    matrix = csr_array((ones, number, np.arange(len(radius) + 1)), shape=(len(radius), len(edges)))
-    return np.bincount(number, radius) / np.bincount(number), matrix
 
 
 def _spectra(reference: Measured, generated: Measured, captions: Captions) -> plots.Figure:

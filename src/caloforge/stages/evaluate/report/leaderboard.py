@@ -11,6 +11,7 @@ import numpy as np
 from caloforge import catalog, plots
 from caloforge.errors import InputError
 from caloforge.files import written_aside
+from caloforge.metrics.levels import WORDS
 from caloforge.reports.page import Section, write_page
 from caloforge.reports.tables import Cell, Table, markdown
 from caloforge.showers import labels
@@ -21,6 +22,9 @@ CLASSIFIERS = ("low_level_auc", "boosted_auc")
 
 SIMULATION = "Geant4"
 """Name of the simulation among speeds."""
+
+_MARK = "\N{WARNING SIGN}"
+"""Stands before the name of a generator whose report has warnings."""
 
 _AUC = "AUC of a classifier (0.5: it can't tell)"
 
@@ -48,9 +52,9 @@ def write(path: Path, reports: Sequence[Results], metric: str, simulation: Speed
     pictures = _pareto(ordered, metric, simulation)
     label = _metric_of(ordered[0], metric).label
     text = (
-        f"Ordered by: {label}. Every cell holds a metric with its error; the pointer shows its floor, what "
-        "two samples of the reference give, and the colour how far above it is. A click on a column sorts "
-        "by it."
+        f"Ordered by: {label}; those whose reports have warnings ({_MARK}) come behind those without, copies "
+        "last. Every cell holds a metric with its error; the pointer shows its floor, what two samples "
+        "of the reference give, and the colour how far above it is. A click on a column sorts by it."
     )
     parts = [
         Section("Generators", text, _table(ordered), pictures, warnings=_warnings(ordered)),
@@ -58,25 +62,28 @@ def write(path: Path, reports: Sequence[Results], metric: str, simulation: Speed
     ]
     write_page(path, "Generators of showers: fidelity and speed", parts, contents=True)
     with written_aside(path.with_suffix(".md")) as partial:
-        partial.write_text(markdown(_summary(ordered)) + "\n", encoding="utf-8")
+        said = "".join(f"\n{one}\n" for one in _doubts(ordered))
+        partial.write_text(f"{markdown(_summary(ordered))}\n{said}", encoding="utf-8")
     if pictures:
         plots.save(pictures, path.with_suffix(".png"))
 
 
 def ranking(reports: Sequence[Results], metric: str) -> list[str]:
-    """Return a line a generator, the best one first."""
+    """Return a line a generator, the best one first, and the warnings of those that have any."""
     lines = []
-    for place, one in enumerate(_ordered(reports, metric), 1):
+    ordered = _ordered(reports, metric)
+    for place, (name, one) in enumerate(zip(_names(ordered), ordered, strict=True), 1):
         compared = _metric_of(one, metric)
         value = (
             labels.with_error(compared.value or 0.0, compared.error or 0.0)
             if compared.value is not None
             else "–"
         )
-        floor = "" if compared.floor is None else f", floor {compared.floor:.3g}"
+        known = compared.floor is not None
+        floor = f", floor {compared.floor:.3g} ({WORDS[compared.level]})" if known else ""
         pace = f", {one.speed.ms:.3g} ms a shower" if one.speed else ""
-        lines.append(f"{place}. {one.generated.source}: {value}{floor}{pace}")
-    return lines
+        lines.append(f"{place}. {name}: {value}{floor}{pace}")
+    return lines + _doubts(ordered)
 
 
 def read_speeds(path: Path) -> list[dict[str, Any]]:
@@ -125,18 +132,18 @@ def with_speeds(reports: Sequence[Results], rows: Sequence[Mapping[str, Any]]) -
 
 
 def _ordered(reports: Sequence[Results], metric: str) -> list[Results]:
-    """Return the reports, the best first; those without a number last."""
+    """Return the reports, the best first; those without a number come last, behind those with warnings."""
     if not reports:
         raise InputError("There is nothing to compare: give at least one report.")
     known = sorted({one.metric for each in reports for one in each.overall})
     if metric not in known:
         raise InputError(catalog.unknown(metric, known, what="metrics of these reports"))
 
-    def rank(one: Results) -> float:
+    def rank(one: Results) -> tuple[bool, bool, bool, float]:
         compared = _metric_of(one, metric)
-        if compared.value is None:
-            return float("inf")
-        return -compared.value if compared.higher else compared.value
+        value = compared.value or 0.0
+        none = compared.value is None
+        return none, bool(one.copies), bool(one.warnings), -value if compared.higher else value
 
     return sorted(reports, key=rank)
 
@@ -150,12 +157,27 @@ def _metric_of(one: Results, metric: str) -> MetricResult:
 
 
 def _names(reports: Sequence[Results]) -> list[str]:
-    """Name generators by their source and, where that is the same, their file."""
+    """Name generators by their source and, where that is the same, their file; mark those with warnings."""
     sources = [one.generated.source for one in reports]
-    return [
+    names = [
         source if sources.count(source) == 1 else f"{source} ({one.generated.file})"
         for source, one in zip(sources, reports, strict=True)
     ]
+    return [f"{_MARK} {name}" if one.warnings else name for name, one in zip(names, reports, strict=True)]
+
+
+def _marked_names(reports: Sequence[Results]) -> list[str]:
+    """Return the names as cells; the pointer shows the warnings."""
+    return [
+        Cell(name, "far" if one.copies else "near", hint="\n".join(one.warnings)) if one.warnings else name
+        for name, one in zip(_names(reports), reports, strict=True)
+    ]
+
+
+def _doubts(reports: Sequence[Results]) -> list[str]:
+    """Return the warnings of all reports, each with the name of the generator."""
+    named = zip(_names(reports), reports, strict=True)
+    return [f"{name}: {warning}" for name, one in named for warning in one.warnings]
 
 
 def _metrics(reports: Sequence[Results]) -> dict[str, str]:
@@ -166,7 +188,7 @@ def _metrics(reports: Sequence[Results]) -> dict[str, str]:
 def _table(reports: Sequence[Results]) -> Table:
     metrics = _metrics(reports)
     rows = []
-    for name, one in zip(_names(reports), reports, strict=True):
+    for name, one in zip(_marked_names(reports), reports, strict=True):
         pace = (
             [Cell(f"{one.speed.ms:.3g}", order=one.speed.ms, hint=one.speed.conditions)]
             if one.speed
@@ -184,7 +206,7 @@ def _summary(reports: Sequence[Results]) -> Table:
         for metric, label in _metrics(reports).items()
     ]
     rows.insert(0, ["is worth / learned from", *map(_worth, reports), ""])
-    return Table(["", *_names(reports), "floor"], rows)
+    return Table(["", *_marked_names(reports), "floor"], rows)
 
 
 def _floor(one: MetricResult) -> str:
@@ -201,7 +223,7 @@ def _worth(one: Results) -> str:
 def _cell(one: MetricResult) -> str:
     if one.value is None:
         return Cell("–", "unknown", hint=one.reason)
-    sigma = "" if one.sigma is None else f", {one.sigma:.1f} σ above it"
+    sigma = "" if one.sigma is None else f", {one.sigma:.1f} σ above it: {WORDS[one.level]}"
     floor = "" if one.floor is None else f"floor {_floor(one)}"
     return Cell(
         labels.with_error(one.value, one.error or 0.0), one.level, order=one.value, hint=floor + sigma
@@ -209,12 +231,13 @@ def _cell(one: MetricResult) -> str:
 
 
 def _floors(reports: Sequence[Results]) -> Table:
-    metrics = _metrics(reports)
-    rows = []
-    for name, one in zip(_names(reports), reports, strict=True):
-        floors = (_floor(_metric_of(one, metric)) for metric in metrics)
-        rows.append([f"{name}: {one.reference.source}, {one.reference.showers:,} showers", *floors])
-    return Table(["beside", *metrics.values()], rows)
+    rows = [
+        [label, *(_floor(_metric_of(one, metric)) for one in reports)]
+        for metric, label in _metrics(reports).items()
+    ]
+    rows.insert(0, ["reference", *(one.reference.source for one in reports)])
+    rows.insert(1, ["its showers", *(f"{one.reference.showers:,}" for one in reports)])
+    return Table(["floor", *_names(reports)], rows)
 
 
 def _pareto(reports: Sequence[Results], metric: str, simulation: Speed | None) -> list[plots.Figure]:
@@ -260,7 +283,7 @@ def _fidelity(verdicts: Sequence[MetricResult]) -> plots.Fidelity:
 
 def _warnings(reports: Sequence[Results]) -> list[str]:
     """Say where reports are not comparable, or have no speed."""
-    said = []
+    said = _doubts(reports)
     references = {(one.reference.file, one.reference.showers) for one in reports}
     if len(references) > 1:
         files = ", ".join(f"{file} ({showers:,} showers)" for file, showers in sorted(references))

@@ -1,23 +1,18 @@
 """An evaluation as a page for people: a summary to be read in a minute, then every table and picture."""
 
+import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from caloforge.metrics.levels import FAR, NEAR, WORDS
 from caloforge.reports.page import Card, Section
 from caloforge.reports.tables import Cell, Table
 from caloforge.showers import labels
 from caloforge.stages.evaluate import results as outcome
-from caloforge.stages.evaluate.results import FAR, NEAR, Level, MetricResult, Quantity, Results
+from caloforge.stages.evaluate.results import MetricResult, Quantity, Results
 from caloforge.stages.evaluate.scoring import ENERGIES, WINDOW
 from caloforge.units import GeV
-
-LEVELS: dict[Level, str] = {
-    "same": "like two samples of the reference",
-    "unsure": "larger than the floor, but it scatters",
-    "near": "distinguishable",
-    "far": "clearly different",
-    "unknown": "no number",
-}
 
 MAIN = "separation"
 """The metric of observables that the summary speaks of."""
@@ -76,20 +71,20 @@ def _summary(results: Results) -> Section:
 
 
 def verdict_text(results: Results) -> str:
-    """Say in words how many observables are how far, and which is the worst."""
-    compared = [one for one in results.verdicts if one.metric == MAIN and one.sigma is not None]
+    """Say in words how many observables are how far, and which is farthest above its floor."""
+    compared = [one for one in results.verdicts if one.metric == MAIN and one.excess is not None]
     if not compared:
         return "There are too few showers to judge any observable."
-    counts = dict.fromkeys(LEVELS, 0)
-    for one in compared:
-        counts[one.level] += 1
-    worst = max(compared, key=lambda one: one.value or 0)
+    counts = Counter(one.level for one in compared)
+    worst = max(compared, key=lambda one: one.excess or 0.0)
     label = observable_labels(results)[worst.observable]
+    unsure = f", {counts['unsure']} scatter too much to tell" if counts["unsure"] else ""
     return (
         f"Of {len(compared)} observables, by their {compared[0].label}, {counts['same']} are like those of "
-        f"a second sample of the reference, {counts['near'] + counts['unsure']} are distinguishable and "
+        f"a second sample of the reference{unsure}, {counts['near']} are distinguishable and "
         f"{counts['far']} clearly different. "
-        f"The largest difference is in the {label}: {_value(worst)}, floor {_floor(worst)}."
+        f"The largest excess over its floor is that of the {label}: {_value(worst)}, floor {_floor(worst)}, "
+        f"{_sigma(worst)} above it ({WORDS[worst.level]})."
     )
 
 
@@ -113,7 +108,7 @@ def _overall(results: Results) -> Section:
             Cell(one.label, hint=one.citation),
             Cell(_value(one), order=one.value),
             Cell(_floor(one), order=one.floor),
-            Cell(_sigma(one), one.level, order=one.sigma),
+            Cell(_sigma(one), one.level, order=one.excess),
             Cell(_level_text(one), f"words {one.level}"),
             Cell(f"{one.showers:,}", order=one.showers),
         ]
@@ -130,7 +125,7 @@ def _overall(results: Results) -> Section:
 
 def _level_text(one: MetricResult) -> str:
     """Say how far a sample is, or why nobody knows."""
-    return one.reason if one.value is None or one.level == "unknown" else LEVELS[one.level]
+    return one.reason if one.value is None or one.level == "unknown" else WORDS[one.level]
 
 
 def _observables(results: Results) -> Section:
@@ -158,10 +153,9 @@ def _value_and_sigma(one: MetricResult) -> list[str]:
     if one.value is None:
         return [Cell("–", "unknown", hint=one.reason), Cell("", "unknown", hint=one.reason)]
     hint = f"{_value(one)}, floor {_floor(one)}"
-    sigma = "" if one.sigma is None else f"{one.sigma:.1f}"
     return [
         Cell(f"{one.value:.3g}", one.level, order=one.value, hint=hint),
-        Cell(sigma, one.level, order=one.sigma, hint=one.reason),
+        Cell(_sigma(one).removesuffix(" σ"), one.level, order=one.excess, hint=one.reason),
     ]
 
 
@@ -207,7 +201,10 @@ def _mean(value: float | None, error: float | None) -> str:
 
 
 def _sigma(one: MetricResult) -> str:
-    return "" if one.sigma is None else f"{one.sigma:.1f} σ".replace("-", "\N{MINUS SIGN}")
+    if one.excess is None:
+        return ""
+    number = "\N{INFINITY}" if math.isinf(one.excess) else f"{abs(one.excess):.1f}"
+    return ("\N{MINUS SIGN}" if one.excess < 0 else "") + f"{number} σ"
 
 
 def _name(sample: outcome.ShowerSample) -> str:
