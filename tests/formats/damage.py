@@ -230,7 +230,8 @@ def _of_structure(case: Case) -> st.SearchStrategy[Damage]:
 def _is_damage(damage: Rebuild) -> bool:
     """Whether it is none that means something: who deletes a column, or all that caloforge adds, means it."""
     optional = damage.name == "caloforge" or "columns" in damage.name or damage.name == "caloforge/ulps"
-    return not (optional and damage.how == "missing")
+    emptied = damage.name.endswith("columns") and damage.how == "group"  # all columns deleted
+    return not (optional and damage.how == "missing") and not emptied
 
 
 @dataclass(frozen=True)
