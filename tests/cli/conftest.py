@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from caloforge import cli
+from caloforge.cli import common
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -26,7 +27,9 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["caloforge", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setenv("COLUMNS", "200")  # for typer; our own consoles have looked at it before
+        for one in (common.console, common.messages):
+            monkeypatch.setattr(one, "width", 200)
         with pytest.raises(SystemExit) as end:
             cli.main()
         captured = capsys.readouterr()
