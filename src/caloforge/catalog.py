@@ -13,7 +13,7 @@ Other packages add entries through entry points, whose groups are ``caloforge.mo
     [project.entry-points."caloforge.geometries"]
     tower = "my_package"                        # a package in which tower.toml lies
 
-They stand beside caloforge's own in lists, command lines and reports. ``tests/plugin`` is an example.
+They appear with caloforge's own in lists, command lines and reports. ``tests/plugin`` is an example.
 """
 
 import difflib

@@ -67,7 +67,7 @@ def to_toml(content: Mapping[str, Any]) -> str:
 
 
 def _in_few_lines(array: re.Match[str]) -> str:
-    """Put the values of an array beside each other: tomli_w gives each a line of its own."""
+    """Put the values of an array on one line: tomli_w writes one line per value."""
     values = ", ".join(line.strip().rstrip(",") for line in array[1].splitlines())
     if len(values) < _WIDTH or '"' in values:  # a text must not be broken
         return f"= [{values}]"

@@ -7,12 +7,12 @@
     │   ├── ConfigError              a configuration file or one of its keys
     │   ├── GeometryError            a calorimeter, or two that do not fit each other
     │   └── CatalogError             a name that no catalogue entry has
-    ├── ShowerFileError              a file that is not, or not wholly, showers
+    ├── ShowerFileError              a file that does not hold (only) valid showers
     ├── CheckpointError              weights that are missing, altered or of another model
     ├── SimulationError              Geant4 or its data
     └── MissingExtra (ImportError)   an optional dependency that is not installed
 
-A message is one sentence or two: what was found, what was allowed, how to go on.
+A message is one or two sentences: what was found, what is allowed, how to fix it.
 """
 
 

@@ -16,7 +16,7 @@ _LOOK_EVERY = 0.05  # seconds
 
 @contextmanager
 def written_aside(path: str | Path) -> Iterator[Path]:
-    """Yield a hidden name beside a file to write to; the file takes its final name at the end.
+    """Yield a hidden name in the same folder to write to; the file gets its final name at the end.
 
     The content is on the disk before the name changes, so a crash at any time leaves the old file or the new
     one, and at worst a hidden ``.NAME.partial-PID`` beside it. An exception removes the partial file, and

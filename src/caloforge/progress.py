@@ -4,11 +4,11 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Whoever listens; cheap enough to be called for every batch."""
+    """Callback for progress, called for every batch."""
 
     def __call__(self, done: float, total: float, note: str = "") -> None:
-        """Take in that ``done`` of ``total`` is done; the note stands beside the rate."""
+        """Record that ``done`` of ``total`` is done; the note is shown next to the rate."""
 
 
 def no_progress(done: float, total: float, note: str = "") -> None:
-    """Listen to nothing: the default where nobody watches."""
+    """Ignore progress: the default."""

@@ -167,8 +167,8 @@ def test_the_speed_of_a_model(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "answer"),
     [
-        (("--batches", "0"), "are no batch sizes"),
-        (("--batches", "many"), "are no batch sizes"),
+        (("--batches", "0"), "is not a list of batch sizes"),
+        (("--batches", "many"), "is not a list of batch sizes"),
         (("--energies", "500"), "was trained from 1 to 100 GeV"),
         (("--model", "calogan_epuls"), "Did you mean 'calogan_eplus'"),
     ],

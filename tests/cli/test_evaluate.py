@@ -115,7 +115,7 @@ def test_a_second_reference_of_a_particle_is_refused(run, tmp_path: Path) -> Non
     arguments = ("-m", "fast_eplus", "-n", 10, "--reference", file, "--reference", file, "-o", page)
     code, _, err = run("evaluate", "reliability", *arguments)
     assert code == 2
-    assert "is a second reference of the same particle" in " ".join(err.split())
+    assert "is a second reference for the same particle" in " ".join(err.split())
     assert not page.exists()
 
 

@@ -23,7 +23,7 @@ def test_info_on_a_binning_file_says_that_it_has_no_material(run, tmp_path):
     code, out, _ = run("info", tmp_path / "binning.xml")
     assert code == 0
     assert "alpha x r" in out
-    assert "no material is described" in out
+    assert "materials are not described" in out
 
 
 def test_a_calorimeter_that_is_not_there_is_named(run, tmp_path):

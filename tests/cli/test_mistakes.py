@@ -30,7 +30,7 @@ def test_energies(run: Run, tmp_path: Path, energy: str) -> None:
 @pytest.mark.parametrize(
     ("options", "answer"),
     [
-        (("--particle", "gama"), "'gama' is no known particle"),
+        (("--particle", "gama"), "'gama' is not a known particle"),
         (("--particle", "neutron"), "No shipped model was trained for neutron"),
         (("-n", "0"), "must be at least 1"),
         (("-n", "-3"), "must be at least 1"),

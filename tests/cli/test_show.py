@@ -59,7 +59,7 @@ def test_what_has_no_profile_is_told(make_showers, capsys) -> None:
     pions = Showers(showers.geometry, showers.cells, Incident(211, showers.energy))
     assert set(show._figures(pions[:1], pions, None)) == {"layers", "3d", "average"}
     said = " ".join(capsys.readouterr().err.split())
-    assert said.startswith("There is no picture of the profile: There are no showers of e-")
+    assert said.startswith("The profile was not drawn: The textbook profile applies only to e-")
 
 
 def test_a_shower_keeps_its_number(file: Path) -> None:

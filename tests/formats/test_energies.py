@@ -60,8 +60,8 @@ def test_what_is_no_file_is_read_as_ever(text: str) -> None:
     [
         ("a.txt", b"", InputError, r"a\.txt holds no energy"),
         ("a.txt", b"1.5\n-2\n", InputError, "energy -2 GeV is not possible"),
-        ("a.txt", b"1.5\nten\n", InputError, "'ten' is no energy"),
-        ("a.png", b"\x89PNG\xff", InputError, "no text file of energies"),
+        ("a.txt", b"1.5\nten\n", InputError, "'ten' is not an energy"),
+        ("a.png", b"\x89PNG\xff", InputError, "not a text file of energies"),
         ("a.h5", b"1.5\n", ShowerFileError, "not an HDF5 file"),
     ],
 )

@@ -131,7 +131,7 @@ def change(path, name, place, value):
             "showers",
             1,
             np.array([0, 0, 0, 1, 2], np.float32),
-            "Shower 1 has 5 numbers, which are no points of 4",
+            "Shower 1 has 5 numbers, which are not points of 4",
         ),
         ("directions", 1, np.zeros(3), "direction .* points nowhere"),
         ("energies", (1, 0), 0.0, "energy of shower 1 is 0 MeV"),

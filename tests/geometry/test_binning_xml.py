@@ -44,7 +44,7 @@ def test_different_voxels_have_to_be_told_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("<Bins>", "no description of voxels"),
+        ("<Bins>", "not a CaloChallenge binning file"),
         ("<Bins></Bins>", "describes no voxels"),
         ("<Bins><Bin><Layer r_edges='0,x' n_bin_alpha='1'/></Bin></Bins>", "could not convert"),
         ("<Bins><Bin><Layer r_edges='0,1'/></Bin></Bins>", "n_bin_alpha"),

@@ -40,5 +40,5 @@ def test_ids_that_are_not_whole_numbers_are_refused(wrong: Any) -> None:
 
 @pytest.mark.parametrize("text", [0, 10**30, "", "positorn", "0", "99999999"])
 def test_what_is_no_particle_is_refused_in_a_sentence(text: str) -> None:
-    with pytest.raises(InputError, match="no known particle"):
+    with pytest.raises(InputError, match="not a known particle"):
         parse_particle(text)

@@ -138,7 +138,7 @@ def test_of_a_failed_download_nothing_stays(home: Path, source: Path, url: str, 
 def test_a_server_that_is_not_there_is_told(home: Path) -> None:
     with pytest.raises(CheckpointError, match="can't be downloaded"):
         add("http://127.0.0.1:9/one.json")
-    with pytest.raises(CatalogError, match="no URL of a record"):
+    with pytest.raises(CatalogError, match="not the URL of a record"):
         add("https://127.0.0.1:9/one.onnx")
     assert files(home) == set()
 
@@ -146,7 +146,7 @@ def test_a_server_that_is_not_there_is_told(home: Path) -> None:
 def test_a_folder_without_models_is_refused(home: Path, tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="has no trained model"):
         add(str(tmp_path))
-    with pytest.raises(CatalogError, match=r"There is no folder .*none"):
+    with pytest.raises(CatalogError, match=r"The folder .*none does not exist"):
         add(str(tmp_path / "none"))
 
 

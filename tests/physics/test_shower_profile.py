@@ -148,7 +148,7 @@ def test_only_electromagnetic_showers_count(make_showers) -> None:
     pdg = np.array([11, -11, 22, 211, 2212, 22])
     mixed = Showers(showers.geometry, showers.cells, Incident(pdg, showers.energy))
     assert profile.electromagnetic(mixed).pdg.tolist() == [11, -11, 22, 22]
-    with pytest.raises(InputError, match="no showers of e-, e"):
+    with pytest.raises(InputError, match="applies only to e-, e"):
         profile.longitudinal(mixed[pdg > 200])
 
 
@@ -157,7 +157,7 @@ def test_what_has_no_profile_is_said(make_showers, calogan) -> None:
         calogan.to_dict()
         | {"stack": [], "layers": [x | {"z": [n, n + 1]} for n, x in enumerate(calogan.to_dict()["layers"])]}
     )
-    with pytest.raises(InputError, match="Nobody told what calogan is made of"):
+    with pytest.raises(InputError, match="The materials of calogan are unknown"):
         profile.longitudinal(make_showers(2, bare))
     plain = calogan.to_dict()
     plain["stack"][0]["slabs"][0]["material"] = "G4_Au"

@@ -51,7 +51,7 @@ def test_hadrons_are_left_out_and_not_drawn_alone(make_showers, calogan) -> None
     assert "2 showers" in plots.profile(mixed).get_supxlabel()
     pions = Showers(calogan, showers.cells, Incident(211, showers.energy))
     for pair in ((pions,), (showers, pions)):
-        with pytest.raises(InputError, match="no showers of e-, e"):
+        with pytest.raises(InputError, match="applies only to e-, e"):
             plots.profile(*pair)
     with pytest.raises(InputError, match="no showers to draw"):
         plots.profile(showers[:0])

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from caloforge.geometry import Calorimeter
     from caloforge.stages.benchmark import BenchmarkPoint, Record, Setting, Simulate
 
-app = typer.Typer(help="Measure how fast things are on this computer.", no_args_is_help=True)
+app = typer.Typer(help="Measure speed on this computer.", no_args_is_help=True)
 
 _GEOMETRY = typer.Argument(help="Calorimeter: a name of the catalogue or a TOML file.")
 _FOLDER = Path("caloforge-benchmark")
@@ -22,20 +22,20 @@ _WIDE = 200  # columns; a terminal that has fewer breaks lines, which is better 
 def simulate_command(
     geometry: Annotated[str, _GEOMETRY] = "calogan_fine",
     particles: Annotated[
-        str, typer.Option("--particles", "-p", help="Particles, with commas.")
+        str, typer.Option("--particles", "-p", help="Particles, separated by commas.")
     ] = "e+,gamma,pi+",
     energies: Annotated[
-        str, typer.Option("--energies", help="Energies in GeV, with commas.")
+        str, typer.Option("--energies", help="Energies in GeV, separated by commas.")
     ] = "1,10,50,100",
     physics: Annotated[
         str, typer.Option(help="Geant4 reference physics list, or em (no hadronic interactions).")
     ] = "FTFP_BERT",
     effort: Annotated[
-        float, typer.Option(min=0.0, help="GeV that are simulated for each particle and energy.")
+        float, typer.Option(min=0.0, help="Total GeV to simulate for each particle and energy.")
     ] = 2000.0,
     output: Folder = _FOLDER,
 ) -> None:
-    """Measure the processor time of Geant4 for each GeV, with statistical errors.
+    """Measure Geant4's processor time per GeV, with statistical errors.
 
     Writes simulate.md and simulate.json.
 
@@ -59,19 +59,19 @@ def simulate_command(
 def settings_command(
     geometry: Annotated[str, _GEOMETRY] = "calogan_fine",
     points: Annotated[
-        str, typer.Option("--points", help="Particles with energies in GeV, with commas.")
+        str, typer.Option("--points", help="Particles with energies in GeV, separated by commas.")
     ] = "e+:10,gamma:10,pi+:20",
     commands: Annotated[
         list[str] | None,
-        typer.Option("--command", "-c", help="Geant4 command to compare, instead of the usual choice."),
+        typer.Option("--command", "-c", help="Geant4 command to compare, instead of the default list."),
     ] = None,
     n: Annotated[int, typer.Option("-n", min=2, help="Showers of each setting, particle and energy.")] = 200,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns that the settings take.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of turns for each setting.")] = 10,
     output: Folder = _FOLDER,
 ) -> None:
-    """Measure what settings of Geant4 cost in time and do to showers.
+    """Measure how Geant4 settings affect speed and showers.
 
-    All settings run in turn on one core. Stopped at any time, the same command goes on. Writes settings.md
+    Settings take turns on one core. If interrupted, rerun the command to resume. Writes settings.md
     and settings.json.
 
     [bold]Example[/bold]: caloforge benchmark settings -c "/process/em/applyCuts true" -n 100
@@ -86,7 +86,7 @@ def settings_command(
         record = benchmark.compare_settings(make, ways, beams, n, rounds, output / "showers", progress)
     _finish(record, output)
     for name, reason in record["failed"].items():
-        say(f"'{name}' does not work here: {reason}")
+        say(f"'{name}' failed here: {reason}")
 
 
 @app.command("generate")
@@ -98,25 +98,25 @@ def generate_command(
         ),
     ] = None,
     energies: Annotated[
-        str, typer.Option("--energies", help="Energies in GeV, with commas, ascending.")
+        str, typer.Option("--energies", help="Energies in GeV, ascending, separated by commas.")
     ] = "1,10,50,100",
     batches: Annotated[
-        str, typer.Option("--batches", help="Showers that are made at once, with commas.")
+        str, typer.Option("--batches", help="Batch sizes, separated by commas.")
     ] = "1,10,128,1024",
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the models.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads for the models.")] = 1,
     seconds: Annotated[
-        float, typer.Option(min=0.0, help="Time for each batch size, and energy, of a model.")
+        float, typer.Option(min=0.0, help="Measuring time for each batch size and energy, in seconds.")
     ] = 1.0,
     geant4: Annotated[bool, typer.Option(help="Time Geant4 as well, on the same core.")] = True,
     physics: Annotated[
         str, typer.Option(help="Geant4 reference physics list, or em (no hadronic interactions).")
     ] = "FTFP_BERT",
     effort: Annotated[
-        float, typer.Option(min=0.0, help="GeV that Geant4 simulates for each particle and energy.")
+        float, typer.Option(min=0.0, help="Total GeV for Geant4 to simulate for each particle and energy.")
     ] = 1000.0,
     output: Folder = _FOLDER,
 ) -> None:
-    """Measure the time a shower takes: of trained models by batch size, and of Geant4 on the same core.
+    """Measure the time per shower of trained models, by batch size, and of Geant4 on the same core.
 
     By default of all shipped models, of every quality; also with the writing of a file. Writes generate.md,
     generate.json, and a picture of the time against energy. 'caloforge compare' takes the .json for its axis
@@ -155,7 +155,7 @@ def _sizes(batches: str) -> list[int]:
     except ValueError:
         sizes = [0]
     if min(sizes) < 1:
-        raise InputError(f"'{batches}' are no batch sizes: give numbers of showers, for instance 1,128.")
+        raise InputError(f"'{batches}' is not a list of batch sizes: give numbers of showers, such as 1,128.")
     return sizes
 
 
@@ -214,7 +214,9 @@ def _point(particle: str, energy: str = "") -> "BenchmarkPoint":
     try:
         value = float(energy) * GeV
     except ValueError:
-        raise InputError(f"'{energy}' is no energy in GeV for {particle}: write, for instance, 10.") from None
+        raise InputError(
+            f"'{energy}' is not an energy in GeV for {particle}: give a number such as 10."
+        ) from None
     return BenchmarkPoint(parse_particle(particle), check_energy(value))
 
 

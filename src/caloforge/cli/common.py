@@ -1,4 +1,4 @@
-"""What all commands share: progress bars, errors as sentences, options that occur twice."""
+"""Shared by all commands: progress bars, error messages, common options."""
 
 import errno
 import os
@@ -34,7 +34,9 @@ def _check_seed(seed: int) -> int:
 
 Seed = Annotated[
     int,
-    typer.Option(callback=_check_seed, help="Of all random numbers; the same seed gives the same result."),
+    typer.Option(
+        callback=_check_seed, help="Seed for all random numbers; the same seed gives the same result."
+    ),
 ]
 Energy = Annotated[
     str,
@@ -68,14 +70,14 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file tha
 
 
 class Quality(StrEnum):
-    """Of the models that ship."""
+    """Quality of a shipped model."""
 
     fast = "fast"
     precise = "precise"
 
 
 def say(text: str) -> None:
-    """Print a line of the result as it is: brackets in names are no markup, and long paths stay whole."""
+    """Print a line of the result as it is: names may hold brackets, and long paths are not wrapped."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -85,7 +87,7 @@ def say_aside(text: str) -> None:
 
 
 def sentence(error: BaseException) -> str | None:
-    """Return the one sentence that an expected error deserves; None for one that nobody expected."""
+    """Return the message for an expected error; None for an unexpected one."""
     if isinstance(error, CaloforgeError):
         return str(error)
     if isinstance(error, MemoryError):
@@ -106,7 +108,7 @@ def _given(name: object) -> Path:
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Import modules that need an extra of caloforge; raises `MissingExtra` where it is not installed."""
+    """Import modules that need an extra of caloforge; raises `MissingExtra` if it is not installed."""
     try:
         yield
     except ImportError as error:
@@ -117,9 +119,9 @@ def extra(name: str) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(title: str, unit: str) -> Iterator[Progress]:
-    """Show how far a job is, with rate and time to go, on standard error; yields the callback a stage wants.
+    """Show progress, rate and remaining time on standard error; yields the callback for a stage.
 
-    A terminal gets a bar, a batch job's log a line from time to time.
+    A terminal shows a bar; the log of a batch job gets a line every half minute.
     """
     if not messages.is_terminal:
         yield _Lines(title, unit)
@@ -153,7 +155,7 @@ def progress_bar(title: str, unit: str) -> Iterator[Progress]:
 
 
 class _Lines:
-    """Prints how far a job is: a line every half minute, and one at the end."""
+    """Prints progress: a line every half minute, and one at the end."""
 
     def __init__(self, title: str, unit: str) -> None:
         self._title, self._unit = title, unit

@@ -10,17 +10,18 @@ from caloforge.cli.common import Output, say
 
 def command(
     reports: Annotated[
-        list[Path], typer.Argument(help="Folders that caloforge evaluate wrote, or their metrics.json.")
+        list[Path],
+        typer.Argument(help="Report folders written by caloforge evaluate, or their metrics.json."),
     ],
     output: Output = Path("caloforge-leaderboard.html"),
     speed: Annotated[
-        Path | None, typer.Option(help="JSON of caloforge benchmark generate, for the axis of speed.")
+        Path | None, typer.Option(help="JSON file from caloforge benchmark generate, for the speed axis.")
     ] = None,
     metric: Annotated[
-        str, typer.Option(help="Metric by which generators are ordered, as metrics.json names it.")
+        str, typer.Option(help="Metric to rank generators by, as named in metrics.json.")
     ] = "separation",
 ) -> None:
-    """Lay reports of several generators beside each other: fidelity against speed, and all metrics.
+    """Compare reports of several generators: fidelity against speed, and all metrics.
 
     [bold]Example[/bold]: caloforge compare calogan/ library/ parametrised/ -o leaderboard.html
     """

@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="File to read: caloforge's or of any known layout.")],
+    file: Annotated[Path, typer.Argument(help="File to read, in any supported layout.")],
     output: Annotated[Path, typer.Argument(callback=file_to_write, help="File to write.")],
     layout: Annotated[
         str | None,
         typer.Option(
             "--format",
-            help=f"Layout to write: {', '.join(catalog.names('formats'))}; without it, caloforge's own.",
+            help=f"Layout to write: {', '.join(catalog.names('formats'))}; default: caloforge's own.",
         ),
     ] = None,
     particle: Annotated[
         str | None,
-        typer.Option("--particle", "-p", help="Incident particle, where the file does not say it."),
+        typer.Option("--particle", "-p", help="Incident particle, if the file does not name it."),
     ] = None,
     geometry: Annotated[
         str | None,
         typer.Option(
-            help="Calorimeter, where the file does not say it: a name of the catalogue, a TOML file or a "
+            help="Calorimeter, if the file does not name it: a catalogue name, a TOML file or a "
             "binning.xml of the CaloChallenge."
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Convert a file of showers to another layout; back in caloforge's, they are the same bit for bit.
+    """Convert a file of showers to another layout, and back without any loss.
 
     [bold]Example[/bold]: caloforge convert published.h5 eplus.h5 --particle e+
 
@@ -72,13 +72,13 @@ def _check_geometry(file: Path, source: "Source", given: "Calorimeter | None") -
 
     if given is not None and given != source.geometry:
         raise InputError(
-            f"{file} says itself that its showers are in {source.geometry.name}, and not in the calorimeter "
+            f"{file} says that its showers are in {source.geometry.name}, not in the calorimeter "
             f"{given.name} of --geometry."
         )
 
 
 def _batches(file: Path, source: "Source", pdg: int | None, progress: "Progress") -> "Iterator[Showers]":
-    """Yield the showers of a file, at least one batch, and tell how far they are."""
+    """Yield the showers of a file, at least one batch, and report progress."""
     if not len(source):
         yield source.read()
     done = 0
@@ -95,7 +95,7 @@ def _check_particle(file: Path, batch: "Showers", given: int | None) -> None:
 
     found = set(batch.pdg.tolist())
     if 0 in found:
-        raise InputError(f"{file} does not say the particle of its showers; add it, as in --particle e+.")
+        raise InputError(f"{file} does not name the particle of its showers; add it, as in --particle e+.")
     if given is not None and found != {given}:
         names = ", ".join(map(particle_name, sorted(found)))
-        raise InputError(f"{file} says itself that its particle is {names}, not the one of --particle.")
+        raise InputError(f"{file} says that its particle is {names}, which contradicts --particle.")

@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 
 def command(
     geometry: Annotated[
-        str, typer.Argument(help="Calorimeter of the trial: a name of the catalogue or a TOML file.")
+        str, typer.Argument(help="Calorimeter for the trial run: a catalogue name or a TOML file.")
     ] = "calogan",
     physics: Annotated[
-        str, typer.Option(help="Geant4 reference physics list that is wanted, or em.")
+        str, typer.Option(help="Geant4 reference physics list to check, or em.")
     ] = "FTFP_BERT",
     download: Annotated[
-        bool, typer.Option("--download", help="Get the Geant4 data that are missing for this physics.")
+        bool, typer.Option("--download", help="Download missing Geant4 data for this physics list.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to the download; nobody is asked.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Agree to the download without being asked.")
+    ] = False,
 ) -> None:
-    """Say whether a simulation would work here, and what is missing.
+    """Check whether simulation works here, and what is missing.
 
     Looks at the packages and at Geant4's data, then simulates a few showers as a trial: what data a physics
     list reads depends on the calorimeter's materials too.
@@ -68,10 +70,10 @@ def _download(physics: str, *, agreed: bool) -> None:
 
 
 def _ask(question: str) -> None:
-    """Ask for consent where somebody can answer, else refuse."""
+    """Ask for consent in a terminal; refuse elsewhere."""
     if not sys.stdin.isatty():
         raise InputError(
-            "Nobody can be asked here, because standard input is no terminal: add --yes to agree."
+            "The download needs your consent, but standard input is not a terminal: add --yes to agree."
         )
     if not typer.confirm(question):
         raise typer.Exit(1)
@@ -83,7 +85,7 @@ def _table(diagnosis: "Diagnosis") -> "Table":
 
     from rich.table import Table
 
-    table = Table("what", "found", "for, or how to get it")
+    table = Table("item", "found", "needed for, or how to install")
     table.add_row("caloforge", version("caloforge"), "")
     table.add_row("Python", python_version(), "")
     table.add_section()
@@ -105,6 +107,6 @@ def _found(known: "DataSet", diagnosis: "Diagnosis") -> str:
         inside = known.path.parent == diagnosis.folder
         wish = f" [yellow](made for {known.version})[/]" if known.strange else ""
         return escape(known.path.name if inside else str(known.path)) + wish
-    claimed = f", {known.path} is no folder" if known.path else ""
+    claimed = f", {known.path} is not a folder" if known.path else ""
     missing = f"{known.name} missing{escape(claimed)}"
     return f"[red]{missing}[/]" if known.variable in diagnosis.needed else missing

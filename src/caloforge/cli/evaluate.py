@@ -17,7 +17,7 @@ _REPORT = "report"
 
 
 class ReportByDefault(TyperGroup):
-    """A group of commands that takes what is none of them for the arguments of ``report``."""
+    """A command group that treats unknown commands as arguments of ``report``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the name of the default command before arguments that begin with none."""
@@ -39,27 +39,29 @@ app = typer.Typer(
 
 @app.command(_REPORT)
 def report_command(
-    reference: Annotated[Path, typer.Argument(help="Showers to compare with, of any known layout.")],
+    reference: Annotated[Path, typer.Argument(help="Showers to compare with, in any supported layout.")],
     generated: Annotated[Path, typer.Argument(help="Showers to judge, in the same cells.")],
     output: Folder = Path("caloforge-report"),
     training: Annotated[
         Path | None,
         typer.Option(
-            help="Showers that the generator learned from: shows memorisation, and how many showers the "
+            help="Training showers of the generator: adds memorisation, and how many showers the "
             "generated ones are worth."
         ),
     ] = None,
     match_energies: Annotated[
         bool,
-        typer.Option("--match-energies", help="Compare showers of the same spectrum of incident energies."),
+        typer.Option(
+            "--match-energies", help="Select showers so that both spectra of incident energies agree."
+        ),
     ] = False,
     classifiers: Annotated[
         bool, typer.Option(help="Train classifiers to tell the two samples apart; takes minutes.")
     ] = True,
-    repeats: Annotated[int, typer.Option(min=2, help="Random divisions for uncertainties and floors.")] = 10,
+    repeats: Annotated[int, typer.Option(min=2, help="Random splits for uncertainties and floors.")] = 10,
     seed: Seed = 1,
 ) -> None:
-    """Write a report: a page that opens offline, its pictures, and all numbers as metrics.json.
+    """Write a report: a page that opens offline, its plots, and all numbers in metrics.json.
 
     [bold]Example[/bold]: caloforge evaluate geant4.h5 generated.h5 -o report
 
@@ -92,11 +94,11 @@ def report_command(
 def classes_command(
     reference: Annotated[
         tuple[Path, Path],
-        typer.Option(help="Showers of two particles, of the simulation.", metavar="FILE FILE"),
+        typer.Option(help="Simulated showers of two particles.", metavar="FILE FILE"),
     ],
     generated: Annotated[
         tuple[Path, Path],
-        typer.Option(help="Generated showers of the same two, in this order.", metavar="FILE FILE"),
+        typer.Option(help="Generated showers of the same particles, in the same order.", metavar="FILE FILE"),
     ],
     output: Output = Path("caloforge-classes.html"),
     trials: Annotated[int, typer.Option(min=2, help="Trainings in each domain.")] = 10,
@@ -123,14 +125,14 @@ def classes_command(
 
 @app.command("amplification")
 def amplification_command(
-    training: Annotated[Path, typer.Argument(help="Showers that the generator learned from.")],
-    generated: Annotated[Path, typer.Argument(help="What it made.")],
-    truth: Annotated[Path, typer.Argument(help="Many showers of the simulation that nobody learned from.")],
+    training: Annotated[Path, typer.Argument(help="Training showers of the generator.")],
+    generated: Annotated[Path, typer.Argument(help="Generated showers.")],
+    truth: Annotated[Path, typer.Argument(help="Many simulated showers that were not used for training.")],
     output: Output = Path("caloforge-amplification.html"),
-    repeats: Annotated[int, typer.Option(min=2, help="Draws of parts of the samples.")] = 20,
+    repeats: Annotated[int, typer.Option(min=2, help="Random subsamples.")] = 20,
     seed: Seed = 1,
 ) -> None:
-    """Say how many showers of the simulation a generated sample is worth.
+    """Estimate how many simulated showers a generated sample is worth.
 
     [bold]Example[/bold]: caloforge evaluate amplification learned.h5 generated.h5 held_out.h5
     """
@@ -171,19 +173,19 @@ def reliability_command(
     number: Annotated[int, typer.Option("-n", min=1, help="Showers of each model.")] = 1_000_000,
     energy: Annotated[
         str | None,
-        typer.Option(help="Incident energy, as of generate (default: uniform in the range of the training)."),
+        typer.Option(help="Incident energy, as for generate (default: uniform in the trained range)."),
     ] = None,
     references: Annotated[
         list[Path] | None,
         typer.Option(
-            "--reference", help="Showers of the simulation to count outliers beside; one a particle."
+            "--reference", help="Simulated showers to compare outlier rates with; one file per particle."
         ),
     ] = None,
     output: Output = Path("caloforge-reliability.html"),
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads (default: all cores).")] = None,
     seed: Seed = 1,
 ) -> None:
-    """Make a million showers of each model and look at every one; nothing of them is written.
+    """Generate a million showers of each model and check every one; none are saved.
 
     No cell may be nan or negative, no shower without energy or with more than its particle can bring. Beside
     a reference, outliers in shower shapes are counted. Exit code 0 when no shower failed, 1 when one did.
@@ -262,8 +264,6 @@ def _references(
         if not fitting:
             raise InputError(f"{file} holds showers of a particle or of cells that none of the models makes.")
         if beside.keys() & set(fitting):
-            raise InputError(
-                f"{file} is a second reference of the same particle in the same cells: give one of both."
-            )
+            raise InputError(f"{file} is a second reference for the same particle and cells: give only one.")
         beside.update(dict.fromkeys(fitting, reference))
     return beside

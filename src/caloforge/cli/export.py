@@ -29,10 +29,10 @@ class Precision(StrEnum):
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="Folder that 'caloforge train' wrote, or its best/.")],
+    folder: Annotated[Path, typer.Argument(help="Folder written by 'caloforge train', or its best/.")],
     output: Output,
     reference: Annotated[
-        Path | None, typer.Option(help="Geant4 showers that were not learned from: adds a model card.")
+        Path | None, typer.Option(help="Geant4 showers not used for training: adds a model card.")
     ] = None,
     geometry: Annotated[
         str | None,
@@ -42,21 +42,19 @@ def command(
         ),
     ] = None,
     precision: Annotated[
-        Precision, typer.Option(help="Of the large products; int8 is smaller and faster.")
+        Precision, typer.Option(help="Precision of large matrix products; int8 is smaller and faster.")
     ] = Precision.int8,
     quality: Annotated[
-        Quality | None, typer.Option(help="What 'generate --quality' calls the model, once it is shipped.")
+        Quality | None, typer.Option(help="Quality by which 'generate --quality' finds the shipped model.")
     ] = None,
     preferred: Annotated[
         bool,
-        typer.Option(
-            "--preferred", help="Once it is shipped, 'generate' takes it if no quality is asked for."
-        ),
+        typer.Option("--preferred", help="Make the shipped model the default if no quality is given."),
     ] = False,
     seed: Seed = 1,
     overwrite: Overwrite = False,
 ) -> None:
-    """Make a trained model ready to generate without torch: an ONNX file, its record and its card.
+    """Export a trained model to generate without torch: an ONNX file, its record and its card.
 
     [bold]Example[/bold]: caloforge export runs/eplus/best -o eplus.onnx --reference held_out.h5
     """

@@ -35,33 +35,35 @@ def command(
         tuple[str, str] | None,
         typer.Option(
             metavar="THETA PHI",
-            help="Angle to the z axis and azimuth in degrees, each a number or LOW:HIGH (default: that "
+            help="Angle from the z axis and azimuth in degrees, each a number or LOW:HIGH (default: that "
             "of the model, if it has only one, else perpendicular).",
         ),
     ] = None,
     position: Annotated[
         tuple[str, str] | None,
-        typer.Option(metavar="ETA PHI", help="Place on the front face in mm (default: its centre)."),
+        typer.Option(metavar="ETA PHI", help="Position on the front face in mm (default: its centre)."),
     ] = None,
     like: Annotated[
         Path | None,
-        typer.Option(help="File of showers: take energy, direction and position of its particles, in turn."),
+        typer.Option(
+            help="File of showers whose incident energies, directions and positions are used in turn."
+        ),
     ] = None,
     number: Annotated[
         int | None,
-        typer.Option("-n", help="Showers to generate (default: 1000, or those of a file)."),
+        typer.Option("-n", help="Number of showers (default: 1000, or as many as in the file)."),
     ] = None,
     geometry: Annotated[
         str | None, typer.Option(help="Calorimeter (default: that of --model, else calogan).")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Weights by name, or the .json of your own export.")
+        str | None, typer.Option(help="Model name, or the .json file of your own export.")
     ] = None,
     quality: Annotated[
         Quality | None,
         typer.Option(
-            help="Which shipped model: fast makes a shower in one step, in microseconds; precise sends it "
-            "through a network, which takes some ten microseconds and is closer to Geant4 for pions. "
+            help="Which shipped model: fast makes a shower in one step, in microseconds; precise uses "
+            "a network, takes tens of microseconds, and is closer to Geant4 for pions. "
             "Default: the recommended one, fast for e+ and gamma, precise for pi+.",
         ),
     ] = None,
@@ -71,14 +73,14 @@ def command(
         int | None, typer.Option(min=1, help="CPU threads of the model (default: all cores).")
     ] = None,
     conserve_energy: Annotated[
-        bool, typer.Option("--conserve-energy", help="Draw showers again that hold more energy than came in.")
+        bool, typer.Option("--conserve-energy", help="Redraw showers that hold more energy than came in.")
     ] = False,
     max_tries: Annotated[
-        int, typer.Option(min=1, help="Draws a shower may take with --conserve-energy.")
+        int, typer.Option(min=1, help="Maximum number of draws per shower with --conserve-energy.")
     ] = 100,
     overwrite: Overwrite = False,
 ) -> None:
-    """Generate showers with a trained model, and write them as 'caloforge simulate' does.
+    """Generate showers with a trained model, in the same file format as 'caloforge simulate'.
 
     The same seed gives the same showers, whatever the batch size.
 
@@ -147,7 +149,7 @@ def _beam(
     direction: tuple[str, str] | None,
     position: tuple[str, str] | None,
 ) -> "Particles":
-    """Return a beam of the energies, directions and places that are asked for."""
+    """Return a beam with the requested energies, directions and positions."""
     from caloforge.formats.energies import parse_spectrum
     from caloforge.incident.beam import parse_direction, parse_position
     from caloforge.stages.generate import aim

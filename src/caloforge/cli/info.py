@@ -20,18 +20,18 @@ def command(
         str,
         typer.Argument(
             metavar="FILE|GEOMETRY",
-            help="A file of showers, caloforge's or of a known layout; or a calorimeter: a name of the "
+            help="A file of showers in any supported layout, or a calorimeter: a name of the "
             "catalogue, a TOML file or a binning.xml.",
         ),
     ],
     toml: Annotated[
         Path | None,
         typer.Option(
-            callback=file_to_write, help="Also write the calorimeter as TOML, to begin one of your own with."
+            callback=file_to_write, help="Also write the calorimeter as TOML, as a template for your own."
         ),
     ] = None,
 ) -> None:
-    """Say what is in a file of showers (particles, energies, response, origin), or describe a calorimeter.
+    """Describe a file of showers (particles, energies, response, origin) or a calorimeter.
 
     [bold]Example[/bold]: caloforge info showers.h5
 
@@ -88,9 +88,9 @@ def _describe(geometry: "Calorimeter", samples: "dict[int, Sample]") -> None:
         slabs = " + ".join(f"{slab.thickness:g} mm {slab.material} ({slab.role})" for slab in stack.slabs)
         say(f"{stack.repeat} x ({slabs})" if len(stack.slabs) > 1 else f"{stack.repeat} x {slabs}")
     if geometry.stack:
-        say(f"cells hold what is deposited in: {', '.join(geometry.visible)}")
+        say(f"cells hold the energy deposited in: {', '.join(geometry.visible)}")
     else:
-        say("no material is described, so it can't be simulated as it is")
+        say("the materials are not described, so it can't be simulated as it is")
     console.print(_layer_table(geometry, samples))
 
 

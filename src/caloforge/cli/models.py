@@ -43,7 +43,7 @@ def table_command(context: typer.Context) -> None:
 
 @app.command("show")
 def show_command(name: Annotated[str, typer.Argument(help="Name of a model.")]) -> None:
-    """Print the card of a model: figures beside Geant4's, the command that trains it, its limits.
+    """Print the card of a model: comparison with Geant4, training command, limits.
 
     [bold]Example[/bold]: caloforge models show precise_piplus
     """
@@ -67,11 +67,11 @@ def add_command(
         typer.Argument(
             metavar="FOLDER|URL",
             help="Folder with one or several models (.json, .onnx, .md), or the URL of a record (.json), "
-            "beside which graph and card lie.",
+            "with graph and card in the same place.",
         ),
     ],
 ) -> None:
-    """Copy or download trained models, so that they are found by name; damaged ones are refused.
+    """Copy or download trained models to use them by name; damaged ones are refused.
 
     [bold]Example[/bold]: caloforge models add ~/caloforge/zoo
 
@@ -126,7 +126,7 @@ def _angles(record: Mapping[str, Any]) -> str:
 
 
 def _fidelity(figures: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the highest AUC of several classifiers, and the separation power beside its floor."""
+    """Return the highest AUC of several classifiers, and the separation power with its floor."""
     found = figures.get("auc", {}).values()
     highest = max(found, key=lambda figure: figure["value"], default=None)
     separation = figures.get("separation")

@@ -9,14 +9,12 @@ from caloforge.cli.common import Output, Overwrite, progress_bar, say
 
 
 def command(
-    file: Annotated[
-        Path, typer.Argument(help="File of showers on a fine grid, caloforge's or of a known layout.")
-    ],
+    file: Annotated[Path, typer.Argument(help="File of showers with fine cells, in any supported layout.")],
     geometry: Annotated[str, typer.Argument(help="Read-out: a name of the catalogue or a TOML file.")],
     output: Output,
     overwrite: Overwrite = False,
 ) -> None:
-    """Sum the cells of a file to a coarser read-out whose edges are a subset, exactly.
+    """Sum cells exactly to a coarser read-out whose edges are a subset.
 
     [bold]Example[/bold]: caloforge rebin eplus_fine.h5 calogan -o eplus.h5
     """

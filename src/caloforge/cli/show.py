@@ -20,8 +20,8 @@ _MOST_CELLS = 1 << 25
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="A file of showers, caloforge's or of a known layout.")],
-    shower: Annotated[int, typer.Option(help="Number of the shower to draw alone, from 0.")] = 0,
+    file: Annotated[Path, typer.Argument(help="A file of showers in any supported layout.")],
+    shower: Annotated[int, typer.Option(help="Number of the single shower to draw, counted from 0.")] = 0,
     beside: Annotated[
         Path | None, typer.Option(help="Another file with the same cells: adds ratios and shower shapes.")
     ] = None,
@@ -31,12 +31,12 @@ def command(
             "--output",
             "-o",
             callback=file_to_write,
-            help="One .png, .pdf or .svg for all pictures; by default a PNG each, beside the file.",
+            help="One .png, .pdf or .svg for all plots (default: one PNG each, next to the file).",
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw one shower layer by layer and in space, the average shower, and its profile beside the textbook's.
+    """Plot one shower by layer and in space, the average shower, and its profile with the textbook formula.
 
     [bold]Example[/bold]: caloforge show showers.h5 --shower 3 --beside geant4.h5 -o showers.pdf
     """
@@ -103,12 +103,12 @@ def _drawn(name: str, draw: "Callable[[], Figure]") -> "dict[str, Figure]":
     except InputError as error:
         if name != "profile":
             raise
-        messages.print(f"There is no picture of the profile: {escape(str(error))}")
+        messages.print(f"The profile was not drawn: {escape(str(error))}")
         return {}
 
 
 def _read(path: Path, shower: int | None) -> "tuple[Showers, Showers]":
-    """Return one shower (or none), and as many as fit in the memory, both named after their file."""
+    """Return one shower (or none), and as many as fit in memory, both named after their file."""
     from caloforge.errors import InputError
     from caloforge.formats.open import open_any
 

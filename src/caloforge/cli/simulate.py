@@ -25,7 +25,7 @@ def command(
         tuple[str, str],
         typer.Option(
             metavar="THETA PHI",
-            help="Where the particle flies, in degrees: angle to the perpendicular, azimuth from eta towards "
+            help="Direction in degrees: angle from the perpendicular, azimuth from eta towards "
             "phi. Each a number or LOW:HIGH (uniform).",
         ),
     ] = ("0", "0"),
@@ -33,7 +33,7 @@ def command(
         tuple[str, str] | None,
         typer.Option(
             metavar="ETA PHI",
-            help="Where it meets the front face, in mm from the centre. Each a number or LOW:HIGH (uniform).",
+            help="Position on the front face, in mm from the centre. Each a number or LOW:HIGH (uniform).",
         ),
     ] = None,
     physics: Annotated[
@@ -42,18 +42,18 @@ def command(
     range_cut: Annotated[
         float, typer.Option(metavar="MM", help="Range below which secondaries are not tracked.")
     ] = 0.7,
-    workers: Annotated[int, typer.Option(help="Number of processes.")] = 1,
+    workers: Annotated[int, typer.Option(help="Number of worker processes.")] = 1,
     cluster: Annotated[
         str | None,
         typer.Option(
-            help="Dask cluster on which they run: local, slurm, htcondor, ... or a scheduler's address.",
+            help="Dask cluster to run on: local, slurm, htcondor, ... or the address of a scheduler.",
         ),
     ] = None,
     seed: Seed = 0,
 ) -> None:
     """Simulate showers with Geant4.
 
-    Stopped at any time, the same command goes on; with a larger -n it extends the file. The showers do not
+    If interrupted, rerun the command to resume; a larger -n extends the file. The showers do not
     depend on the number of workers.
 
     [bold]Example[/bold]: caloforge simulate calogan_fine --particle e+ --energy 1:100 -n 1000 -o eplus.h5
@@ -97,12 +97,12 @@ def _say(done: "Summary") -> None:
         say(f"{done.crashes} crashed workers were replaced; their logs are in {done.path}.shards")
     if done.damaged:
         say(
-            f"{len(done.damaged)} damaged shards were made again; what was left of them is in "
+            f"{len(done.damaged)} damaged shards were simulated again; their remains are in "
             f"{done.path}.shards/*.damaged"
         )
     if done.skipped:
         numbers = ", ".join(map(str, done.skipped[:_NAMED])) + (", ..." if done.skipped[_NAMED:] else "")
         say(
-            f"{len(done.skipped)} showers are left out, because Geant4 crashed three times in each "
-            f"(number {numbers}); why is in {done.path}.shards/skipped.json"
+            f"{len(done.skipped)} showers were skipped because Geant4 crashed three times in each "
+            f"(number {numbers}); reasons in {done.path}.shards/skipped.json"
         )

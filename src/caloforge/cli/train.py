@@ -28,7 +28,7 @@ class Arithmetic(StrEnum):
 def command(
     model: Annotated[str, typer.Argument(help="Model of the catalogue, such as calogan.")],
     data: Annotated[
-        list[Path], typer.Option("--data", "-d", help="File of showers; give it again for more.")
+        list[Path], typer.Option("--data", "-d", help="File of training showers; can be repeated.")
     ],
     output: Folder,
     geometry: Annotated[
@@ -41,16 +41,16 @@ def command(
     parent: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="Folder of the training that this one starts from: a teacher, an autoencoder."
+            "--from", help="Folder of an earlier training to start from, such as a teacher or an autoencoder."
         ),
     ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Passes over the data in all phases together (default: the model's own lengths)."
+            min=1, help="Total passes over the data in all phases (default: the lengths set by the model)."
         ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=2, help="Showers a step.")] = 256,
+    batch: Annotated[int, typer.Option(min=2, help="Showers per step.")] = 256,
     held_out: Annotated[
         int | None,
         typer.Option(
@@ -61,24 +61,25 @@ def command(
         bool, typer.Option(help="Mirror showers at random in eta and phi, where the read-out is symmetric.")
     ] = True,
     average: Annotated[
-        float, typer.Option(min=0, max=1, help="Decay of the running average of the parameters; 0: none.")
+        float,
+        typer.Option(min=0, max=1, help="Decay of the running average of the parameters (0: no average)."),
     ] = 0.0,
     validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations and pictures.")] = 250,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A key of the model's configuration: attention=false")
     ] = None,
     device: Annotated[
-        Device, typer.Option(help="Where to train; auto takes an accelerator where there is one.")
+        Device, typer.Option(help="Device to train on; auto uses an accelerator if there is one.")
     ] = Device.auto,
     precision: Annotated[
         Arithmetic, typer.Option(help="Arithmetic of the steps; bfloat16 is automatic mixed precision.")
     ] = Arithmetic.float32,
     config: Annotated[Path | None, typer.Option(help="TOML file with the model's configuration.")] = None,
-    minutes: Annotated[float, typer.Option(min=0, help="Time between checkpoints.")] = 5.0,
+    minutes: Annotated[float, typer.Option(min=0, help="Minutes between checkpoints.")] = 5.0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
     seed: Seed = 1,
 ) -> None:
-    """Train a model of the catalogue on showers; killed at any time, the same command goes on.
+    """Train a model of the catalogue on showers; if interrupted, rerun the command to resume.
 
     The folder gets checkpoints, the best parameters by validation, log.csv, TensorBoard curves and pictures.
 

@@ -155,7 +155,7 @@ class HDF5Source:
     ShowerFileError
         The file does not have this layout, is truncated, or a value in it is not possible.
     InputError
-        Nobody says which calorimeter it is, or the cells in the file are not those of the one that is given.
+        The calorimeter is unknown, or the cells of the file do not match the one given.
     """
 
     def __init__(self, layout: HDF5Format, path: Path, pdg: int | None, geometry: Calorimeter | None) -> None:

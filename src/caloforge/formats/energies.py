@@ -103,7 +103,9 @@ def _from_file(path: Path) -> list[float]:
     try:
         return [parse_energy(line) for line in path.read_text(encoding="utf-8").split()]
     except UnicodeDecodeError:
-        raise InputError(f"{path} is no text file of energies: it needs one energy in GeV a line.") from None
+        raise InputError(
+            f"{path} is not a text file of energies: it needs one energy in GeV per line."
+        ) from None
 
 
 def _incident(path: Path) -> list[float]:

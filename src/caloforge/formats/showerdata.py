@@ -123,7 +123,7 @@ def _points(file: h5py.File, rows: slice) -> tuple[Integers, Numbers]:
     if (sizes % width).any():
         odd = int(np.argmax(sizes % width > 0))
         raise InputError(
-            f"Shower {odd} has {sizes[odd]} numbers, which are no points of {width} numbers each."
+            f"Shower {odd} has {sizes[odd]} numbers, which are not points of {width} numbers each."
         )
     flat = np.concatenate([*clouds, np.zeros(0, np.float32)])
     shower = np.repeat(np.arange(len(clouds)), sizes // width)

@@ -35,9 +35,7 @@ def read_binning(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise GeometryError(f"{path} can't be read: {error.strerror}.") from None
     except (ElementTree.ParseError, KeyError, ValueError) as error:
-        raise GeometryError(
-            f"{path} is no description of voxels as the CaloChallenge has it: {error}."
-        ) from None
+        raise GeometryError(f"{path} is not a CaloChallenge binning file: {error}.") from None
     if not read_outs or not read_outs[0]:
         raise GeometryError(f"{path} describes no voxels: it needs <Bin> with <Layer r_edges n_bin_alpha>.")
     if any(other != read_outs[0] for other in read_outs):

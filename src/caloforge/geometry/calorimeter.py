@@ -106,10 +106,10 @@ class Calorimeter:
     Attributes
     ----------
     name, description, reference
-        How it is called, what it is, and where it was published.
+        Its name, a description, and its publication.
     stack
         The slabs of material, from the front face on. Empty for the read-out of foreign showers whose
-        material nobody told: then z counts layers, 1 mm each.
+        materials are unknown: then z counts layers, 1 mm each.
     visible
         The roles whose deposits the cells hold.
     layers

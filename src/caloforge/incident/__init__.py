@@ -1,1 +1,1 @@
-"""The incident particle: what it is, with what energy, from where, and to which place it comes."""
+"""The incident particle: species, energy, direction, and position on the front face."""

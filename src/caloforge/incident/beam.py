@@ -44,7 +44,7 @@ class Range:
         Raises
         ------
         InputError
-            A bound is no finite number, or they do not ascend.
+            A bound is not finite, or the bounds do not ascend.
         """
         low, colon, high = text.partition(":")
         try:
@@ -314,7 +314,7 @@ def parse_direction(theta: str, phi: str) -> Ranges:
     Raises
     ------
     InputError
-        An angle is no number and no range.
+        An angle is neither a number nor a range.
     """
     degrees = Range.parse(theta, "theta (degrees)"), Range.parse(phi, "phi (degrees)")
     return degrees[0].scaled(math.pi / 180), degrees[1].scaled(math.pi / 180)
@@ -326,7 +326,7 @@ def parse_position(eta: str, phi: str) -> Ranges:
     Raises
     ------
     InputError
-        A coordinate is no number and no range.
+        A coordinate is neither a number nor a range.
     """
     return Range.parse(eta, "eta (mm)"), Range.parse(phi, "phi (mm)")
 

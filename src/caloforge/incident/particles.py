@@ -75,7 +75,7 @@ def _parse(text: str) -> int:
         return int(found.pdgid)
     except (ValueError, InvalidParticle, ParticleNotFound):
         raise InputError(
-            f"'{text}' is no known particle. Give a PDG id, an ion such as C12, or one of: "
+            f"'{text}' is not a known particle. Give a PDG id, an ion such as C12, or one of: "
             f"{', '.join(_NAMES)}."
         ) from None
 
@@ -92,7 +92,7 @@ def particle_name(pdg: int) -> str:
 
 
 def brought(pdg: int) -> float:
-    """Return the energy in MeV that a particle can leave beside its kinetic one.
+    """Return the energy in MeV that a particle can deposit in addition to its kinetic energy.
 
     It is what remains of its rest energy for the charge and the baryons that can't vanish: nothing of a
     photon's, electron's or proton's, two electron masses of a positron (annihilation), all of a pion. A

@@ -129,7 +129,7 @@ def parse_energy(text: str) -> float:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"'{text}' is no energy. Give GeV as 50 (fixed), 1:100 (uniform), log:1:100 (uniform in its "
+            f"'{text}' is not an energy. Give GeV as 50 (fixed), 1:100 (uniform), log:1:100 (uniform in its "
             "logarithm), 10,50,100 (in turn), or a file that exists."
         ) from None
 

@@ -24,7 +24,7 @@ def add(source: str) -> list[Path]:
     Raises
     ------
     CatalogError
-        There is no model, or another one has its name.
+        No model was found, or another one has its name.
     CheckpointError
         A model is damaged or can't be downloaded. Nothing is added then.
     """
@@ -50,7 +50,7 @@ def _records(source: Path) -> list[Path]:
         return [source]
     if not source.is_dir():
         raise CatalogError(
-            f"There is no folder {source}: give one with trained models, or the URL of a record."
+            f"The folder {source} does not exist: give one with trained models, or the URL of a record."
         )
     found = [path for path in sorted(source.glob("*.json")) if zoo.describes_a_graph(path)]
     if not found:
@@ -99,7 +99,7 @@ def _download(url: str, folder: Path) -> Path:
     """Fetch a record, and the graph and the card beside it; return the record's path in a folder."""
     path = folder / Path(unquote(urlsplit(url).path)).name
     if path.suffix != ".json":
-        raise CatalogError(f"{url} is no URL of a record: that ends in NAME.json.")
+        raise CatalogError(f"{url} is not the URL of a record, which ends in NAME.json.")
     _fetch(url, path)
     record = read_record(path)
     graph = path.with_name(record["graph"])

@@ -189,7 +189,7 @@ class Generator:
                 f"{recipe(self.model.record, self.beam.pdg, self.model.geometry.name, energies)}"
             )
         warnings.warn(
-            f"{reach} reach beyond, and nobody has compared those with Geant4.",
+            f"{reach} are outside, and were not compared with Geant4.",
             OutsideTrainedRange,
             stacklevel=4,
         )

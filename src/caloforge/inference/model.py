@@ -153,7 +153,7 @@ class TrainedModel:
         return cells
 
     def _conditions(self, incident: Incident) -> dict[str, npt.NDArray[Any]]:
-        """Return the inputs that the graph takes beside noise."""
+        """Return the inputs of the graph other than noise."""
         labels = {pdg: self.label(pdg) for pdg in np.unique(incident.pdg).tolist()}
         every: dict[str, Callable[[], npt.NDArray[Any]]] = {
             "energy": lambda: incident.energy.astype(np.float32),

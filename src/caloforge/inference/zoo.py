@@ -1,6 +1,6 @@
 """Where trained models lie, and which one a name means.
 
-A model is its record, ``NAME.json``, with the graph that the record names and the card ``NAME.md`` beside it.
+A model is its record, ``NAME.json``, with the graph that it names and the card ``NAME.md`` next to it.
 It may ship with caloforge (``weights``), lie in ``zoo/`` of the repository that caloforge runs from, in a
 folder that the environment variable ``CALOFORGE_MODELS`` lists, or in the user's own folder, which `home`
 names. A name that two places have means the first one: what ships is the same for everybody.
@@ -71,7 +71,7 @@ def locate(name: str) -> Path:
 
 
 def describes_a_graph(path: Path) -> bool:
-    """Tell records from other JSON, such as figures that lie beside them; what ships is not doubted."""
+    """Tell records from other JSON files in the same folder; shipped records are not checked."""
     if path.parent == shipped():
         return True
     try:

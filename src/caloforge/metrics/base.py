@@ -1,4 +1,4 @@
-"""What every metric is: two samples -> a number, with a name, a citation and the fewest showers it needs."""
+"""Base of metrics: two samples to a number, with a name, a citation and a minimum number of showers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

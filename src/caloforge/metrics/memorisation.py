@@ -144,7 +144,7 @@ class MemorisationScore:
         }.get(level(score.sigma), "No sign of memorisation")
         return (
             f"{verdict}: {100 * score.value:.3g} ± {100 * score.error:.2g} % of the generated showers are "
-            "nearer to the training set than to as many held-out showers; 50 % is what showers that nobody "
+            "nearer to the training set than to as many held-out showers; 50 % is what showers that were not "
             "learned give.",
             f"The median distance of generated showers to the training set is {self.ratio:.3g} times that of "
             "held-out showers.",

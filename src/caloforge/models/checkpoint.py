@@ -129,7 +129,7 @@ def load(folder: Path) -> Checkpoint:
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Return a checkpoint's JSON alone, without its numbers; None where there is no checkpoint.
+    """Return only the JSON of a checkpoint, without its tensors; None if there is no checkpoint.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Where electromagnetic showers leave their energy, beside what the textbook says.
+"""Energy profiles of electromagnetic showers, compared with the textbook formula.
 
 Depths are along z, in radiation lengths of the calorimeter's mean material, so that the shower of a particle
 with the angle theta to it is shorter by cos(theta); radii are in its Molière radii. The formulas are those of
@@ -85,7 +85,9 @@ def electromagnetic(showers: Showers) -> Showers:
     """
     chosen = np.isin(showers.pdg, list(_BEGIN))
     if not chosen.any():
-        raise InputError("There are no showers of e-, e+ or gamma, which alone have the textbook's profile.")
+        raise InputError(
+            "The textbook profile applies only to e-, e+ and gamma, and there are no such showers."
+        )
     return showers if chosen.all() else showers[chosen]
 
 
@@ -98,7 +100,7 @@ def matter(geometry: Calorimeter) -> Material:
         The calorimeter has no material, or one whose properties are not known.
     """
     if not geometry.stack:
-        raise InputError(f"Nobody told what {geometry.name} is made of, so it has no radiation length.")
+        raise InputError(f"The materials of {geometry.name} are unknown, so it has no radiation length.")
     return materials.mixture([(materials.load(slab.material), slab.thickness) for slab in geometry.slabs])
 
 

@@ -1,4 +1,4 @@
-"""The figures of two samples beside each other."""
+"""Comparison of two samples in a table."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from caloforge.showers.checks import check_pair
 
 
 def comparison(showers: Showers, beside: Showers) -> Table:
-    """Return the figures of two samples beside each other: means with errors, and their difference.
+    """Return a table of two samples: means with errors, and their difference.
 
     Showers for which a quantity is not defined (an empty layer has no width) do not count in its mean.
 

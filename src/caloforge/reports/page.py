@@ -33,7 +33,7 @@ class Card:
 class Section:
     """A part of a page: paragraphs (divided by empty lines), a table, pictures; each may be missing.
 
-    ``warnings`` are sentences that nobody may overlook, ``cards`` the numbers that everybody wants.
+    ``warnings`` are sentences shown prominently, ``cards`` the main numbers.
     """
 
     heading: str

@@ -1,4 +1,4 @@
-"""Showers in memory, and what is said of them."""
+"""Showers in memory, their checks, labels and summaries."""
 
 from caloforge.showers.showers import Showers
 

@@ -74,7 +74,7 @@ def check_some(showers: Showers) -> None:
         There are none.
     """
     if len(showers) == 0:
-        raise InputError("There are no showers to draw: give a file with at least one.")
+        raise InputError("The file has no showers to draw: give one with at least one shower.")
 
 
 def check_pair(showers: Showers, beside: Showers) -> None:

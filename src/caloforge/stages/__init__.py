@@ -1,1 +1,1 @@
-"""The stages: each reads files and writes files, and none knows another."""
+"""The stages: each reads and writes files and does not import another."""

@@ -85,7 +85,7 @@ def generate(
     geometry
         Name of the calorimeter; by default that of the model, or calogan where no model is named.
     conserve_energy
-        Draw again until no shower holds more energy than came in.
+        Redraw showers until none holds more energy than came in.
     threads
         CPU threads of the model (default: all cores).
 

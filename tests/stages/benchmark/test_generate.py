@@ -121,7 +121,7 @@ def test_energies_stay_in_the_range_of_the_training(model: Callable[..., Model])
     assert {point["energy_GeV"] for point in record["energies"]} == {10}
     with pytest.raises(InputError, match="trained from 1 to 5 GeV"):
         run(model(high=5.0))
-    with pytest.raises(InputError, match="no model"):
+    with pytest.raises(InputError, match="No model was given"):
         run()
 
 

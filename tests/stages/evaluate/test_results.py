@@ -94,7 +94,7 @@ def test_results_without_directions_can_still_be_read(tmp_path: Path) -> None:
 def test_other_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't be read"):
         load(tmp_path)
-    for text, said in (("x", "is not JSON"), ("{}", "no result of caloforge evaluate")):
+    for text, said in (("x", "is not JSON"), ("{}", "not a result of caloforge evaluate")):
         (tmp_path / "metrics.json").write_text(text)
         with pytest.raises(InputError, match=said):
             load(tmp_path)

@@ -188,7 +188,7 @@ def test_a_damaged_shard_is_made_again(
     assert (done.simulated, done.damaged) == (30, (shards / f"{shard.name}.damaged",))
     assert out.read_bytes() == positrons.read_bytes()
     _say(done)
-    assert "1 damaged shards were made again" in capsys.readouterr().out
+    assert "1 damaged shards were simulated again" in capsys.readouterr().out
 
 
 def test_shards_with_the_same_showers_are_never_joined(tmp_path: Path, positrons: Path) -> None:
@@ -340,7 +340,7 @@ def test_a_file_whose_shards_are_gone_grows_as_if_they_were_there(
         ),
         ({"n": 10.0}, r"number of showers is 10.0 \(float\)"),
         ({"seed": None}, "seed is None"),
-        ({"particle": "positorn"}, "no known particle"),
+        ({"particle": "positorn"}, "is not a known particle"),
         ({"position": 3}, "give two coordinates"),
         ({"n": 0}, "0 showers can't be simulated"),
         ({"workers": 0}, "0 workers are not possible: give 1 to"),

@@ -61,7 +61,7 @@ def test_reading_tells_how_far_it_is(small_file: Path, small: Calorimeter) -> No
 
 def test_files_without_showers_are_refused(tmp_path: Path, small_showers: Showers) -> None:
     write(small_showers[:0], tmp_path / "empty.h5")
-    with pytest.raises(InputError, match=r"no showers to train on in .*empty\.h5"):
+    with pytest.raises(InputError, match=r"No showers to train on were found in .*empty\.h5"):
         load([tmp_path / "empty.h5"], [small_showers.geometry])
 
 

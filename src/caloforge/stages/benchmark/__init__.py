@@ -1,4 +1,4 @@
-"""How fast is it, and what does a setting cost or gain? Numbers with statistical errors, by measurement.
+"""Measured speed of models and Geant4, and the effect of settings, with statistical errors.
 
 A benchmark is handed what it times, so that it knows no other stage: trained models, and a `Simulate`. Its
 numbers become tables and pictures in `caloforge.stages.benchmark.report`.

@@ -1,4 +1,4 @@
-"""Time that a model takes for a shower, beside that of the simulation (Paganini et al. 2018, Table III)."""
+"""Time per shower of a model, compared with the simulation (Paganini et al. 2018, Table III)."""
 
 import math
 import tempfile
@@ -35,7 +35,7 @@ _FILES = 3
 _BLOCK, _MOST_WRITTEN = 1024, 1 << 18  # showers of a file, which are a multiple of the first
 
 Write = Callable[[Generator, int, Path], None]
-"""Whoever writes a file of showers: who makes them, how many, and the path."""
+"""Writes a file of showers, given their generator, number and path."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def time_generation(
     """
     about = machine()
     if not models:
-        raise InputError("There is no model to time: give at least one.")
+        raise InputError("No model was given to time: give at least one.")
     timer = _Timer(simulation, setting, effort, threads, about["processor"])
     runs = [_Run(model, pdg, _within(model, energies)) for model in models for pdg in model.record["pdg"]]
     beams = list({(run.model.geometry.name, run.pdg): run for run in runs}.values())

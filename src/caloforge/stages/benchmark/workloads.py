@@ -61,7 +61,7 @@ class Setting:
 
 
 class Simulate(Protocol):
-    """Whoever simulates."""
+    """A function that simulates."""
 
     def __call__(self, point: BenchmarkPoint, setting: Setting, n: int, out: Path) -> Float64s:
         """Make a file of n showers, or extend it to n; return the processor time of each new one in s.

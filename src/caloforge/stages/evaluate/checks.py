@@ -179,12 +179,12 @@ def copied(reference: Measured, generated: Measured) -> Iterator[str]:
     if copied:
         yield (
             f"{copied:,} of {len(generated):,} generated showers are exact copies of showers in the "
-            "reference: this is no independent sample."
+            "reference: this is not an independent sample."
         )
     elif len(reference.kept) and len(generated.kept):
         disguised = copies(reference.kept, generated.kept)
         if len(disguised.generated):
-            yield f"{disguised.sentence('showers of the reference')} This is no independent sample."
+            yield f"{disguised.sentence('showers of the reference')} This is not an independent sample."
 
 
 def _repetitions(reference: Measured, generated: Measured) -> Iterator[str]:

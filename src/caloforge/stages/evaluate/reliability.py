@@ -1,4 +1,4 @@
-"""Does a generator ever fail? A million showers of it, none of which has to be kept.
+"""Does a generator ever fail? Checks a million showers without keeping them.
 
 Every shower is made in memory, looked at and forgotten: numbers that are none, negative energies, no energy
 at all, more energy than the particle can bring. Beside a reference, outliers are counted as well.
@@ -41,7 +41,7 @@ _LAYERS = 3
 """Layers that shapes are taken of, at most: those with most energy."""
 
 CHECKS = {
-    "finite": "a cell that is no finite number",
+    "finite": "a cell that is not finite",
     "negative": "a cell of negative energy",
     "empty": "no energy at all, where the reference always has some",
     "energy": "more energy than the particle can bring",
@@ -259,7 +259,7 @@ def reliability(
     n
         Showers to make; they are never held together.
     reference
-        Showers of the simulation to count outliers beside.
+        Simulated showers to compare the outlier rate with.
     progress
         Called with (showers done, n).
 

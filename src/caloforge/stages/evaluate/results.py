@@ -119,7 +119,7 @@ class MetricResult:
     higher
         Whether the higher number is the better one.
     reason
-        Why there is no number; or what else is to be known of it.
+        Why the number is missing, or a remark about it.
     """
 
     metric: str
@@ -344,7 +344,7 @@ def load(path: str | Path) -> Results:
     except ValueError:
         raise InputError(f"{file} is not JSON; give the {NAME} of a report.") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{file} is no result of caloforge evaluate; give the {NAME} of a report.")
+        raise InputError(f"{file} is not a result of caloforge evaluate; give the {NAME} of a report.")
     try:
         return config.load(Results, _without_levels(content))
     except ConfigError as error:

@@ -37,7 +37,7 @@ from caloforge.stages.evaluate.results import (
 from caloforge.units import GeV
 
 OpenProgress = Callable[[str, str], AbstractContextManager[Progress]]
-"""Whoever shows progress: given the title of a step and the unit of its progress, it listens to the step."""
+"""Opens a progress display, given the title of a step and the unit of its progress."""
 
 _Samples = tuple[Measured, Measured]
 
@@ -90,7 +90,7 @@ def evaluate(
     repeats
         Random divisions from which uncertainties and floors are taken; at least 2.
     seed
-        Of everything random: the same seed gives the same results.
+        Seed for all random numbers: the same seed gives the same results.
     kept
         Showers of either file, at most, for what needs their cells (classifiers).
     open_progress
@@ -113,7 +113,7 @@ def evaluate(
     """
     repeats, seed = whole_number(repeats, "The number of repeats"), whole_number(seed, "The seed", least=0)
     if repeats < 2:
-        raise InputError(f"{repeats} repeats have no spread, so no uncertainty: ask for 2 or more.")
+        raise InputError(f"{repeats} repeats give no uncertainty: use 2 or more.")
     if training is not None:  # what is wrong with it is said before hours of work, not after
         with opened(training) as learned_from, opened(reference) as wanted:
             checks.check_cells(wanted.geometry, learned_from.geometry, "training showers")

@@ -44,7 +44,7 @@ def export(
     quality: str | None = None,
     preferred: bool = False,
 ) -> TrainedModel:
-    """Write the ONNX graph of a checkpoint, and beside it the JSON record that describes it.
+    """Write the ONNX graph of a checkpoint and the JSON record that describes it.
 
     Parameters
     ----------
@@ -59,14 +59,14 @@ def export(
         product with constant weights (several particles, a small model) all stays in float32, with normal
         numbers for noise, and the record says so.
     quality
-        What users choose the model by: "fast" or "precise"; None for neither.
+        Quality by which users choose the model: "fast", "precise" or None.
     preferred
-        Whether it is the one to take, before all others, by who asks for no quality.
+        Whether it is the default when no quality is given.
 
     Raises
     ------
     CheckpointError
-        The folder holds no whole checkpoint.
+        The folder has no complete checkpoint.
     InputError
         The path does not end in ``.onnx``, or the model has learned another read-out.
     """

@@ -89,7 +89,7 @@ def simulate(
     cluster: str | None = None,
     progress: Progress = no_progress,
 ) -> Summary:
-    """Simulate n showers into a file; go on where an earlier call stopped, extend a file that has fewer.
+    """Simulate n showers into a file; resume an interrupted call, or extend a file that has fewer.
 
     The showers' columns account for the energy (MeV): ``absorber`` and ``active`` were deposited in either
     material, ``leaked`` left the calorimeter, and ``invisible`` is the rest: binding energies of nuclei and

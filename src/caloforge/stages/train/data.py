@@ -198,7 +198,7 @@ def load(
     """
     done, total = 0, sum(map(_count, paths))
     if total == 0:
-        raise InputError(f"There are no showers to train on in {', '.join(map(str, paths))}.")
+        raise InputError(f"No showers to train on were found in {', '.join(map(str, paths))}.")
     with ExitStack() as files:
         kept = [files.enter_context(_Scratch(geometry, scratch)) for geometry in geometries]
         provenance: list[dict[str, Any]] = []

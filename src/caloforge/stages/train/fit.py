@@ -39,7 +39,7 @@ _BEGIN, _END = 1, 2  # of a phase, in what is hashed to a seed
 
 @strict_dataclass
 class Plan:
-    """All that decides a training's result, beside the model and the data.
+    """Everything that decides the result of a training, apart from the model and the data.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Plan:
     batch
         Showers a step (256 in the CaloGAN paper, Sec. IV C).
     seed
-        Of everything random.
+        Seed for all random numbers.
     held_out
         Showers that are not learned from, but kept for validation; None takes a tenth of them, at most 500.
     flips
@@ -90,7 +90,7 @@ def fit(
     minutes: float = 5.0,
     progress: Progress = no_progress,
 ) -> None:
-    """Train a model, or go on with a training that was stopped.
+    """Train a model, or resume an interrupted training.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from caloforge.showers import Showers
 
 
 class Pictures:
-    """Draws generated showers beside held-out ones into a folder, a file a validation."""
+    """Plots generated and held-out showers into a folder, one file per validation."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

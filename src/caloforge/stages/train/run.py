@@ -54,7 +54,7 @@ def train(
     reading: Progress = no_progress,
     progress: Progress = no_progress,
 ) -> Path:
-    """Train a model of the catalogue, or go on with a training that was stopped.
+    """Train a model of the catalogue, or resume an interrupted training.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def train(
     parent
         Folder of the training that this one starts from, for models that do.
     device
-        Where to train: "auto" takes an accelerator where there is one.
+        Device: "auto" uses an accelerator if there is one.
     threads
         CPU threads.
     minutes
@@ -125,7 +125,7 @@ def train(
         network = entry(chosen, *geometries)
     begun_from = _inherit(network, Path(parent) if parent is not None else None)
     folder.mkdir(parents=True, exist_ok=True)
-    busy = CheckpointError(f"Another process trains in {folder}: wait for it or choose another folder.")
+    busy = CheckpointError(f"Another process is training in {folder}: wait for it or choose another folder.")
     with locked(folder / "lock", busy):
         record = checkpoint.read_record(folder)
         with room.enough_memory(), RunLog(folder, done=record["step"] if record else 0) as log:
@@ -238,7 +238,7 @@ def _inherit(network: GenerativeModel, parent: Path | None) -> dict[str, Any] | 
 def _device(name: Device) -> torch.device:
     there = torch.cuda.is_available()
     if name == "cuda" and not there:
-        raise InputError("There is no CUDA device that torch can use here: choose --device auto or cpu.")
+        raise InputError("torch finds no CUDA device here: choose --device auto or cpu.")
     return torch.device("cuda" if there and name != "cpu" else "cpu")
 
 

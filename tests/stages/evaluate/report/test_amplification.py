@@ -48,7 +48,7 @@ def test_files_of_showers(samples: tuple[Measured, ...]) -> None:
         assert one.low is not None
         assert one.low < len(truth)
     page = section(found)
-    assert f"{len(truth):,} showers that nobody learned from" in page.text
+    assert f"{len(truth):,} showers not used for training" in page.text
     assert page.table is not None
     assert len(page.table.rows) == 3
     assert len(page.figures) == 2

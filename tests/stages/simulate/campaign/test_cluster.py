@@ -209,11 +209,11 @@ def test_a_scheduler_that_dies_ends_in_a_sentence(tmp_path: Path, monkeypatch: p
     [
         (
             "foo://bar",
-            r"foo://bar is no address of a Dask scheduler \(unknown address scheme 'foo'.*tcp://HOST",
+            r"foo://bar is not the address of a Dask scheduler \(unknown address scheme 'foo'.*tcp://HOST",
         ),
-        ("tcp://bar", r"tcp://bar is no address .*missing port"),
+        ("tcp://bar", r"tcp://bar is not the address .*missing port"),
         ("slrum", r"'slrum' is not among the clusters\. Did you mean 'slurm'\?.*tcp://HOST:PORT"),
-        ("slurm", "there is no command sbatch"),
+        ("slurm", "the command sbatch is missing"),
     ],
 )
 def test_clusters_that_can_not_be_are_refused(

@@ -136,7 +136,7 @@ def test_a_download_does_not_cure_a_variable_that_misleads(
     wrong = downloader | {"G4LEDATA": str(tmp_path / "nowhere")}
     for attempt in (data.find, data.download):
         with pytest.raises(
-            SimulationError, match=r"G4LEDATA names .*nowhere, which is no folder\. Run: unset G4LEDATA"
+            SimulationError, match=r"G4LEDATA names .*nowhere, which is not a folder\. Run: unset G4LEDATA"
         ):
             attempt("em", wrong)
     assert not (tmp_path / "data").exists()

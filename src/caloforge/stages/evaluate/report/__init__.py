@@ -1,4 +1,4 @@
-"""What people see of an evaluation."""
+"""Pages and plots of an evaluation."""
 
 from caloforge.stages.evaluate.report.page import write
 from caloforge.stages.evaluate.report.sections import verdict_text

@@ -13,7 +13,7 @@ from caloforge.reports.page import Section
 from caloforge.reports.tables import Table
 
 _EXPLANATION = (
-    "The truth ({truth:,} showers that nobody learned from) is divided into quantiles; a sample's distance "
+    "The truth ({truth:,} showers not used for training) is divided into quantiles; a sample's distance "
     "is the mean squared deviation of its shares of showers in them. What a sample is worth is the number of "
     "independent simulated showers that have its distance, with the bounds of one standard deviation. The "
     "incident energies of generated showers are given to the generator, so observables that follow from "

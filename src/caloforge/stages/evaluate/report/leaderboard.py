@@ -1,4 +1,4 @@
-"""Reports of several generators beside each other, made of their results alone: fidelity against speed."""
+"""Comparison of several generators from their results alone: fidelity against speed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -108,7 +108,7 @@ def read_speeds(path: Path) -> list[dict[str, Any]]:
 
 
 def speed_of(sample: ShowerSample, rows: Sequence[Mapping[str, Any]]) -> Speed | None:
-    """Return how long a shower of a sample took to make, in the fastest way; None if nobody measured it."""
+    """Return the shortest time per shower of a sample; None if it was not measured."""
     own = [row for row in rows if row["model"] == sample.source and row["particle"] in sample.particles]
     if not own:
         return None

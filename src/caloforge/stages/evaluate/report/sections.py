@@ -21,7 +21,7 @@ HEADLINES = (MAIN, "frechet", "correlation", "coverage", "boosted_auc", "low_lev
 """The metrics that the summary shows in large letters, where there are numbers."""
 
 _HOW = (
-    "Every number stands beside its floor: what two disjoint samples of the reference give when they are "
+    "Every number comes with its floor: the value for two disjoint samples of the reference when they are "
     "compared in the same way, with as many showers. Both are measured on random halves, again and again, "
     "and their errors follow from the spread. The distance above the floor is the difference in standard "
     f"deviations: below {NEAR:g} the generated showers are like a second sample of the reference, from "
@@ -124,7 +124,7 @@ def _overall(results: Results) -> Section:
 
 
 def _level_text(one: MetricResult) -> str:
-    """Say how far a sample is, or why nobody knows."""
+    """Say how far a sample is, or why this is unknown."""
     return one.reason if one.value is None or one.level == "unknown" else WORDS[one.level]
 
 

@@ -1,1 +1,1 @@
-"""A simulation as many shards on many processes: stopped at any time, it goes on."""
+"""A simulation as shards on several processes, resumable at any time."""

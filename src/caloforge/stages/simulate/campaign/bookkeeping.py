@@ -23,7 +23,7 @@ _SETTLE = 0.5  # seconds before a rate means something
 
 
 class Listener(Protocol):
-    """Whoever hears what becomes of the showers."""
+    """Listener for the progress of the showers."""
 
     def made(self, number: int, seconds: float) -> None:
         """Take in that a shower is made, and its processor time in s; nan where it is not typical."""

@@ -63,7 +63,7 @@ def check(cluster: str) -> None:
     command = shlex.split(batch[cluster].job_cls.submit_command)[0]
     if shutil.which(command) is None:
         raise InputError(
-            f"Jobs can't be given to {cluster} from here, because there is no command {command}: run this "
+            f"Jobs can't be submitted to {cluster} here, since the command {command} is missing: run this "
             "where you submit jobs."
         )
     unsaid = [key for key in _SAID if _dask("dask.config").get(f"jobqueue.{cluster}.{key}", None) is None]
@@ -79,7 +79,7 @@ def _check_address(address: str) -> None:
         _dask("distributed.comm").resolve_address(address)
     except ValueError as error:
         raise InputError(
-            f"{address} is no address of a Dask scheduler ({error}): give one such as tcp://HOST:PORT."
+            f"{address} is not the address of a Dask scheduler ({error}): give one such as tcp://HOST:PORT."
         ) from None
     except OSError:  # nobody knows the host, which is for the connection to say
         pass
@@ -214,7 +214,7 @@ class _Campaign:
                 return None
             raise SimulationError(
                 f"Showers {shard.start} to {shard.stop - 1} are not made, because every worker that had them "
-                "was lost. What is finished is kept: the same command goes on."
+                "was lost. Finished shards are kept: rerun the command to resume."
             ) from None
         except dask.CancelledError:
             raise SimulationError(_LOST) from None
@@ -258,8 +258,8 @@ class _Campaign:
             self._ledger.waits("waiting for the batch system to start workers")
         elif now - self._seen > _PATIENCE:
             raise SimulationError(
-                f"The Dask scheduler has had no workers for {now - self._seen:.0f} s: start some, then the "
-                "same command goes on."
+                f"The Dask scheduler has had no workers for {now - self._seen:.0f} s: start some, then "
+                "rerun the command to resume."
             )
 
     def _refill(self, refill: Callable[[], None], alive: bool) -> None:
@@ -270,7 +270,9 @@ class _Campaign:
                 raise
 
 
-_LOST = "The connection to the Dask scheduler was lost. What is finished is kept: the same command goes on."
+_LOST = (
+    "The connection to the Dask scheduler was lost. Finished shards are kept: rerun the command to resume."
+)
 
 
 def _connected(cluster: str, workers: int) -> AbstractContextManager[_Site]:

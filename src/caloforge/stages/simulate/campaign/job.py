@@ -328,7 +328,7 @@ class Folder:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise SimulationError(
-                f"{path} can't be read ({error}), so nobody knows what the shards beside it are: "
+                f"{path} can't be read ({error}), so the shards in its folder can't be identified: "
                 "choose another output, or delete that folder to begin anew."
             ) from None
         return content

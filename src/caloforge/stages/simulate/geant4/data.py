@@ -69,7 +69,7 @@ class DataSet:
     readers
         The physics lists that read it, in words; empty where no calorimeter needs it.
     path
-        The folder; None where nobody knows of one.
+        The folder; None if unknown.
     claimed
         Whether the variable is set.
     version
@@ -167,7 +167,7 @@ def problem(absent: Sequence[DataSet], physics: str, environment: Mapping[str, s
     """Say in a sentence which data are missing for a physics list."""
     wrong = [f"{known.variable} names {known.path}" for known in absent if known.claimed]
     if wrong:
-        return f"Geant4 data are missing for {physics}: {', '.join(wrong)}, which is no folder."
+        return f"Geant4 data are missing for {physics}: {', '.join(wrong)}, which is not a folder."
     wanted = ", ".join(f"{known.name} ({known.variable})" for known in absent)
     place = f"{DATA_DIR}, {folder(environment)}"
     return f"Geant4 data are missing for {physics}: {wanted}, looked for in the folder of {place}."

@@ -211,7 +211,7 @@ def _apply(*commands: str) -> None:
         found = tree.FindPath(name)
         if found is None or not found.IsAvailable() or found.DoIt(values.strip()):
             raise InputError(
-                f"Geant4 refuses the command '{command}': there is no such command at this "
+                f"Geant4 refuses the command '{command}': it does not exist at this "
                 "point, or it wants other values."
             )
 
