@@ -2,10 +2,16 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from caloforge.errors import InputError
+from caloforge.errors import CaloforgeError, InputError
 
+_LIMITS = (  # of containers and batch jobs: what they may use and what they use, in bytes
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 _PER_CORE = 4  # threads or processes; more only wait for each other
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _TIMES = ((31_557_600.0, "years"), (86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
@@ -60,15 +66,46 @@ def check_disk(folder: Path, needed: float, what: str) -> None:
         )
 
 
-def check_memory(needed: float, what: str) -> None:
-    """Refuse work that does not fit into the memory; parameters and errors as those of `check_disk`."""
+def check_memory(
+    needed: float, what: str, instead: str = "ask for less", kind: type[CaloforgeError] = InputError
+) -> None:
+    """Refuse work that does not fit into the memory.
+
+    Parameters
+    ----------
+    needed
+        Bytes.
+    what
+        What takes them; the message begins with it.
+    instead
+        What works here; the message ends with it.
+    kind
+        The error to raise.
+
+    Raises
+    ------
+    InputError, or ``kind``
+        Less is free; the message says both.
+    """
+    free = available_memory()
+    if needed > free:
+        raise kind(
+            f"{what} would take about {size(needed)} of memory, of which {size(free)} are free: {instead}."
+        )
+
+
+def available_memory() -> float:
+    """Return how many bytes of memory are free, within the limits of a container or batch job."""
     import psutil
 
-    free = psutil.virtual_memory().available
-    if needed > free:
-        raise InputError(
-            f"{what} would take about {size(needed)} of memory, of which {size(free)} are free: ask for less."
-        )
+    free: float = psutil.virtual_memory().available
+    return min([free, *_within_limits()])
+
+
+def _within_limits() -> Iterator[int]:
+    for limit, used in _LIMITS:
+        with suppress(OSError, ValueError):  # no such file, or no limit: 'max'
+            yield int(Path(limit).read_text()) - int(Path(used).read_text())
 
 
 def size(number: float) -> str:

@@ -1,8 +1,8 @@
 """HDF5 files of others are opened with care: what they hold lies in them, and is not more than they can hold.
 
 HDF5 lets a dataset take its values from any other file, and lets names point to other places. A file of
-showers needs neither, and whoever reads one would be shown the content of files that the author only knows
-the name of.
+showers needs neither, and following them would show a reader the content of files that the author could
+only name.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ import h5py
 
 from caloforge.errors import ShowerFileError
 from caloforge.formats._heap import has_broken_texts
-from caloforge.formats._memory import check_memory
+from caloforge.resources import check_memory
 
 DAMAGE = (
     *(ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError),
@@ -195,6 +195,7 @@ def _check_storage(dataset: h5py.Dataset, path: Path, place: str) -> None:
             prod(dataset.chunks) * size,
             f"The compressed pieces of '{place}' in {path}",
             "have the file written again in smaller ones",
+            ShowerFileError,
         )
 
 

@@ -25,7 +25,6 @@ from scipy.sparse import csr_array
 from caloforge import catalog
 from caloforge.errors import InputError, ShowerFileError
 from caloforge.formats._chunks import Growing
-from caloforge.formats._memory import check_memory
 from caloforge.formats._opening import (
     DAMAGE,
     Wanted,
@@ -40,6 +39,7 @@ from caloforge.formats._sparse import checked_bounds, checked_energies, checked_
 from caloforge.formats.base import in_batches, recognise
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import FIELDS, Incident
+from caloforge.resources import check_memory
 from caloforge.showers.checks import check_deposits
 from caloforge.showers.showers import (
     Provenance,
@@ -243,6 +243,7 @@ def check_dense(path: Path, n: int, geometry: Calorimeter, needed: int) -> None:
         needed,
         f"The {n} showers of {geometry.n_cells} cells in {path}",
         "read them in batches, as caloforge.formats.open.open_any(path).batches() yields them",
+        ShowerFileError,
     )
 
 

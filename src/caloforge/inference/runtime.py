@@ -96,7 +96,7 @@ class OnnxGraph:
         if threads is not None:
             options.intra_op_num_threads = threads
         options.log_severity_level = 4  # errors come as exceptions, so they need no line of their own
-        # Spinning threads between blocks would take a whole core from whoever shares the machine.
+        # Threads that spin between blocks would take a whole core from other work on the machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.load_model_format", "ONNX")
         # A graph may name other files as its weights. None can be found below a device.

@@ -228,7 +228,7 @@ def test_one_file_a_named_read_out_and_no_plan_are_enough(
 
 
 def test_nothing_to_learn_from_is_refused(tmp_path: Path, small_file: Path) -> None:
-    with pytest.raises(InputError, match="no files of showers to learn from"):
+    with pytest.raises(InputError, match="No files of showers to learn from were given"):
         train("copula", [], tmp_path / "run")
     with pytest.raises(InputError, match="no read-out to learn"):
         train("copula", small_file, tmp_path / "run", geometry=[])

@@ -143,7 +143,7 @@ def _trace(sampler: Sampler, inputs: Sequence[str]) -> onnx.ModelProto:
 
 
 def _drop_notes(graph: onnx.GraphProto) -> None:
-    """Remove what the tracing noted: lines of code with the folders of whoever exports, a fifth of the file.
+    """Remove what the tracing noted: lines of code with folders of this computer, a fifth of the file.
 
     Without them a graph does not depend on where caloforge is installed.
     """

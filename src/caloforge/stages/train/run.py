@@ -148,7 +148,7 @@ def _paths(given: Paths) -> list[Path]:
     """Return the files that are given, one or several."""
     paths = [given] if isinstance(given, str | Path) else list(given)
     if not paths:
-        raise InputError("There are no files of showers to learn from: give at least one.")
+        raise InputError("No files of showers to learn from were given: give at least one.")
     return [Path(path) for path in paths]
 
 

@@ -2,7 +2,7 @@
 
 It is started by `caloforge.stages.simulate.campaign.pool` with Geant4's data variables set. It ends when its
 parent does: at once where the kernel can be asked for that (Linux), else when standard input closes or the
-report of the next shower finds nobody who listens.
+next report can't be delivered.
 """
 
 import ctypes
