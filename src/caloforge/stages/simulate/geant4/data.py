@@ -244,7 +244,7 @@ def _run_downloader(wanted: DataSet, home: str, environment: Mapping[str, str]) 
     done = subprocess.run(
         [sys.executable, "-P", "-c", "import geant4_pybind"],
         input="y\n",
-        stdout=sys.__stderr__,  # its own progress, for whoever watches
+        stdout=sys.__stderr__,  # where it shows its progress
         stderr=subprocess.PIPE,
         env=surroundings,
         text=True,
