@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from hypothesis import Phase, settings
 
 from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack
 from caloforge.incident.incident import Incident
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from caloforge.inference.model import TrainedModel
 
 MakeShowers = Callable[..., Showers]
+
+settings.register_profile("caloforge", deadline=None)  # what a busy machine takes long for is not wrong
+settings.register_profile(
+    "first", deadline=None, phases=[Phase.explicit, Phase.generate]
+)  # for runs/mutation.py
+settings.load_profile("caloforge")
 
 
 @pytest.fixture(scope="session")

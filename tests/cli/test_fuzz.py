@@ -10,14 +10,14 @@ from tests.cli.command_lines import QUICK, check, command_lines, run
 
 
 @pytest.mark.filterwarnings("default")
-@settings(max_examples=130, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=130, suppress_health_check=[HealthCheck.too_slow])
 @given(command_lines(QUICK))
 def test_no_quick_command_line_ends_in_a_traceback(words: list[str]) -> None:
     check(words)
 
 
 @pytest.mark.filterwarnings("default")
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(command_lines())
 def test_no_command_line_ends_in_a_traceback(words: list[str]) -> None:
     check(words)

@@ -31,7 +31,7 @@ def grow(file: h5py.File, values: np.ndarray, bounds: list[int]) -> None:
     growing.finish()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     dtype=st.sampled_from(DTYPES),
     tail=st.sampled_from([(), (2,), (2, 3)]),

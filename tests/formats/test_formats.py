@@ -64,7 +64,6 @@ ENERGIES = {
 @pytest.mark.parametrize(("name", "geometry"), CASES)
 @settings(
     max_examples=10,
-    deadline=None,
     phases=[Phase.generate],  # shrinking would write thousands of files
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -77,7 +77,7 @@ def samples(draw):
     }
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sample=samples())
 def test_a_file_gives_back_what_was_saved(tiny, tmp_path_factory, sample):
     showers = Showers(tiny, **sample)
@@ -86,7 +86,7 @@ def test_a_file_gives_back_what_was_saved(tiny, tmp_path_factory, sample):
     assert_equal(read(path), showers)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(parts=st.lists(st.integers(0, 5), min_size=1, max_size=6), append=st.booleans())
 def test_written_in_parts_is_written_at_once(make_showers, tmp_path_factory, parts, append):
     whole = make_showers(sum(parts))
@@ -104,7 +104,7 @@ def test_written_in_parts_is_written_at_once(make_showers, tmp_path_factory, par
     assert_equal(read(path), whole)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(start=st.integers(-15, 15), stop=st.none() | st.integers(-15, 15), size=st.integers(1, 12))
 def test_ranges_and_batches(range_file, start, stop, size):
     with ShowerFile(range_file) as file:

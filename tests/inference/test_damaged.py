@@ -19,7 +19,7 @@ from tests import small_weights
 from tests.inference import damage
 
 Model = tuple[dict[str, Any], onnx.ModelProto]
-quick = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

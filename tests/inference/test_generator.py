@@ -75,7 +75,7 @@ def test_impossible_numbers_are_refused(gamma: TrainedModel, n: int, size: int) 
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_shower_is_the_same_whatever_it_is_batched_with(
     data: st.DataObject, every_noise: TrainedModel
 ) -> None:

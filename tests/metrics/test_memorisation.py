@@ -92,7 +92,7 @@ def test_a_copy_of_the_reference_is_named(three: tuple[Showers, Showers, Showers
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(scale=st.floats(1e-3, 1e3), flip=st.integers(0, 3), shower=st.integers(0, 29))
 def test_flips_and_scales_are_seen_through(
     make_showers: Make, small: Calorimeter, scale: float, flip: int, shower: int

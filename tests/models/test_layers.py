@@ -21,7 +21,7 @@ def maps_of(rows: int, columns: int, channels: int) -> torch.Tensor:
     return torch.randn(rows, columns, channels, N, dtype=torch.float64, requires_grad=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     size=st.tuples(sizes, st.integers(1, 9)),
     kernel=st.tuples(st.integers(1, 3), st.integers(1, 4)),
@@ -149,7 +149,6 @@ def test_images_are_a_dense_layer_in_either_precision(precision: str) -> None:
 
 
 @given(rows=sizes, columns=sizes, by=st.tuples(st.integers(1, 4), st.integers(1, 4)))
-@settings(deadline=None)
 def test_averaging_undoes_repeating(rows: int, columns: int, by: tuple[int, int]) -> None:
     maps = maps_of(rows, columns, 1)
     larger = layers.resize(maps, (rows * by[0], columns * by[1]))

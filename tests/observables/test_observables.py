@@ -165,7 +165,7 @@ class TestEveryKind:
         assert all(observable(none).shape == (0,) for observable in of_kind(kind))
 
     @given(showers=samples())
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     def test_gives_one_number_per_shower(self, kind: str, showers: Showers) -> None:
         for observable in of_kind(kind):
             values = observable(showers)
@@ -184,7 +184,7 @@ class TestEveryKind:
             np.testing.assert_array_equal(observable(one), before)
 
     @given(showers=samples(), exponent=st.integers(-8, 8))
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     def test_knows_the_unit_of_energy(self, kind: str, showers: Showers, exponent: int) -> None:
         factor = 2.0**exponent
         scaled = Showers(CALOGAN, showers.cells * factor, Incident(showers.pdg, showers.energy * factor))
@@ -194,7 +194,7 @@ class TestEveryKind:
                 np.testing.assert_allclose(observable(scaled), expected, rtol=1e-9, err_msg=observable.name)
 
     @given(showers=samples())
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     def test_is_the_same_for_a_flipped_shower(self, kind: str, showers: Showers) -> None:
         for permutation in CALOGAN.symmetries():
             flipped = Showers(CALOGAN, showers.cells[:, permutation], Incident(showers.pdg, showers.energy))
@@ -206,7 +206,7 @@ class TestEveryKind:
 
 
 @given(showers=samples())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_layer_fractions_sum_to_one(showers: Showers) -> None:
     total = sum(fraction(showers) for fraction in LayerFraction.every(CALOGAN))
     hit = showers.cells.any(axis=1)
@@ -214,7 +214,7 @@ def test_layer_fractions_sum_to_one(showers: Showers) -> None:
 
 
 @given(showers=samples())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_widths_in_mm_are_widths_in_cells_times_their_size(showers: Showers) -> None:
     for layer, size in enumerate((5.0, 40.0, 80.0)):
         in_cells, in_mm = LateralWidth(layer)(showers), LateralWidth(layer, unit="mm")(showers)

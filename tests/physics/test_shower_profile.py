@@ -99,7 +99,7 @@ def test_too_few_layers_have_no_maximum(make_showers) -> None:
     assert np.isnan(profile.found_maximum(make_showers(5))).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     eta=st.floats(-40, 40, width=32),
     phi=st.floats(-40, 40, width=32),

@@ -55,7 +55,7 @@ values = st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=1, max_s
 
 
 @given(first=values, second=values)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_shower_is_lost_between_the_bins(first: np.ndarray, second: np.ndarray) -> None:
     edges = common_edges(first, second)
     assert (np.diff(edges) > 0).all()
@@ -64,7 +64,7 @@ def test_no_shower_is_lost_between_the_bins(first: np.ndarray, second: np.ndarra
 
 
 @given(hits=st.lists(st.integers(0, 72), min_size=150, max_size=200))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_values_on_a_lattice_lie_in_the_middle_of_bins(hits: list[int]) -> None:
     fractions = np.array([0, 1, *hits]) / 72
     distances = np.abs(fractions[:, np.newaxis] - common_edges(fractions))

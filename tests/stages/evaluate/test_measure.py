@@ -63,7 +63,7 @@ energies = st.lists(st.sampled_from([1e3, 2e3, 5e3]), min_size=1, max_size=60).m
 
 
 @given(first=energies, second=energies, seed=st.integers(0, 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_matched_spectra_are_equal_where_energies_are_few(first, second, seed: int) -> None:
     if not set(first) & set(second):
         with pytest.raises(InputError, match="do not overlap"):
