@@ -5,6 +5,8 @@ from typing import SupportsIndex
 
 from caloforge.errors import InputError
 
+__all__ = ["whole_number"]
+
 
 def whole_number(value: SupportsIndex, what: str, least: int | None = None) -> int:
     """Return a whole number as an `int`, numpy's integers included.

@@ -26,6 +26,8 @@ from typing import Any
 
 from caloforge.errors import CatalogError
 
+__all__ = ["load", "names", "refresh", "unknown"]
+
 _DATA = {"geometries": ".toml", "samples": ".h5", "weights": ".json"}
 _OPEN = ("models", "observables", "metrics", "formats", "geometries")
 """Catalogues that take entries of other packages."""

@@ -15,6 +15,8 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from caloforge.errors import ConfigError
 
+__all__ = ["load", "strict_dataclass", "to_dict", "to_toml"]
+
 T = TypeVar("T")
 
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")

@@ -15,6 +15,18 @@
 A message is one or two sentences: what was found, what is allowed, how to fix it.
 """
 
+__all__ = [
+    "CaloforgeError",
+    "CatalogError",
+    "CheckpointError",
+    "ConfigError",
+    "GeometryError",
+    "InputError",
+    "MissingExtra",
+    "ShowerFileError",
+    "SimulationError",
+]
+
 
 class CaloforgeError(Exception):
     """Base of all errors raised by caloforge."""

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from caloforge.errors import InputError
 
+__all__ = ["check_replaced", "check_target", "locked", "sha256", "written_aside"]
+
 _LOOK_EVERY = 0.05  # seconds
 
 

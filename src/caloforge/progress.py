@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+__all__ = ["Progress", "no_progress"]
+
 
 class Progress(Protocol):
     """Callback for progress, called for every batch."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from caloforge.errors import CaloforgeError, InputError
 
+__all__ = ["available_memory", "check_disk", "check_memory", "check_threads", "duration", "size"]
+
 _LIMITS = (  # of containers and batch jobs: what they may use and what they use, in bytes
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
 
+__all__ = ["Growing"]
+
 _LEVEL = 1
 _HEADER = b"\x78\x01"
 _LONGEST = 65_535  # bytes that a block can hold as they are

@@ -27,6 +27,8 @@ from caloforge.showers.checks import check_deposits
 from caloforge.showers.showers import check_same_geometry
 from caloforge.units import GeV
 
+__all__ = ["HDF5Format", "HDF5Source", "Shape", "grow", "shape_fault", "to_gev", "to_mev"]
+
 Shape = tuple[int | str, ...]
 """Shape of one shower's entry in a dataset; a word stands for any length."""
 

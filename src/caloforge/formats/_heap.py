@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+__all__ = ["has_broken_texts"]
+
 _SIGNATURE = b"GCOL\x01\x00\x00\x00"
 _HEADER = 16
 _LOOKED_AT = 1 << 20  # bytes at either end of a file, where caloforge's own texts are

@@ -9,6 +9,8 @@ from caloforge.errors import InputError
 from caloforge.formats._sidecar import Numbers
 from caloforge.geometry import Calorimeter, RingLayer
 
+__all__ = ["Mesh", "from_mesh", "in_words", "mesh_of", "misfit", "to_mesh"]
+
 Mesh = tuple[int, int, int]
 """Number of rings, sectors and layers."""
 

@@ -17,6 +17,8 @@ from caloforge.errors import ShowerFileError
 from caloforge.formats._heap import has_broken_texts
 from caloforge.resources import check_memory
 
+__all__ = ["DAMAGE", "Wanted", "checked_dataset", "damage_in", "open_hdf5", "printable", "reason"]
+
 DAMAGE = (
     *(ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError),
     *(RuntimeError, TypeError, ValueError),

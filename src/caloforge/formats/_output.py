@@ -10,6 +10,8 @@ import h5py
 
 from caloforge.files import written_aside
 
+__all__ = ["HDF5Output"]
+
 _VERSIONS = ("v110", "v110")
 """Of HDF5 (2016): since then it keeps checksums of all that says how a file is laid out."""
 

@@ -32,6 +32,8 @@ from caloforge.formats.native import (
 from caloforge.incident.incident import unit_vectors
 from caloforge.showers import Showers
 
+__all__ = ["GROUP", "Numbers", "Rows", "Sidecar", "append_to_group", "create_group"]
+
 GROUP = "caloforge"
 
 Numbers = npt.NDArray[Any]

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from caloforge.errors import InputError
 
+__all__ = ["Integers", "checked_bounds", "checked_energies", "checked_index"]
+
 Integers = npt.NDArray[np.int64]
 
 _LARGEST = np.finfo(np.float32).max

@@ -10,6 +10,8 @@ from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers
 
+__all__ = ["Format", "Source", "batch_size", "in_batches", "recognise"]
+
 
 class Source(Protocol):
     """An open file of showers, whatever its layout; `caloforge.formats.native.ShowerFile` is one."""

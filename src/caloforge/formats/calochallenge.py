@@ -17,6 +17,8 @@ from caloforge.formats.native import extend
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "CaloChallenge"]
+
 _KNOWN = {6480: "calochallenge_2", 40500: "calochallenge_3"}  # voxels of data sets 2 and 3
 
 

@@ -18,6 +18,8 @@ from caloforge.formats.native import extend
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "Calogan"]
+
 
 @cache
 def _geometry() -> Calorimeter:

@@ -13,6 +13,8 @@ from caloforge.formats.open import open_any
 from caloforge.incident.incident import Incident
 from caloforge.incident.spectrum import Spectrum, parse_energy
 
+__all__ = ["Energies", "as_spectrum", "names_file", "parse_spectrum", "read_incident"]
+
 _NONE = np.zeros(0, np.int32)
 
 

@@ -20,6 +20,8 @@ from caloforge.formats.native import extend
 from caloforge.geometry import Calorimeter, Layer
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "GettingHigh"]
+
 _KNOWN = {(30, 30, 30): "ild_ecal"}
 
 

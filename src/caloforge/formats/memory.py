@@ -10,6 +10,8 @@ from caloforge.formats.base import Source, in_batches
 from caloforge.formats.open import open_any
 from caloforge.showers import Showers
 
+__all__ = ["Given", "HeldShowers", "name_of", "opened"]
+
 Given = str | Path | Showers | Source
 """Showers as callers give them: a file of any layout, showers in memory, or an open file."""
 

@@ -49,6 +49,26 @@ from caloforge.showers.showers import (
     merged_provenance,
 )
 
+__all__ = [
+    "FORMAT",
+    "OLD_POSITION",
+    "VERSION",
+    "ShowerFile",
+    "ShowerWriter",
+    "append_numbers",
+    "check_dense",
+    "checked",
+    "checked_numbers",
+    "checksum",
+    "create_numbers",
+    "extend",
+    "prepare_columns",
+    "read",
+    "read_history",
+    "to_json",
+    "write",
+]
+
 FORMAT = "caloforge-showers"
 VERSION = 2
 _SPARSE_VALUES = 1 << 18  # cells that are made sparse at once, so that they stay in a processor's cache

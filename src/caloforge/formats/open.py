@@ -13,6 +13,8 @@ from caloforge.incident.particles import parse_particle, particle_name
 from caloforge.showers import Showers
 from caloforge.showers.showers import check_same_geometry
 
+__all__ = ["open_any", "read"]
+
 
 def read(
     path: str | Path,

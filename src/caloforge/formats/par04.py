@@ -20,6 +20,8 @@ from caloforge.formats.native import extend
 from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "Par04"]
+
 _ANGLES = ("incident_theta", "incident_phi")
 
 

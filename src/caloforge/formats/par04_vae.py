@@ -23,6 +23,8 @@ from caloforge.geometry import Calorimeter
 from caloforge.showers import Showers
 from caloforge.units import GeV
 
+__all__ = ["ENTRY", "Par04Vae"]
+
 
 def _names(file: h5py.File) -> list[str]:
     """Return the names of the datasets from the lowest energy on."""

@@ -23,6 +23,8 @@ from caloforge.geometry import Axis, Calorimeter, Layer, RingLayer
 from caloforge.showers import Showers
 from caloforge.units import GeV
 
+__all__ = ["ENTRY", "Integers", "ShowerData"]
+
 _NUMBERS = {"energies": (1,), "directions": (3,), "pdg": (), "shower_ids": (), "num_points": ()}
 _TYPES = {"energies": np.float32, "directions": np.float32}
 _SMALLEST = np.finfo(np.float32).smallest_subnormal

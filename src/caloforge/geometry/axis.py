@@ -12,6 +12,8 @@ from caloforge.config import strict_dataclass
 from caloforge.errors import GeometryError
 from caloforge.geometry.limits import LONGEST, MOST_BINS, check_size
 
+__all__ = ["Axis", "Float64s", "Integers", "check_subset", "exact"]
+
 Float64s = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 

@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 
 from caloforge.errors import GeometryError
 
+__all__ = ["read_binning"]
+
 _REFERENCE = "CaloChallenge, arXiv:2410.21611"
 
 

@@ -21,6 +21,8 @@ from caloforge.geometry.binning_xml import read_binning
 from caloforge.geometry.layers import Direction, Layer, RingLayer
 from caloforge.geometry.limits import LONGEST, MOST_SLABS, check_layers, check_size
 
+__all__ = ["AnyLayer", "Calorimeter", "Floats", "Role", "Slab", "Stack"]
+
 Role = Literal["absorber", "active"]
 Floats = npt.NDArray[np.floating[Any]]
 

@@ -10,6 +10,8 @@ from caloforge.errors import GeometryError
 from caloforge.geometry.axis import Axis, Float64s, Integers
 from caloforge.geometry.limits import LONGEST
 
+__all__ = ["Depths", "Direction", "Layer", "RingLayer"]
+
 Direction = Literal["eta", "phi"]
 
 

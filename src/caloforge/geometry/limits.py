@@ -7,6 +7,8 @@ that are built.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+__all__ = ["LONGEST", "MOST_BINS", "MOST_CELLS", "MOST_LAYERS", "MOST_SLABS", "check_layers", "check_size"]
+
 MOST_CELLS = 10**8
 """Of all layers: a shower of so many cells takes 400 MB."""
 MOST_BINS = 10**5

@@ -8,6 +8,8 @@ from caloforge.errors import GeometryError
 from caloforge.geometry.axis import check_subset
 from caloforge.geometry.calorimeter import Calorimeter, Floats
 
+__all__ = ["rebin_cells", "rebin_matrix"]
+
 _REBIN_ROWS = 1024  # showers that are held in double precision at once
 
 

@@ -19,6 +19,22 @@ from caloforge.incident.incident import Incident
 from caloforge.incident.particles import particle_name
 from caloforge.incident.spectrum import Spectrum
 
+__all__ = [
+    "CENTRE",
+    "PERPENDICULAR",
+    "Beam",
+    "Coordinate",
+    "Coordinates",
+    "Particles",
+    "Range",
+    "Ranges",
+    "RecordedParticles",
+    "as_direction",
+    "as_position",
+    "parse_direction",
+    "parse_position",
+]
+
 _STREAM = 1 << 64  # added to the seed: the upper word of Philox's key, which is 0 for energies
 _COORDINATES = 4  # theta, phi, eta, phi: one counter step of Philox a shower
 

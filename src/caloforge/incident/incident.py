@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from caloforge.errors import InputError
 
+__all__ = ["FIELDS", "Incident", "filled", "numbers", "unit_vectors"]
+
 FIELDS = ("pdg", "energy", "direction", "position")
 """Names of an incident particle's numbers, as attributes and as datasets of files."""
 

@@ -7,6 +7,8 @@ from particle import InvalidParticle, Particle, ParticleNotFound
 from caloforge.arguments import whole_number
 from caloforge.errors import InputError
 
+__all__ = ["brought", "parse_particle", "particle_name"]
+
 # How physicists, and Geant4, call the particles that test beams and simulations are made of.
 _NAMES: dict[str, int] = {
     "e-": 11,

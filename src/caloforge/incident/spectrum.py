@@ -14,6 +14,8 @@ import numpy.typing as npt
 from caloforge.errors import InputError
 from caloforge.units import GeV
 
+__all__ = ["Spectrum", "check_energy", "parse_energy"]
+
 _DOUBLES_PER_COUNTER = 4  # a Philox counter step yields four 64-bit numbers
 _LOGARITHMIC = "log:"
 _SMALLEST = float(np.finfo(np.float32).smallest_subnormal)  # MeV

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from caloforge.incident.incident import Incident
 
+__all__ = ["Bounds", "direction_text", "incident_text", "position_text"]
+
 Bounds = Sequence[float]
 """Lowest and highest value."""
 

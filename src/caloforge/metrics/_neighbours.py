@@ -7,6 +7,8 @@ import numpy as np
 
 from caloforge.metrics.base import Floats
 
+__all__ = ["CITATION", "LEAST", "MOST", "NEIGHBOURS", "Overlap", "overlap"]
+
 NEIGHBOURS = 5
 LEAST = 500
 MOST = 2000

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["BINS", "Counts", "Values", "ascending", "counts"]
+
 BINS = 30
 
 Values = NDArray[np.floating]

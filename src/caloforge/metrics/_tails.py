@@ -4,6 +4,8 @@ import numpy as np
 
 from caloforge.metrics.base import Floats
 
+__all__ = ["limited"]
+
 _CENTRAL = 0.95
 
 

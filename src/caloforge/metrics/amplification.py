@@ -19,6 +19,23 @@ from caloforge.metrics.features import features
 from caloforge.observables.base import Observable
 from caloforge.progress import Progress, no_progress
 
+__all__ = [
+    "CITATION",
+    "JOINT",
+    "AmplificationCurves",
+    "AmplificationResult",
+    "Cells",
+    "EffectiveSize",
+    "Floats",
+    "SampleDistance",
+    "SampledDistances",
+    "SpaceAmplification",
+    "amplification",
+    "amplification_in_cells",
+    "joint_cells",
+    "quantile_cells",
+]
+
 CITATION = "Butter, Diefenbacher, Kasieczka, Nachman, Plehn, SciPost Phys. 10 (2021) 139, arXiv:2008.06545"
 JOINT = "joint"
 

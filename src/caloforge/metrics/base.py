@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from caloforge import catalog
 
+__all__ = ["Floats", "Metric", "every"]
+
 Floats = NDArray[np.float64]
 
 

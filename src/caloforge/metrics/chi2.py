@@ -5,6 +5,8 @@ import numpy as np
 from caloforge.metrics._ordered import BINS, Values, counts
 from caloforge.metrics.base import Metric
 
+__all__ = ["ENTRY", "chi2"]
+
 
 def chi2(reference: Values, sample: Values, bins: int = BINS) -> float:
     r"""Return $\chi^2/\mathrm{ndf}$ of two histograms with counts n_b of N and m_b of M showers.

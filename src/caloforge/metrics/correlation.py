@@ -4,6 +4,8 @@ import numpy as np
 
 from caloforge.metrics.base import Floats, Metric
 
+__all__ = ["ENTRY", "correlation", "correlation_matrix"]
+
 
 def correlation_matrix(features: Floats) -> Floats:
     """Return Pearson's correlation coefficients of features, (N, d) -> (d, d).

@@ -3,6 +3,8 @@
 from caloforge.metrics._neighbours import CITATION, LEAST, MOST, overlap
 from caloforge.metrics.base import Floats, Metric
 
+__all__ = ["ENTRY", "coverage"]
+
 
 def coverage(reference: Floats, sample: Floats) -> float:
     """Return the share of the reference's balls that hold a shower of the sample (see `overlap`).

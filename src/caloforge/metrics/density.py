@@ -3,6 +3,8 @@
 from caloforge.metrics._neighbours import CITATION, LEAST, MOST, overlap
 from caloforge.metrics.base import Floats, Metric
 
+__all__ = ["ENTRY", "density"]
+
 
 def density(reference: Floats, sample: Floats) -> float:
     """Return in how many of the reference's balls a shower of the sample lies on average, over five.

@@ -7,6 +7,8 @@ import numpy as np
 
 from caloforge.metrics.base import Floats
 
+__all__ = ["Features", "features"]
+
 
 @dataclass(frozen=True)
 class Features:

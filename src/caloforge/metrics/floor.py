@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from caloforge.metrics.base import Floats, Metric
 
+__all__ = ["Score", "against_floor", "scores"]
+
 _Rows = NDArray[np.int64]
 
 

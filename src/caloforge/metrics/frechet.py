@@ -7,6 +7,8 @@ import numpy as np
 
 from caloforge.metrics.base import Floats, Metric
 
+__all__ = ["ENTRY", "MeanAndCovariance", "frechet", "gaussian_distance", "moments"]
+
 _PARTS = 4
 
 

@@ -4,6 +4,8 @@ from caloforge.metrics import frechet as plain
 from caloforge.metrics._tails import limited
 from caloforge.metrics.base import Floats, Metric
 
+__all__ = ["ENTRY", "frechet_robust"]
+
 
 def frechet_robust(reference: Floats, sample: Floats) -> float:
     """Return the Fréchet physics distance of features with limited tails.

@@ -4,6 +4,8 @@ import numpy as np
 
 from caloforge.metrics.base import Floats, Metric
 
+__all__ = ["ENTRY", "kernel"]
+
 _BATCHES = 10
 
 

@@ -4,6 +4,8 @@ from caloforge.metrics import kernel as plain
 from caloforge.metrics._tails import limited
 from caloforge.metrics.base import Floats, Metric
 
+__all__ = ["ENTRY", "kernel_robust"]
+
 
 def kernel_robust(reference: Floats, sample: Floats) -> float:
     """Return the kernel physics distance of features with limited tails.

@@ -5,6 +5,8 @@ import numpy as np
 from caloforge.metrics._ordered import Values, ascending
 from caloforge.metrics.base import Metric
 
+__all__ = ["ENTRY", "kolmogorov_smirnov"]
+
 
 def kolmogorov_smirnov(reference: Values, sample: Values) -> float:
     r"""Return the largest difference of the cumulative distributions, $\sup_x |F(x) - G(x)|$.

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+__all__ = ["FAR", "NEAR", "WORDS", "Level", "level"]
+
 NEAR, FAR = 2.0, 5.0
 """Standard deviations above the floor from which samples are distinguishable, and clearly different."""
 

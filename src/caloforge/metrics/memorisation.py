@@ -18,6 +18,18 @@ from caloforge.metrics.floor import Score
 from caloforge.metrics.levels import level
 from caloforge.showers import Showers
 
+__all__ = [
+    "CITATION",
+    "LABEL",
+    "LEAST",
+    "NAME",
+    "Copies",
+    "MemorisationScore",
+    "copies",
+    "memorisation",
+    "repeated",
+]
+
 NAME = "memorisation"
 LABEL = "generated showers nearer to the training set than to held-out showers"
 CITATION = "Meehan, Chaudhuri, Dasgupta, AISTATS 2020, arXiv:2004.05675 (data-copying test)"

@@ -9,6 +9,8 @@ from caloforge.observables.base import flat, layer_image
 from caloforge.showers import Showers
 from caloforge.showers.checks import check_pair
 
+__all__ = ["Floats", "Neighbours", "Rows", "neighbours"]
+
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from caloforge.errors import InputError
 from caloforge.observables.base import Observable
 
+__all__ = ["ANY", "SHARE", "Floats", "OutlierCounts", "Ranges", "Trend", "Values"]
+
 SHARE = 0.002
 """Share of the reference's showers beyond either end of a shape's range."""
 

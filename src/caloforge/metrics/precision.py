@@ -3,6 +3,8 @@
 from caloforge.metrics._neighbours import CITATION, LEAST, MOST, overlap
 from caloforge.metrics.base import Floats, Metric
 
+__all__ = ["ENTRY", "precision"]
+
 
 def precision(reference: Floats, sample: Floats) -> float:
     """Return the share of the sample inside the reference's balls (see `overlap`).

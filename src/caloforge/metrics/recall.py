@@ -3,6 +3,8 @@
 from caloforge.metrics._neighbours import CITATION, LEAST, MOST, overlap
 from caloforge.metrics.base import Floats, Metric
 
+__all__ = ["ENTRY", "recall"]
+
 
 def recall(reference: Floats, sample: Floats) -> float:
     """Return the share of the reference inside the sample's balls (see `overlap`).

@@ -3,6 +3,8 @@
 from caloforge.metrics._ordered import BINS, Values, counts
 from caloforge.metrics.base import Metric
 
+__all__ = ["ENTRY", "separation"]
+
 
 def separation(reference: Values, sample: Values, bins: int = BINS) -> float:
     r"""Return the separation power $\frac12 \sum_b (p_b - q_b)^2 / (p_b + q_b)$.

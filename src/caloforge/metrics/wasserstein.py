@@ -5,6 +5,8 @@ import numpy as np
 from caloforge.metrics._ordered import Values, ascending
 from caloforge.metrics.base import Metric
 
+__all__ = ["ENTRY", "wasserstein"]
+
 
 def wasserstein(reference: Values, sample: Values) -> float:
     r"""Return the Wasserstein-1 distance over the reference's spread about its median.

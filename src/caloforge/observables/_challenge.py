@@ -12,6 +12,8 @@ from caloforge.observables.radial_width import RadialWidth
 from caloforge.observables.sparsity import Sparsity
 from caloforge.observables.total_energy import TotalEnergy
 
+__all__ = ["high_level"]
+
 
 def high_level(geometry: Calorimeter) -> tuple[Observable, ...]:
     """Return the features by which the Fast Calorimeter Simulation Challenge 2022 compares showers.

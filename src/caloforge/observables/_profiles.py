@@ -11,6 +11,8 @@ from caloforge.observables._shared import coordinates, grouped
 from caloforge.observables.base import Floats, flat, layer_image
 from caloforge.showers import Showers
 
+__all__ = ["SPECTRUM_EDGES", "cell_spectrum", "energy_within"]
+
 SPECTRUM_EDGES = np.logspace(-4, 5, 91)
 """Edges of the bins of a cell spectrum in MeV: ten a decade, from 0.1 keV to 100 GeV."""
 SPECTRUM_EDGES.flags.writeable = False

@@ -26,6 +26,20 @@ from caloforge.observables.base import (
 )
 from caloforge.showers import Showers
 
+__all__ = [
+    "AnyLayer",
+    "Lines",
+    "Moments",
+    "Unit",
+    "coordinates",
+    "grouped",
+    "layer_energies",
+    "layer_energy",
+    "lines_of",
+    "moments",
+    "once",
+]
+
 Unit = Literal["cells", "mm"]
 AnyLayer = Layer | RingLayer
 

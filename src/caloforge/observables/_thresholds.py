@@ -9,6 +9,8 @@ from caloforge.observables.base import Floats, layer_image
 from caloforge.showers import Showers
 from caloforge.units import MeV, keV
 
+__all__ = ["THRESHOLDS", "above", "above_text", "count", "suffix"]
+
 THRESHOLDS = (0.0, 0.5 * keV / 0.033, 1 * MeV)
 """Thresholds in use: none, and those of the Fast Calorimeter Simulation Challenge.
 

@@ -11,6 +11,26 @@ from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter, Layer, RingLayer
 from caloforge.showers import Showers
 
+__all__ = [
+    "CALOCHALLENGE",
+    "CALOGAN",
+    "GEOMETRY_AWARE",
+    "GROUPS",
+    "AxisObservable",
+    "Direction",
+    "Floats",
+    "LayerObservable",
+    "Observable",
+    "ShowerObservable",
+    "check_layer",
+    "divide",
+    "flat",
+    "layer_has",
+    "layer_image",
+    "spread",
+    "weighted_mean",
+]
+
 Floats = NDArray[np.float64]
 Direction = Literal["eta", "phi", "r"]
 

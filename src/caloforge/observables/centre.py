@@ -4,6 +4,8 @@ from caloforge.observables._shared import moments
 from caloforge.observables.base import GEOMETRY_AWARE, AxisObservable, Floats
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "Centre"]
+
 _LETTERS = {"eta": "η", "phi": "φ", "r": "r"}
 _SYMBOLS = {"eta": r"\bar\eta", "phi": r"\bar\phi", "r": r"\bar r"}
 

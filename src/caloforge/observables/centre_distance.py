@@ -10,6 +10,8 @@ from caloforge.observables._shared import moments
 from caloforge.observables.base import GEOMETRY_AWARE, Floats, Observable, layer_has
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "CentreDistance"]
+
 
 @dataclass(frozen=True)
 class CentreDistance(Observable):

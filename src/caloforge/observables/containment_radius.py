@@ -10,6 +10,8 @@ from caloforge.observables._profiles import energy_within
 from caloforge.observables.base import Floats, ShowerObservable
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "ContainmentRadius"]
+
 
 @dataclass(frozen=True)
 class ContainmentRadius(ShowerObservable):

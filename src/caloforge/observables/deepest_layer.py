@@ -6,6 +6,8 @@ from caloforge.observables._shared import layer_energies
 from caloforge.observables.base import CALOGAN, Floats, ShowerObservable
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "DeepestLayer"]
+
 
 class DeepestLayer(ShowerObservable):
     r"""Depth $d = \max\{i : \max(I_i) > 0\}$: the deepest layer that registers energy.

@@ -6,6 +6,8 @@ from caloforge.observables._shared import layer_energies
 from caloforge.observables.base import CALOGAN, Floats, ShowerObservable
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "DepthWeightedEnergy"]
+
 
 class DepthWeightedEnergy(ShowerObservable):
     r"""Depth-weighted total energy $l_d = \sum_i i E_i$."""

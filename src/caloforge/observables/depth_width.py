@@ -6,6 +6,8 @@ from caloforge.observables._shared import layer_energies
 from caloforge.observables.base import CALOGAN, Floats, ShowerObservable, spread
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "DepthWidth"]
+
 
 class DepthWidth(ShowerObservable):
     r"""Depth width $\sigma_{s_d} = \sqrt{\sum_i i^2 E_i/E_\mathrm{tot} - s_d^2}$.

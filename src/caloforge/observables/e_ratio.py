@@ -5,6 +5,8 @@ import numpy as np
 from caloforge.observables.base import CALOGAN, Floats, LayerObservable, divide, flat, layer_image
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "ERatio"]
+
 
 class ERatio(LayerObservable):
     r"""Energy ratio $E_{\mathrm{ratio},i} = (I_{(1)} - I_{(2)}) / (I_{(1)} + I_{(2)})$.

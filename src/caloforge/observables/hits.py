@@ -10,6 +10,8 @@ from caloforge.observables._thresholds import THRESHOLDS, above_text, count, suf
 from caloforge.observables.base import CALOCHALLENGE, Floats, ShowerObservable
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "Hits"]
+
 
 @dataclass(frozen=True)
 class Hits(ShowerObservable):

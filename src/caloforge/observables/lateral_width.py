@@ -9,6 +9,8 @@ from caloforge.observables._shared import Unit, moments
 from caloforge.observables.base import CALOGAN, Floats, Observable, check_layer
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "LateralWidth"]
+
 _Direction = Literal["eta", "phi"]
 _LETTERS: dict[_Direction, str] = {"eta": "η", "phi": "φ"}
 _UNITS: dict[type, Unit] = {Layer: "cells", RingLayer: "mm"}

@@ -4,6 +4,8 @@ from caloforge.observables._shared import layer_energy
 from caloforge.observables.base import CALOGAN, Floats, LayerObservable
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "LayerEnergy"]
+
 
 class LayerEnergy(LayerObservable):
     r"""Layer energy $E_i = \sum_\mathrm{cells} I_i$."""

@@ -4,6 +4,8 @@ from caloforge.observables._shared import layer_energies, layer_energy
 from caloforge.observables.base import CALOGAN, Floats, LayerObservable, divide
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "LayerFraction"]
+
 
 class LayerFraction(LayerObservable):
     r"""Layer fraction $f_i = E_i / E_\mathrm{tot}$; nan for a shower without any energy."""

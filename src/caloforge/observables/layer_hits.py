@@ -8,6 +8,8 @@ from caloforge.observables._thresholds import THRESHOLDS, above_text, count, suf
 from caloforge.observables.base import CALOCHALLENGE, Floats, LayerObservable
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "LayerHits"]
+
 
 @dataclass(frozen=True)
 class LayerHits(LayerObservable):

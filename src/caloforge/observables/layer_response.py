@@ -4,6 +4,8 @@ from caloforge.observables._shared import layer_energy
 from caloforge.observables.base import CALOCHALLENGE, Floats, LayerObservable, divide
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "LayerResponse"]
+
 
 class LayerResponse(LayerObservable):
     r"""Layer response $E_i / E$: the share of the incident kinetic energy that a layer holds."""

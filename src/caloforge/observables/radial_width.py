@@ -4,6 +4,8 @@ from caloforge.observables._shared import moments
 from caloforge.observables.base import CALOCHALLENGE, Floats, LayerObservable
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "RadialWidth"]
+
 
 class RadialWidth(LayerObservable):
     r"""Radial width $\sqrt{\sum_i r_i^2 E_i / E - \bar r^2}$, r_i the distance of cell i from the axis.

@@ -4,6 +4,8 @@ from caloforge.observables._shared import layer_energies
 from caloforge.observables.base import CALOGAN, Floats, ShowerObservable, divide
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "Response"]
+
 
 class Response(ShowerObservable):
     r"""Response $E_\mathrm{tot} / E$: the share of the incident energy that the cells hold.

@@ -6,6 +6,8 @@ from caloforge.observables._shared import layer_energies
 from caloforge.observables.base import CALOGAN, Floats, ShowerObservable, divide
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "ShowerDepth"]
+
 
 class ShowerDepth(ShowerObservable):
     r"""Shower depth $s_d = \sum_i i E_i / E_\mathrm{tot}$; nan for a shower without any energy."""

@@ -7,6 +7,8 @@ from caloforge.observables._thresholds import count
 from caloforge.observables.base import GEOMETRY_AWARE, AxisObservable, Floats, divide
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "ShowerWidth"]
+
 _LETTERS = {"eta": "η", "phi": "φ"}
 
 

@@ -4,6 +4,8 @@ from caloforge.observables._thresholds import count
 from caloforge.observables.base import Floats, LayerObservable
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "Sparsity"]
+
 
 class Sparsity(LayerObservable):
     """Sparsity: the fraction of a layer's cells that hold any energy (its occupancy, from 0 to 1)."""

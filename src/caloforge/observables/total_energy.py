@@ -6,6 +6,8 @@ from caloforge.observables._shared import layer_energies
 from caloforge.observables.base import CALOGAN, Floats, ShowerObservable
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "TotalEnergy"]
+
 
 class TotalEnergy(ShowerObservable):
     r"""Deposited energy $E_\mathrm{tot} = \sum_i E_i$."""

@@ -9,6 +9,8 @@ from importlib.resources import files
 from caloforge.catalog import unknown
 from caloforge.errors import InputError
 
+__all__ = ["SCALE_ENERGY", "Material", "known", "load", "mixture"]
+
 SCALE_ENERGY = 21.2052
 """E_s = sqrt(4 pi / alpha) m_e c^2 in MeV (PDG, Review of Particle Physics 2024, Table 34.1)."""
 

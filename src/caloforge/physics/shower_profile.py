@@ -24,6 +24,26 @@ from caloforge.physics import materials
 from caloforge.physics.materials import Material
 from caloforge.showers import Showers
 
+__all__ = [
+    "CONTAINMENT",
+    "Axis",
+    "Containment",
+    "Floats",
+    "Longitudinal",
+    "contained",
+    "containment",
+    "depths",
+    "electromagnetic",
+    "found_maximum",
+    "longitudinal",
+    "matter",
+    "maximum",
+    "slopes",
+    "textbook",
+    "uncertainty",
+    "visible_share",
+]
+
 Floats = NDArray[np.float64]
 
 CONTAINMENT = ((1.0, 0.90), (2.0, 0.95), (3.5, 0.99))

@@ -9,6 +9,8 @@ from caloforge.incident.incident import Incident
 from caloforge.incident.particles import brought
 from caloforge.showers.showers import Showers
 
+__all__ = ["check_deposits", "check_one", "check_pair", "check_some"]
+
 _AT_MOST = 1000.0
 """Visible energy over what a particle brings: far above what fission releases and cells are scaled by."""
 _UNKNOWN = 1e3  # MeV that a particle may bring of which the rest energy is not known

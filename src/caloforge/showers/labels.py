@@ -13,6 +13,22 @@ from caloforge.incident.text import direction_text, position_text
 from caloforge.showers.showers import Showers
 from caloforge.units import GeV, MeV, keV
 
+__all__ = [
+    "average_headline",
+    "choice_text",
+    "describe",
+    "energies_text",
+    "energy_text",
+    "headline",
+    "incident_text",
+    "particle_text",
+    "sample_names",
+    "short_names",
+    "shower_number",
+    "source_text",
+    "with_error",
+]
+
 
 def with_error(value: float, error: float) -> str:
     """Write a value with its error, both to the second digit of the error."""

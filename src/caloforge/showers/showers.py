@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import awkward as ak
     import pandas as pd
 
+__all__ = ["Provenance", "Showers", "check_same_columns", "check_same_geometry", "merged_provenance"]
+
 Provenance = Mapping[str, Any]
 
 

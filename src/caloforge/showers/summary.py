@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from caloforge.showers.showers import Showers
 
+__all__ = ["Sample", "add"]
+
 
 @dataclass
 class Sample:

@@ -18,6 +18,24 @@ from caloforge.metrics.floor import Score
 from caloforge.progress import Progress, no_progress
 from caloforge.showers import Showers
 
+__all__ = [
+    "LEAST",
+    "SPLIT",
+    "TRIALS",
+    "Classifier",
+    "ClassifierScore",
+    "Floats",
+    "LabelledRows",
+    "Scores",
+    "Trained",
+    "Trial",
+    "auc",
+    "calibration",
+    "calibration_error",
+    "joined",
+    "split_sizes",
+]
+
 Floats = NDArray[np.floating[Any]]
 Scores = Callable[[Floats], NDArray[np.float64]]
 

@@ -11,6 +11,8 @@ from caloforge.metrics.classifiers.base import Classifier, Floats, LabelledRows,
 from caloforge.metrics.classifiers.shapes import shapes
 from caloforge.progress import Progress
 
+__all__ = ["ENTRY", "LEAVES", "RATE", "TREES", "train"]
+
 TREES = 300
 RATE = 0.05
 LEAVES = 15

@@ -5,6 +5,8 @@ import numpy as np
 from caloforge.metrics.classifiers.base import Floats
 from caloforge.showers import Showers
 
+__all__ = ["conditioned", "visible"]
+
 _LEAST = 1e-6  # share of energy that stands for none
 _LEAST_ENERGY = 1e-3  # MeV
 

@@ -6,6 +6,8 @@ from caloforge.metrics.classifiers.cells import conditioned
 from caloforge.metrics.classifiers.grid import common_grid
 from caloforge.progress import Progress
 
+__all__ = ["ENTRY", "train"]
+
 
 def train(
     rows: LabelledRows, validation: LabelledRows, geometry: Calorimeter, seed: int, progress: Progress

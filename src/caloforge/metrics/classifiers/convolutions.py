@@ -9,6 +9,8 @@ from torch.nn import functional
 from caloforge.metrics.classifiers.grid import CommonGrid
 from caloforge.metrics.classifiers.networks import perceptron
 
+__all__ = ["CHANNELS", "RATE", "WIDTH", "ConvolutionalClassifier", "HalvingConvolution"]
+
 RATE = 1e-3
 CHANNELS = (16, 32, 32)
 WIDTH = 128

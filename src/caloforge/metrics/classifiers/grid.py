@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from caloforge.geometry import Calorimeter, Layer, RingLayer
 from caloforge.metrics.classifiers.base import Floats
 
+__all__ = ["CommonGrid", "common_grid"]
+
 
 @dataclass(frozen=True)
 class CommonGrid:

@@ -8,6 +8,8 @@ from caloforge.metrics.classifiers.shapes import shapes
 from caloforge.progress import Progress
 from caloforge.showers import Showers
 
+__all__ = ["ENTRY", "shapes_with_undefined", "train"]
+
 
 def shapes_with_undefined(showers: Showers) -> Floats:
     """Return the shower shapes and, for each, whether it is undefined: (N, 2 d) float32."""

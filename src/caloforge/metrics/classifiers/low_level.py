@@ -5,6 +5,8 @@ from caloforge.metrics.classifiers.base import Classifier, LabelledRows, Trained
 from caloforge.metrics.classifiers.cells import conditioned
 from caloforge.progress import Progress
 
+__all__ = ["ENTRY", "train"]
+
 
 def train(
     rows: LabelledRows, validation: LabelledRows, geometry: Calorimeter, seed: int, progress: Progress

@@ -14,6 +14,20 @@ from torch.nn import functional
 from caloforge.metrics.classifiers.base import Floats, LabelledRows, Trained, auc
 from caloforge.progress import Progress
 
+__all__ = [
+    "BATCH",
+    "EPOCHS",
+    "HIDDEN",
+    "PATIENCE",
+    "RATE",
+    "WIDTH",
+    "Standardised",
+    "fit",
+    "perceptron",
+    "scores",
+    "seeded",
+]
+
 RATE = 1e-4
 BATCH = 256
 EPOCHS = 50

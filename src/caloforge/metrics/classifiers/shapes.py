@@ -6,6 +6,8 @@ from caloforge import observables
 from caloforge.metrics.classifiers.base import Floats
 from caloforge.showers import Showers
 
+__all__ = ["shapes"]
+
 _BATCH = 4096  # showers at once, whose intermediate sums stay in the memory
 
 
