@@ -25,6 +25,8 @@ from caloforge.cli import (
 )
 from caloforge.cli.common import sentence
 
+__all__ = ["app", "main"]
+
 app = typer.Typer(
     name="caloforge",
     help="Machine-learned fast simulation of calorimeter showers, trained on and measured against Geant4.",

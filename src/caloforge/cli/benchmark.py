@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from caloforge.geometry import Calorimeter
     from caloforge.stages.benchmark import BenchmarkPoint, Record, Setting, Simulate
 
+__all__ = ["app", "generate_command", "settings_command", "simulate_command"]
+
 app = typer.Typer(help="Measure speed on this computer.", no_args_is_help=True)
 
 _GEOMETRY = typer.Argument(help="Calorimeter: a name of the catalogue or a TOML file.")

@@ -16,6 +16,23 @@ from rich.console import Console
 from caloforge.errors import CaloforgeError, InputError, MissingExtra
 from caloforge.progress import Progress
 
+__all__ = [
+    "Energy",
+    "Folder",
+    "Output",
+    "Overwrite",
+    "Quality",
+    "Seed",
+    "console",
+    "extra",
+    "file_to_write",
+    "messages",
+    "progress_bar",
+    "say",
+    "say_aside",
+    "sentence",
+]
+
 console = Console(emoji=False)
 """Standard output, for results."""
 messages = Console(stderr=True, emoji=False)

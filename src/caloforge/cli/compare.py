@@ -7,6 +7,8 @@ import typer
 
 from caloforge.cli.common import Output, say
 
+__all__ = ["command"]
+
 
 def command(
     reports: Annotated[

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from caloforge.progress import Progress
     from caloforge.showers import Showers
 
+__all__ = ["command"]
+
 
 def command(
     file: Annotated[Path, typer.Argument(help="File to read, in any supported layout.")],

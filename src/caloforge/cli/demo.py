@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from caloforge.reports.page import Section
     from caloforge.showers import Showers
 
+__all__ = ["command"]
+
 _PARTICLES = ("e+", "gamma")
 
 

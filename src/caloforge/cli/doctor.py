@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from caloforge.stages.simulate.geant4.data import DataSet
     from caloforge.stages.simulate.geant4.doctor import Diagnosis
 
+__all__ = ["command"]
+
 
 def command(
     geometry: Annotated[

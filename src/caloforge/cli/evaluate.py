@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from caloforge.inference.model import TrainedModel
     from caloforge.stages.evaluate.reliability import Reference
 
+__all__ = [
+    "ReportByDefault",
+    "amplification_command",
+    "app",
+    "classes_command",
+    "reliability_command",
+    "report_command",
+]
+
 _REPORT = "report"
 
 

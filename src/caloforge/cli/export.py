@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from caloforge.inference.model import TrainedModel
     from caloforge.showers import Showers
 
+__all__ = ["Precision", "command"]
+
 
 _FIXED = 2048  # showers at each fixed energy of a card
 _ENERGIES = 7  # fixed ones

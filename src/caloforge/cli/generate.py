@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from caloforge.incident.beam import Particles
     from caloforge.inference.model import TrainedModel
 
+__all__ = ["command"]
+
 
 def command(
     output: Output,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from caloforge.geometry import Calorimeter
     from caloforge.showers.summary import Sample
 
+__all__ = ["command"]
+
 
 def command(
     what: Annotated[

@@ -10,6 +10,8 @@ from rich.table import Table
 
 from caloforge.cli.common import console, say
 
+__all__ = ["add_command", "app", "show_command", "table_command"]
+
 app = typer.Typer(
     help="List the trained models that are found, show the card of one, or add more.\n\n"
     "Models ship with caloforge, lie in zoo/ of the repository that it runs from, in the folders that the "

@@ -7,6 +7,8 @@ import typer
 
 from caloforge.cli.common import Output, Overwrite, progress_bar, say
 
+__all__ = ["command"]
+
 
 def command(
     file: Annotated[Path, typer.Argument(help="File of showers with fine cells, in any supported layout.")],

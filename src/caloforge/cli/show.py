@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from caloforge.plots import Figure
     from caloforge.showers import Showers
 
+__all__ = ["command"]
+
 _MOST_CELLS = 1 << 25
 """Cells of one file that are looked at for averages and shapes: 128 MiB."""
 

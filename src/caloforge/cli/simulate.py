@@ -10,6 +10,8 @@ from caloforge.cli.common import Energy, Output, Seed, progress_bar, say, say_as
 if TYPE_CHECKING:
     from caloforge.stages.simulate.run import Summary
 
+__all__ = ["command"]
+
 _NAMED = 10  # skipped showers whose numbers are said
 
 

@@ -9,6 +9,8 @@ import typer
 
 from caloforge.cli.common import Folder, Seed, extra, progress_bar, say
 
+__all__ = ["Arithmetic", "Device", "command"]
+
 
 class Device(StrEnum):
     """Where to train."""

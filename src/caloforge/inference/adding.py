@@ -11,6 +11,8 @@ from caloforge.inference import zoo
 from caloforge.inference.model import TrainedModel
 from caloforge.inference.record import read_record
 
+__all__ = ["add"]
+
 
 def add(source: str) -> list[Path]:
     """Copy or download trained models into `zoo.home`; return the paths of their records there.

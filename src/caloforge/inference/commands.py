@@ -8,6 +8,8 @@ from typing import Any
 from caloforge.incident.particles import particle_name
 from caloforge.incident.text import direction_text, position_text
 
+__all__ = ["Record", "export_command", "incidence", "recipe", "training_command"]
+
 Record = Mapping[str, Any]
 
 _ZEROS = ((0.0, 0.0), (0.0, 0.0))

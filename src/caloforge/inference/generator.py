@@ -22,6 +22,8 @@ from caloforge.inference.runtime import Cells
 from caloforge.showers import Showers
 from caloforge.units import GeV
 
+__all__ = ["Conservation", "Generator", "OutsideTrainedRange"]
+
 _FAR = (0.5, 1.5)
 """Times the lowest and the highest trained energy: how far beyond them showers are made, with a warning."""
 

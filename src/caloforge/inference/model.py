@@ -23,6 +23,8 @@ from caloforge.inference.runtime import RUNTIMES, Cells, Promise, Runtime
 from caloforge.resources import check_threads
 from caloforge.units import GeV
 
+__all__ = ["BLOCK", "ROWS", "TrainedModel"]
+
 BLOCK = 128
 """Showers that are made at once: more at once would be hardly faster."""
 

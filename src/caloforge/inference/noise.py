@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+__all__ = ["LEVELS", "NOISES", "Noise", "Words", "draw"]
+
 Noise = npt.NDArray[Any]
 Words = npt.NDArray[np.uint64]
 

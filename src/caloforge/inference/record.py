@@ -14,6 +14,19 @@ from caloforge.incident.particles import particle_name
 from caloforge.inference.noise import NOISES
 from caloforge.inference.runtime import RUNTIMES
 
+__all__ = [
+    "Energies",
+    "Energy",
+    "Length",
+    "Lengths",
+    "Phi",
+    "Phis",
+    "Theta",
+    "Thetas",
+    "read_json",
+    "read_record",
+]
+
 _LARGEST = 10_000_000
 """Bytes that a record may have; those that ship have about 5,000."""
 

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from caloforge.errors import CheckpointError
 
+__all__ = ["RUNTIMES", "Cells", "OnnxGraph", "Promise", "Runtime"]
+
 Cells = npt.NDArray[np.float32]
 
 

@@ -12,6 +12,8 @@ from caloforge.inference.commands import Record, recipe
 from caloforge.inference.model import TrainedModel
 from caloforge.inference.record import read_record
 
+__all__ = ["QUALITIES", "find", "known", "nearest", "refusal"]
+
 QUALITIES = ("fast", "precise")
 """What a shipped model is best at, the one to take unless another is asked for first."""
 

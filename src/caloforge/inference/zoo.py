@@ -14,6 +14,8 @@ from caloforge.catalog import unknown
 from caloforge.errors import CatalogError
 from caloforge.inference.record import read_json
 
+__all__ = ["VARIABLE", "describes_a_graph", "folders", "home", "locate", "names", "records", "shipped"]
+
 VARIABLE = "CALOFORGE_MODELS"
 
 

@@ -17,6 +17,19 @@ from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 
+__all__ = [
+    "CONDITIONS",
+    "Batch",
+    "Figures",
+    "GenerativeModel",
+    "ModelConfig",
+    "Pair",
+    "Phase",
+    "Sampler",
+    "Symmetries",
+    "TrainingShowers",
+]
+
 CONDITIONS = ("energy", "direction", "position", "label", "geometry")
 """What a model can be conditioned on: the incident particle, and the read-out itself."""
 

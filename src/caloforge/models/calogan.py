@@ -34,6 +34,22 @@ from caloforge.models.layers import (
 )
 from caloforge.units import GeV
 
+__all__ = [
+    "CARRY_OVER_BIAS",
+    "ENTRY",
+    "SLOPE",
+    "CaloGAN",
+    "CaloGANSampler",
+    "Config",
+    "Discriminator",
+    "DiscriminatorOutput",
+    "FoldedStream",
+    "GeneratorNetwork",
+    "Inpainting",
+    "LayerFeatures",
+    "Stream",
+]
+
 SLOPE = 0.3  # of the leaky ReLU below zero
 _EPOCHS = 50
 CARRY_OVER_BIAS = -10.0  # at first a layer copies nothing from the one before it

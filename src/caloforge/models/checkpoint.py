@@ -24,6 +24,16 @@ from caloforge.files import sha256, written_aside
 from caloforge.geometry import Calorimeter
 from caloforge.models.base import GenerativeModel
 
+__all__ = [
+    "Checkpoint",
+    "load",
+    "optimizer_tensors",
+    "read_record",
+    "restore_optimizers",
+    "save",
+    "surroundings",
+]
+
 _RECORD = "checkpoint.json"
 _KEYS = {"step", "tensors", "sha256"}
 _REFUSED = re.compile(r"os error (\d+)")  # how safetensors tells what the operating system said

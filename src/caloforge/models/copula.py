@@ -27,6 +27,8 @@ from caloforge.models.base import Batch, Figures, GenerativeModel, ModelConfig, 
 from caloforge.preprocessing import CopulaConfig, Decoder, NormalShowers, falling
 from caloforge.units import GeV
 
+__all__ = ["ENTRY", "Config", "Copula", "CopulaSampler"]
+
 
 @strict_dataclass
 class Config(CopulaConfig, ModelConfig):

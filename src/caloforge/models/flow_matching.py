@@ -42,6 +42,8 @@ from caloforge.models.base import Batch, Figures, GenerativeModel, ModelConfig, 
 from caloforge.preprocessing import CopulaConfig, Decoder, NormalShowers, Ramps, falling
 from caloforge.units import GeV
 
+__all__ = ["ENTRY", "Block", "Config", "FlowMatching", "FlowSampler", "Velocity"]
+
 _FREQUENCIES = 8  # of the time, as the network sees it
 _MOST = 1.0  # norm at which gradients are cut
 

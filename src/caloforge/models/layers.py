@@ -21,6 +21,27 @@ from torch.nn import functional
 
 from caloforge.errors import GeometryError
 
+__all__ = [
+    "BatchNorm",
+    "Convolution",
+    "ExportableLocal",
+    "Frame",
+    "Images",
+    "Initialiser",
+    "LocallyConnected",
+    "MinibatchDiscrimination",
+    "Size",
+    "glorot_normal_",
+    "glorot_uniform_",
+    "he_uniform_",
+    "local_product",
+    "pad",
+    "patches",
+    "resize",
+    "sparsity",
+    "window_count",
+]
+
 Size = tuple[int, int]
 Frame = tuple[int, int, int, int]  # top, bottom, left, right
 Initialiser = Callable[[Tensor, int, int], None]

@@ -38,6 +38,26 @@ from caloforge.models.base import Batch, Figures, GenerativeModel, ModelConfig, 
 from caloforge.physics import shower_profile as profile
 from caloforge.units import GeV
 
+__all__ = [
+    "CONVERSION",
+    "CORRECTIONS",
+    "ENTRY",
+    "REFERENCE",
+    "WHOLE",
+    "Boxes",
+    "Config",
+    "Correction",
+    "Floats",
+    "LongitudinalShares",
+    "Parametrised",
+    "Rings",
+    "Shower",
+    "ShowerFigures",
+    "gamma_share",
+    "normal_share",
+    "poisson",
+]
+
 Floats = npt.NDArray[np.float64]
 
 REFERENCE = 10.0  # GeV, at which the powers of the energy are 1

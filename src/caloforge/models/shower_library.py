@@ -26,6 +26,8 @@ from caloforge.models.base import (
     TrainingShowers,
 )
 
+__all__ = ["ENTRY", "Config", "Library", "ShowerLibrary"]
+
 _ONE = 1 << 14  # what a share of 1 is stored as: 16 bits then reach from 4 down to below a billionth of a GeV
 
 

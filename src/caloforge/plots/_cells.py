@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from caloforge.geometry import Layer, RingLayer
 
+__all__ = ["AnyLayer", "Floats", "chords", "corners", "extent", "lines", "outline", "polygons"]
+
 Floats = NDArray[np.float64]
 AnyLayer = Layer | RingLayer
 

@@ -16,6 +16,24 @@ from numpy.typing import NDArray
 from caloforge.showers import Showers
 from caloforge.units import GeV, keV
 
+__all__ = [
+    "COLOURS",
+    "DPI",
+    "FAINT",
+    "NO_DATA",
+    "Layout",
+    "energy_map",
+    "energy_scale",
+    "extends_below",
+    "footer",
+    "leading",
+    "main_layers",
+    "new_figure",
+    "settle",
+    "style",
+    "title",
+]
+
 # Okabe and Ito's palette: told apart with every common kind of colour vision.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8C8C8C"
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#B8860B")

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from caloforge.metrics.amplification import AmplificationCurves, EffectiveSize, SampledDistances
 from caloforge.plots import _style
 
+__all__ = ["Floats", "amplification", "worth"]
+
 _WIDE = 3
 _MOST = 80
 _FACTOR = 2.0

@@ -20,6 +20,20 @@ from caloforge.plots import _style
 from caloforge.plots.histograms import Histogram, common_edges, compare, draw_ratio, name_samples
 from caloforge.units import GeV
 
+__all__ = [
+    "Captions",
+    "Floats",
+    "Points",
+    "Values",
+    "against_energy",
+    "cell_spectra",
+    "conditional_response",
+    "correlations",
+    "distances",
+    "distributions",
+    "profiles",
+]
+
 Floats = NDArray[np.float64]
 Values = Mapping[str, Floats]
 

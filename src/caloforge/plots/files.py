@@ -18,6 +18,8 @@ from caloforge.errors import InputError
 from caloforge.files import written_aside
 from caloforge.plots._style import DPI, style
 
+__all__ = ["FORMATS", "Pixels", "check_format", "pdf", "png", "save", "svg"]
+
 Pixels = NDArray[np.uint8]
 
 

@@ -26,6 +26,17 @@ from caloforge.plots import _style
 from caloforge.showers import Showers, checks, labels
 from caloforge.units import GeV
 
+__all__ = [
+    "Floats",
+    "Histogram",
+    "common_edges",
+    "compare",
+    "draw_ratio",
+    "name_samples",
+    "response",
+    "shapes",
+]
+
 _COLUMNS = 4
 _TAIL = 0.005
 """Share of all showers, at either end, that an axis may leave out; the outermost bins count them in."""

@@ -21,6 +21,8 @@ from caloforge.plots import _cells, _style
 from caloforge.plots._cells import AnyLayer
 from caloforge.showers import Showers, checks, labels
 
+__all__ = ["Average", "Image", "average", "averages", "layers"]
+
 _FINE = 2000
 """Cells from which on a mesh is an image in a vector file and its cells have no outline."""
 

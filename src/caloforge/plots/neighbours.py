@@ -12,6 +12,8 @@ from caloforge.plots import _cells, _style
 from caloforge.plots._cells import AnyLayer
 from caloforge.showers import Showers, checks, labels
 
+__all__ = ["Floats", "Rows", "distances", "neighbours"]
+
 _MOST_LAYERS = 3
 _BINS = 40
 _BULK = 0.99

@@ -12,6 +12,8 @@ from caloforge.plots.profile import profile
 from caloforge.plots.space import shower_3d
 from caloforge.showers import Showers
 
+__all__ = ["plot"]
+
 
 def plot(showers: Showers, beside: Showers | None = None, *, shower: int = 0) -> dict[str, Figure]:
     """Draw showers: one of them layer by layer and in space, their average, and their profile.

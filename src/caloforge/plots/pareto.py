@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from caloforge.plots import _style
 
+__all__ = ["Fidelity", "Floats", "NamedSpeed", "pareto"]
+
 Floats = NDArray[np.float64]
 
 _MARKERS = "oDs^v"

@@ -11,6 +11,8 @@ from caloforge.physics import shower_profile as physics
 from caloforge.plots import _style
 from caloforge.showers import Showers, checks, labels
 
+__all__ = ["Floats", "profile"]
+
 Floats = NDArray[np.float64]
 
 _POINTS = 200

@@ -13,6 +13,8 @@ from caloforge.plots import _cells, _style
 from caloforge.plots._cells import AnyLayer
 from caloforge.showers import Showers, checks, labels
 
+__all__ = ["Floats", "shower_3d"]
+
 Floats = NDArray[np.float64]
 
 _MANY = 3000

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from caloforge.plots import _style
 
+__all__ = ["Floats", "Times", "speed"]
+
 Floats = NDArray[np.float64]
 
 _LINES = ("-", ":", "-.", (0, (1, 1)))

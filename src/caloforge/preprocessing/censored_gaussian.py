@@ -5,6 +5,8 @@ from torch import Tensor, nn
 
 from caloforge.preprocessing.quantiles import Encoded
 
+__all__ = ["CensoredGaussian"]
+
 _NUGGET = 1e-3  # share of independent noise in every number, so that correlations are invertible
 _FORGETTING, _PATIENCE = 4.0, 20.0  # of n updates the last n / 4 count; how slowly the first ones begin
 

@@ -9,6 +9,8 @@ from torch.nn import functional
 
 from caloforge.preprocessing.quantiles import NEVER, ConditionalQuantiles, Encoded, Modules, Ramps, below
 
+__all__ = ["LEVELS", "Chain", "FoldedChain", "Grid", "Product"]
+
 LEVELS = tuple(step / 8 for step in range(57))
 """Distances from the threshold between which quantile functions are straight; peaks are narrow."""
 

@@ -16,6 +16,8 @@ from caloforge.preprocessing.censored_gaussian import CensoredGaussian
 from caloforge.preprocessing.normal_scores import ShowerScaling
 from caloforge.preprocessing.quantiles import LEVELS
 
+__all__ = ["CopulaConfig", "NormalShowers", "falling"]
+
 _LEAST_RATE = 0.01  # of the rate, that is left in the end
 
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+__all__ = ["LAYER_LEAST", "LayerEnergies"]
+
 LAYER_LEAST = 1e-3
 """MeV, below which energies of layers are not told apart."""
 

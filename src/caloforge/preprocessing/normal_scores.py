@@ -14,6 +14,8 @@ from caloforge.preprocessing.chain import Chain
 from caloforge.preprocessing.layer_energies import LAYER_LEAST, LayerEnergies
 from caloforge.preprocessing.quantiles import LEVELS, ConditionalQuantiles, Encoded, Modules, Ramps
 
+__all__ = ["Decoder", "ShowerScaling"]
+
 _FREE = 9.0  # bound of a number of which nothing is known
 _TINY = 1e-12
 

@@ -9,6 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+__all__ = [
+    "LEVELS",
+    "NEVER",
+    "ConditionalQuantiles",
+    "Encoded",
+    "Modules",
+    "Quantiles",
+    "Ramps",
+    "Units",
+    "below",
+]
+
 M = TypeVar("M", bound=nn.Module)
 
 LEVELS = (0.0, 0.06, 0.2, 0.5, 1.1, 2.0, 3.2, 4.8, 7.0)

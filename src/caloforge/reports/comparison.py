@@ -11,6 +11,8 @@ from caloforge.reports.tables import Table
 from caloforge.showers import Showers, labels
 from caloforge.showers.checks import check_pair
 
+__all__ = ["comparison"]
+
 
 def comparison(showers: Showers, beside: Showers) -> Table:
     """Return a table of two samples: means with errors, and their difference.

@@ -13,6 +13,8 @@ from caloforge import __version__, plots
 from caloforge.files import written_aside
 from caloforge.reports.tables import Cell, Table
 
+__all__ = ["Card", "Section", "write_page"]
+
 _LARGEST_SVG = 400_000
 """Bytes from which on a picture is embedded as pixels."""
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+__all__ = ["Cell", "Table", "markdown"]
+
 
 class Cell(str):
     """A cell of a table that is more than its text.

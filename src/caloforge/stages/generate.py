@@ -34,6 +34,8 @@ from caloforge.inference.shipped import find
 from caloforge.progress import Progress, no_progress
 from caloforge.showers import Showers
 
+__all__ = ["aim", "check_disk", "choose", "generate", "generate_file"]
+
 _USUAL = "calogan"  # the calorimeter where neither it nor a model is named
 _MANY = 100_000_000
 """Cells of a sample of which it is worth knowing beforehand what it takes: 400 MB in memory."""

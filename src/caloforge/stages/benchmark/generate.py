@@ -24,6 +24,8 @@ from caloforge.stages.benchmark.machine import ValueWithError, machine, median, 
 from caloforge.stages.benchmark.workloads import BenchmarkPoint, Float64s, Record, Setting, Simulate
 from caloforge.units import GeV
 
+__all__ = ["BATCHES", "MeasuringEffort", "Write", "time_generation"]
+
 BATCHES = (1, 10, 128, 1024)
 """Showers that are made at once, as in Table III."""
 

@@ -12,6 +12,8 @@ import numpy as np
 
 from caloforge.stages.benchmark.workloads import Float64s
 
+__all__ = ["ValueWithError", "machine", "median", "pinned"]
+
 _RESAMPLED = 200
 
 ValueWithError = tuple[float, float]

@@ -25,6 +25,8 @@ from caloforge.showers import Showers
 from caloforge.stages.benchmark.machine import ValueWithError, machine, median, pinned
 from caloforge.stages.benchmark.workloads import BenchmarkPoint, Float64s, Record, Setting, Simulate
 
+__all__ = ["SETTINGS", "Quantity", "compare_settings"]
+
 SETTINGS = (
     Setting("transportation, then scattering", ("/process/em/transportationWithMsc Disabled",)),
     Setting("transportation with scattering, one step", ("/process/em/transportationWithMsc Enabled",)),

@@ -14,6 +14,8 @@ from caloforge.stages.benchmark.machine import machine, pinned
 from caloforge.stages.benchmark.workloads import BenchmarkPoint, Float64s, Record, Setting, Simulate
 from caloforge.units import GeV
 
+__all__ = ["time_simulation"]
+
 _FEWEST, _MOST = 20, 500  # showers of a point
 _MS = 1e3
 

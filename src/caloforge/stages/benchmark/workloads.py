@@ -10,6 +10,8 @@ import numpy.typing as npt
 from caloforge.incident.particles import particle_name
 from caloforge.units import GeV
 
+__all__ = ["BenchmarkPoint", "Float64s", "Record", "Setting", "Simulate"]
+
 Float64s = npt.NDArray[np.float64]
 
 Record = dict[str, Any]

@@ -10,6 +10,8 @@ from caloforge.stages.evaluate.checks import check_cells
 from caloforge.stages.evaluate.measure import Measured
 from caloforge.stages.evaluate.results import Worth
 
+__all__ = ["amplification", "worth"]
+
 
 def amplification(
     training: Measured,

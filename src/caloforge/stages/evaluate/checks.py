@@ -15,6 +15,8 @@ from caloforge.metrics.memorisation import copies
 from caloforge.stages.evaluate.measure import Floats, Measured
 from caloforge.units import GeV, MeV
 
+__all__ = ["check_cells", "copied", "directions", "particle_names", "warnings"]
+
 _LEAST_RESPONSE, _MOST_RESPONSE = 1e-3, 1e2
 """Median responses beyond which no calorimeter is known: a unit is wrong."""
 

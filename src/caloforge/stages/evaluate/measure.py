@@ -21,6 +21,8 @@ from caloforge.progress import Progress, no_progress
 from caloforge.showers import Showers
 from caloforge.units import GeV
 
+__all__ = ["KEPT", "SPECTRUM_EDGES", "Floats", "Measured", "measure", "same_spectrum"]
+
 Floats = NDArray[np.float64]
 
 KEPT = 20_000

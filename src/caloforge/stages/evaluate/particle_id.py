@@ -24,6 +24,17 @@ from caloforge.showers import Showers
 from caloforge.stages.evaluate.checks import check_cells
 from caloforge.stages.evaluate.measure import KEPT, measure
 
+__all__ = [
+    "CITATION",
+    "DOMAINS",
+    "DROPOUT",
+    "HIDDEN",
+    "WIDTH",
+    "ParticleSeparation",
+    "read",
+    "separate_particles",
+]
+
 CITATION = "Paganini, de Oliveira, Nachman, Phys. Rev. D 97 (2018) 014021, Table II"
 DOMAINS = ("reference", "generated")
 

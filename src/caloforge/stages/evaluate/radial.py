@@ -9,6 +9,8 @@ from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
 
+__all__ = ["Floats", "axis_distances", "radial_profile"]
+
 Floats = NDArray[np.float64]
 
 _BLOCK = 256

@@ -32,6 +32,21 @@ from caloforge.stages.evaluate.checks import check_cells
 from caloforge.stages.evaluate.measure import measure
 from caloforge.units import GeV
 
+__all__ = [
+    "CHECKS",
+    "ROUNDING",
+    "CheckCount",
+    "FailedShower",
+    "Floats",
+    "Outliers",
+    "RateWithErrors",
+    "Reference",
+    "Reliability",
+    "ShapeOutliers",
+    "reliability",
+    "shapes",
+]
+
 ROUNDING = 1e-5
 """Share of the incident energy that single precision may add to the sum of the cells."""
 

@@ -16,6 +16,30 @@ from caloforge.metrics import levels
 from caloforge.metrics.floor import Score
 from caloforge.metrics.levels import Level
 
+__all__ = [
+    "FORMAT",
+    "NAME",
+    "SCHEMA",
+    "Count",
+    "EnergyResponse",
+    "IncidentRanges",
+    "MetricResult",
+    "Omission",
+    "Quantity",
+    "Range",
+    "Results",
+    "Settings",
+    "ShowerSample",
+    "Speed",
+    "Worth",
+    "by_metric",
+    "from_score",
+    "load",
+    "mean",
+    "save",
+    "schema",
+]
+
 FORMAT: Literal["caloforge-evaluation"] = "caloforge-evaluation"
 NAME = "metrics.json"
 SCHEMA = Path(__file__).with_name("metrics.schema.json")

@@ -36,6 +36,8 @@ from caloforge.stages.evaluate.results import (
 )
 from caloforge.units import GeV
 
+__all__ = ["Evaluation", "OpenProgress", "evaluate", "quiet"]
+
 OpenProgress = Callable[[str, str], AbstractContextManager[Progress]]
 """Opens a progress display, given the title of a step and the unit of its progress."""
 

@@ -19,6 +19,17 @@ from caloforge.stages.evaluate.measure import Floats, Measured
 from caloforge.stages.evaluate.results import EnergyResponse, MetricResult, Quantity
 from caloforge.units import GeV
 
+__all__ = [
+    "ENERGIES",
+    "WINDOW",
+    "classifier",
+    "joint",
+    "linearity",
+    "of_observables",
+    "quantities",
+    "responses",
+]
+
 WINDOW = 0.05
 """Showers within this relative distance of an energy are taken for showers of that energy."""
 

@@ -10,6 +10,8 @@ from onnx import helper, numpy_helper
 
 from caloforge.inference.noise import LEVELS
 
+__all__ = ["Floats", "rotation", "take_bytes"]
+
 Floats = npt.NDArray[np.float32]
 _LARGE = 1 << 16  # weights from which whole numbers pay
 _MULTIPLE = 64  # bytes of noise, in whole cache lines

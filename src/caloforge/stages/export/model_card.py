@@ -17,6 +17,8 @@ from caloforge.reports.tables import Table, markdown
 from caloforge.showers import Showers
 from caloforge.units import GeV
 
+__all__ = ["write"]
+
 _CHOSEN = {
     "best": "The best validation by mean separation power within the steps of this command.",
     "last": "The last step of this command.",

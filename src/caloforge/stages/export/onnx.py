@@ -29,6 +29,8 @@ from caloforge.models import checkpoint
 from caloforge.models.base import GenerativeModel, Sampler
 from caloforge.stages.export.integer_noise import Floats, take_bytes
 
+__all__ = ["Precision", "example", "export"]
+
 Precision = Literal["float32", "int8"]
 
 _TRACED = 8  # showers that the graph is traced with

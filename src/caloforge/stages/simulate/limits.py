@@ -11,6 +11,8 @@ from caloforge.incident.spectrum import Spectrum
 from caloforge.resources import check_disk, check_memory, check_threads, duration, size
 from caloforge.units import GeV
 
+__all__ = ["HIGHEST_ENERGY", "MOST_SHOWERS", "Estimate", "check", "check_room", "estimate"]
+
 MOST_SHOWERS = 10**9
 HIGHEST_ENERGY = 1e5 * GeV
 """Up to here (100 TeV) Geant4's reference physics lists have cross sections."""

@@ -28,6 +28,8 @@ from caloforge.stages.simulate.campaign.job import DEFAULT_COMMANDS, Folder, Job
 from caloforge.stages.simulate.campaign.pool import Effort, Pool, geant4
 from caloforge.stages.simulate.geant4 import construction, data
 
+__all__ = ["Summary", "simulate"]
+
 _SHARD = 200  # showers at most; about two minutes at 1-100 GeV
 _PARTS = 4  # shards for each worker, so that all end at about the same time
 _WORTH_A_SHARD = 50  # showers; more and smaller files are no gain

@@ -10,6 +10,8 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+__all__ = ["Curves"]
+
 _FLUSH_EVERY = 30.0  # seconds
 
 

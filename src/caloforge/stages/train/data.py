@@ -30,6 +30,8 @@ from caloforge.models.base import Batch
 from caloforge.progress import Progress, no_progress
 from caloforge.showers import Showers
 
+__all__ = ["Integers", "SparseShowers", "TrainingData", "load"]
+
 _READ = 1024  # showers read out at once
 
 Integers = npt.NDArray[np.int64]

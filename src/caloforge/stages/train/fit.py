@@ -30,6 +30,8 @@ from caloforge.stages.train.phases import (
     steps_an_epoch,
 )
 
+__all__ = ["Log", "Plan", "Validate", "describe", "fit"]
+
 Validate = Callable[[int, GenerativeModel], dict[str, float]]
 Log = Callable[[int, dict[str, float]], None]
 

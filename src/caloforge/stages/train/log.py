@@ -9,6 +9,8 @@ from types import TracebackType
 from caloforge.files import written_aside
 from caloforge.stages.train.curves import Curves
 
+__all__ = ["RunLog"]
+
 
 class RunLog:
     """Writes the figures of a training into its folder as ``log.csv`` and for TensorBoard.

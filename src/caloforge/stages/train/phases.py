@@ -11,6 +11,8 @@ from caloforge.errors import InputError
 from caloforge.models.base import Batch, GenerativeModel, Phase, Symmetries
 from caloforge.stages.train.data import TrainingData
 
+__all__ = ["EpochBatches", "OnDevice", "frozen", "lengths", "load_batches", "mirrored", "steps_an_epoch"]
+
 
 def lengths(phases: Sequence[Phase], steps_an_epoch: int, epochs: int | None) -> list[int]:
     """Return the number of steps of each phase.

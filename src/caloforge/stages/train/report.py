@@ -5,6 +5,8 @@ from pathlib import Path
 from caloforge import plots
 from caloforge.showers import Showers
 
+__all__ = ["Pictures"]
+
 
 class Pictures:
     """Plots generated and held-out showers into a folder, one file per validation."""

@@ -12,6 +12,8 @@ from caloforge.formats.open import open_any
 from caloforge.geometry import Calorimeter
 from caloforge.resources import check_disk, check_memory
 
+__all__ = ["check", "enough_memory"]
+
 _LOOKED_AT = 64  # showers by which the cells that are hit are estimated
 _MOST_VALUES = 1 << 22  # cells that are looked at
 _BYTES_PER_HIT = 8  # in the scratch file: a number and an energy

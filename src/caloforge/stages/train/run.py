@@ -29,6 +29,8 @@ from caloforge.stages.train.report import Pictures
 from caloforge.stages.train.validation import Validation
 from caloforge.units import GeV
 
+__all__ = ["Device", "Geometries", "Paths", "check_conditions", "held_out", "train"]
+
 Device = Literal["auto", "cpu", "cuda"]
 Paths = str | Path | Sequence[str | Path]
 Geometries = str | Path | Calorimeter | Sequence[str | Path | Calorimeter]

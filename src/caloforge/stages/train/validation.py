@@ -15,6 +15,8 @@ from caloforge.observables.base import Observable
 from caloforge.showers import Showers
 from caloforge.stages.train.data import TrainingData
 
+__all__ = ["VALIDATED", "Draw", "Validation", "Values", "compare", "no_picture", "validated"]
+
 VALIDATED = (
     "depth_width",
     "e_ratio",

@@ -13,6 +13,8 @@ from caloforge.files import written_aside
 from caloforge.reports.tables import Table
 from caloforge.reports.tables import markdown as as_markdown
 
+__all__ = ["Report", "markdown", "prepare", "write"]
+
 _PICTURES = (".svg", ".png")
 
 

@@ -12,6 +12,8 @@ from caloforge.showers.labels import with_error
 from caloforge.stages.benchmark.report.files import Report
 from caloforge.stages.benchmark.workloads import Record
 
+__all__ = ["report"]
+
 _MS = 1e3
 _SIMULATED = ", of Geant4 processor time on one core. The last column is Geant4's time over the model's"
 

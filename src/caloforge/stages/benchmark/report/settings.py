@@ -7,6 +7,8 @@ from caloforge.showers.labels import with_error
 from caloforge.stages.benchmark.report.files import Report
 from caloforge.stages.benchmark.workloads import Record
 
+__all__ = ["report"]
+
 
 def report(record: Record) -> Report:
     """Return the report on what `compare_settings` found."""

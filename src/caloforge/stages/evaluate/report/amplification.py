@@ -12,6 +12,8 @@ from caloforge.plots import amplification as pictures
 from caloforge.reports.page import Section
 from caloforge.reports.tables import Table
 
+__all__ = ["figures", "section", "sentence", "sentences", "table"]
+
 _EXPLANATION = (
     "The truth ({truth:,} showers not used for training) is divided into quantiles; a sample's distance "
     "is the mean squared deviation of its shares of showers in them. What a sample is worth is the number of "

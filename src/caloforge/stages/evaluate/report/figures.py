@@ -19,6 +19,8 @@ from caloforge.stages.evaluate.report.sections import MAIN, observable_labels, s
 from caloforge.stages.evaluate.results import EnergyResponse, Results
 from caloforge.stages.evaluate.scoring import ENERGIES, WINDOW
 
+__all__ = ["Drawing", "figures", "memorisation", "neighbours"]
+
 Drawing = Callable[[], Section]
 """Draws a picture, and returns it below the heading where it stands."""
 

@@ -17,6 +17,17 @@ from caloforge.reports.tables import Cell, Table, markdown
 from caloforge.showers import labels
 from caloforge.stages.evaluate.results import MetricResult, Results, ShowerSample, Speed
 
+__all__ = [
+    "CLASSIFIERS",
+    "SIMULATION",
+    "ranking",
+    "read_speeds",
+    "simulation_speed",
+    "speed_of",
+    "with_speeds",
+    "write",
+]
+
 CLASSIFIERS = ("low_level_auc", "boosted_auc")
 """Metrics of the picture: can cells, or shower shapes, be told from the reference's?"""
 

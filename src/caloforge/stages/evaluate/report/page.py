@@ -11,6 +11,8 @@ from caloforge.stages.evaluate import results
 from caloforge.stages.evaluate.report import amplification, figures, sections
 from caloforge.stages.evaluate.run import Evaluation, OpenProgress, quiet
 
+__all__ = ["write"]
+
 
 def write(evaluation: Evaluation, folder: str | Path, open_progress: OpenProgress = quiet) -> list[Path]:
     """Write ``index.html``, ``metrics.json``, ``figures.pdf`` and a PNG of every picture into a folder.

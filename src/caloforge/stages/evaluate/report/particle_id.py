@@ -8,6 +8,8 @@ from caloforge.reports.page import Section, write_page
 from caloforge.reports.tables import Table
 from caloforge.stages.evaluate.particle_id import CITATION, DOMAINS, ParticleSeparation
 
+__all__ = ["section", "sentences", "table", "write"]
+
 
 def write(path: Path, found: ParticleSeparation) -> None:
     """Write a page, and all numbers as JSON beside it.

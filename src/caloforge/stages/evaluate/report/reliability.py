@@ -22,6 +22,8 @@ from caloforge.stages.evaluate.reliability import (
     Reliability,
 )
 
+__all__ = ["FORMAT", "to_dict", "verdict", "write"]
+
 FORMAT: Literal["caloforge-reliability"] = "caloforge-reliability"
 
 _SAMPLES = ("reference", "generated")

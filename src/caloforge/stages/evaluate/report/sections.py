@@ -14,6 +14,18 @@ from caloforge.stages.evaluate.results import MetricResult, Quantity, Results
 from caloforge.stages.evaluate.scoring import ENERGIES, WINDOW
 from caloforge.units import GeV
 
+__all__ = [
+    "HEADLINES",
+    "MAIN",
+    "closing",
+    "observable_labels",
+    "sample_line",
+    "sample_names",
+    "sections",
+    "title",
+    "verdict_text",
+]
+
 MAIN = "separation"
 """The metric of observables that the summary speaks of."""
 

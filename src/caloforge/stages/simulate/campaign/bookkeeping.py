@@ -14,6 +14,8 @@ from caloforge.progress import Progress
 from caloforge.stages.simulate.campaign.job import Job, Shard
 from caloforge.units import GeV
 
+__all__ = ["GIVE_UP_AFTER", "Float64s", "Ledger", "Listener", "always_crashes"]
+
 Float64s = npt.NDArray[np.float64]
 
 GIVE_UP_AFTER = 3

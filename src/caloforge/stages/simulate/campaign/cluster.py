@@ -30,6 +30,8 @@ from caloforge.stages.simulate.campaign.pool import Effort
 if TYPE_CHECKING:
     from caloforge.stages.simulate.campaign.dask_worker import Made
 
+__all__ = ["check", "simulate"]
+
 _LOCAL = "local"
 _TRIES = 3  # times that Dask may give up a shard, each after several lost workers
 _AHEAD = 256  # tasks that the scheduler knows of at once

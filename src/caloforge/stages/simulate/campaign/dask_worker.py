@@ -22,6 +22,8 @@ from caloforge.stages.simulate.campaign.job import Folder, Job, Shard
 from caloforge.stages.simulate.campaign.pool import Effort, Pool, geant4
 from caloforge.stages.simulate.geant4 import data
 
+__all__ = ["LOG", "Made", "Stopped", "dask_setup", "find_data", "make", "stop"]
+
 _TELL_EVERY = 1.0  # seconds between reports of what is made
 
 _stopped: set[str] = set()

@@ -20,6 +20,8 @@ from caloforge.incident.beam import Beam
 from caloforge.incident.incident import FIELDS
 from caloforge.showers import Showers
 
+__all__ = ["DEFAULT_COMMANDS", "VERSION", "Folder", "Job", "Shard", "skipped_in"]
+
 _NAME = re.compile(r"showers-(\d{8,})-(\d{8,})\.h5")
 
 VERSION = 2

@@ -17,6 +17,8 @@ from caloforge.errors import InputError, SimulationError
 from caloforge.stages.simulate.campaign.bookkeeping import Listener
 from caloforge.stages.simulate.campaign.job import Shard
 
+__all__ = ["Effort", "Pool", "Worker", "geant4", "last_words"]
+
 _TRIES = 3  # crashes after which a shower is given up
 _READ = 1 << 16
 

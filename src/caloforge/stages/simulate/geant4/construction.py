@@ -11,6 +11,8 @@ import numpy.typing as npt
 from caloforge.errors import GeometryError
 from caloforge.geometry import AnyLayer, Axis, Calorimeter, Layer, RingLayer
 
+__all__ = ["Piece", "blocks", "box_cells", "check", "pieces", "ring_cells", "span", "widths"]
+
 _SLIVER = 1e-6  # mm; thinner pieces are rounding, not material
 _DIGITS = 9  # of lengths in mm: Geant4's own tolerance
 

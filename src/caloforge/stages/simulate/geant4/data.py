@@ -19,6 +19,25 @@ from pathlib import Path
 from caloforge.errors import MissingExtra, SimulationError
 from caloforge.progress import Progress, no_progress
 
+__all__ = [
+    "DATA_DIR",
+    "SOURCE",
+    "VARIABLES",
+    "DataSet",
+    "cure",
+    "download",
+    "download_command",
+    "find",
+    "folder",
+    "has_fluorescence",
+    "made_for",
+    "missing",
+    "needed",
+    "problem",
+    "survey",
+    "versions",
+]
+
 DATA_DIR = "GEANT4_DATA_DIR"
 """Variable that names the folder in which all data sets lie."""
 

@@ -31,6 +31,8 @@ from caloforge.stages.simulate.geant4 import construction
 from caloforge.stages.simulate.geant4.leakage import Leakage
 from caloforge.stages.simulate.geant4.volumes import Volumes
 
+__all__ = ["Detector", "Outline", "Scorer", "check_materials"]
+
 Outline = Callable[..., G4LogicalVolume]
 """Makes a volume of a cell's outline from its name, its length along z in mm and its material."""
 

@@ -21,6 +21,8 @@ from caloforge.stages.simulate.campaign.pool import last_words
 from caloforge.stages.simulate.geant4 import construction, data
 from caloforge.stages.simulate.geant4.data import DataSet
 
+__all__ = ["Diagnosis", "Package", "Verdict", "diagnose", "packages"]
+
 _GEANT4 = "geant4-pybind"
 _CALORIMETER = "calogan"
 _OF_SHAPES = re.compile(r"G4(Box|Tubs|CSGSolid|VSolid|PV\w+|LogicalVolume|GeometryManager|Navigator)\b")

@@ -37,6 +37,8 @@ from caloforge.stages.simulate.geant4.detector import Detector, check_materials
 from caloforge.stages.simulate.geant4.leakage import rest_energy
 from caloforge.stages.simulate.geant4.readout import Deposits, Readout
 
+__all__ = ["ELECTROMAGNETIC", "Engine", "Gun", "physics_lists", "stream"]
+
 ELECTROMAGNETIC = "em"
 """Name of the physics list that has no hadronic interactions; all others are Geant4's own names."""
 

@@ -11,6 +11,8 @@ from geant4_pybind import (
     G4VSensitiveDetector,
 )
 
+__all__ = ["Leakage", "rest_energy"]
+
 _NEUTRINOS = (12, 14, 16)
 _ELECTRON = 11
 

@@ -13,6 +13,8 @@ from geant4_pybind import G4Event, G4SDManager, G4UserEventAction
 from caloforge.geometry import Calorimeter
 from caloforge.stages.simulate.geant4.detector import Detector
 
+__all__ = ["Deposits", "Readout"]
+
 
 @dataclass
 class Deposits:

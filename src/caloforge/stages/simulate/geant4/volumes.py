@@ -18,6 +18,8 @@ from geant4_pybind import (
     G4VSolid,
 )
 
+__all__ = ["Volumes"]
+
 T = TypeVar("T")
 
 _VACUUM = "G4_Galactic"

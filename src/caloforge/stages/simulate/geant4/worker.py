@@ -26,6 +26,8 @@ from caloforge.stages.simulate.campaign.job import Folder, Shard
 if TYPE_CHECKING:
     from caloforge.stages.simulate.geant4.engine import Engine
 
+__all__ = ["Clock", "Reports", "main"]
+
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
