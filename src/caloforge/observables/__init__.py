@@ -1,4 +1,4 @@
-"""Shower shapes: one per-shower quantity a file, each an entry of the catalogue ``observables``.
+"""Shower shapes: one quantity per file, each an entry of the catalogue ``observables``.
 
 >>> from caloforge import generate, observables
 >>> showers = generate("gamma", energy="1:100", n=100)
@@ -36,8 +36,14 @@ __all__ = [
 def every(geometry: Calorimeter) -> tuple[Observable, ...]:
     """Return all observables of the catalogue that a calorimeter has.
 
-    They are in the order of their groups (`GROUPS`), in a group first those of the shower as a whole, then
-    those of layers; kinds in the order of their files' names, layers in the direction of the particle.
+    They are sorted by group (`GROUPS`). Within a group, observables of the whole shower come before those of
+    single layers; each of these two sets is in the order of file names, then of layers.
+
+    Examples
+    --------
+    >>> from caloforge.geometry import Calorimeter
+    >>> [observable.name for observable in every(Calorimeter.load("calogan"))[:3]]
+    ['response', 'total_energy', 'layer_energy_0']
     """
     kinds: list[type[Observable]] = [
         catalog.load("observables", name) for name in catalog.names("observables")

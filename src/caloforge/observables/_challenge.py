@@ -18,17 +18,24 @@ __all__ = ["high_level"]
 def high_level(geometry: Calorimeter) -> tuple[Observable, ...]:
     """Return the features by which the Fast Calorimeter Simulation Challenge 2022 compares showers.
 
-    Energies of layers and of all; centres and widths in eta, phi and r in mm; the share of hit voxels. Of
-    whole rings there are neither centres nor widths in eta and phi. The challenge applies its threshold to
-    all showers first (`above`).
+    Energy of each layer and in total; centres and widths in eta, phi and r in mm; share of hit voxels. Layers
+    of whole rings have no centres or widths in eta and phi. The challenge first applies its threshold to all
+    showers (`above`).
 
-    Three conventions differ. The challenge's code gives centres and widths of empty layers as 0, here they
-    are nan; its sparsity is the share of empty voxels, 1 minus the one here; and to the features it adds the
-    incident energy, which showers have in ``energy``.
+    Three conventions differ. Centres and widths of empty layers are 0 in the challenge's code and nan here;
+    its sparsity is the share of empty voxels, 1 minus the one here; and it also uses the incident energy as a
+    feature, which showers have as ``energy``.
 
     References
     ----------
     Krause et al., arXiv:2410.21611.
+
+    Examples
+    --------
+    >>> from caloforge.geometry import Calorimeter
+    >>> features = high_level(Calorimeter.load("calogan"))
+    >>> len(features), [feature.name for feature in features[:4]]
+    (25, ['layer_energy_0', 'layer_energy_1', 'layer_energy_2', 'centre_0_eta'])
     """
     angular = [i for i, layer in enumerate(geometry.layers) if layer_has(layer, "eta")]
     families: list[Sequence[Observable]] = [

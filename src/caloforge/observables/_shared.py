@@ -1,6 +1,6 @@
-"""What several observables of the same showers need, computed once.
+"""Intermediate results that several observables of the same showers share, computed once.
 
-Results are kept beside the showers and go with them; they are one number per shower, so they take little.
+They are kept as long as the `Showers` object lives. At one number per shower they take little memory.
 """
 
 from collections.abc import Callable
@@ -44,15 +44,16 @@ Unit = Literal["cells", "mm"]
 AnyLayer = Layer | RingLayer
 
 _SAME = 9
-"""Decimals of a mm from which on two coordinates are the same line."""
+"""Decimals (mm) to which coordinates are rounded before equal ones are looked for: 1e-9 mm."""
 
 _SUMMED: dict[tuple[type[AnyLayer], Direction], int] = {
     (Layer, "eta"): 1,
     (Layer, "phi"): 2,
     (RingLayer, "r"): 1,
 }
-"""Axis of the images over which cells of one coordinate lie, where they lie along an axis."""
+"""Image axis to sum over for one number per coordinate, where equal coordinates lie along an image axis."""
 
+# Weak keys, so that results are deleted with their showers. Showers are compared by identity.
 _RESULTS: WeakKeyDictionary[Showers, dict[Any, Any]] = WeakKeyDictionary()
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -73,9 +74,9 @@ def once(function: Function) -> Function:
 
 @once
 def layer_energies(showers: Showers) -> Floats:
-    """Return the energy in each layer, (N, L) in MeV; not to be written to."""
+    """Return the energy in each layer, (N, L) in MeV, as a read-only array."""
     energies = showers.layer_energies()
-    energies.flags.writeable = False
+    energies.flags.writeable = False  # every observable gets this same array
     return energies
 
 
@@ -95,7 +96,7 @@ class Moments:
 
 @once
 def moments(showers: Showers, layer: int, direction: Direction, unit: Unit = "mm") -> Moments:
-    """Return where a layer's energy lies along a direction, and how widely.
+    """Return the mean position of a layer's energy along a direction, and its spread.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def moments(showers: Showers, layer: int, direction: Direction, unit: Unit = "mm
     direction
         ``eta``, ``phi``, or ``r``: the distance from the axis.
     unit
-        ``mm`` takes the centres of cells, ``cells`` their numbers along eta or phi (boxes alone).
+        ``mm`` takes the centres of cells, ``cells`` their numbers along eta or phi (boxes only).
 
     Raises
     ------
@@ -147,7 +148,8 @@ def lines_of(layer: AnyLayer, direction: Direction) -> Lines:
 
 
 def grouped(values: Floats) -> tuple[Floats, csr_array]:
-    """Return the different values among (n,), ascending, and a matrix (n, values) of who has which."""
+    """Return the different values among (n,), ascending, and a 0-1 matrix (n, values) of which has which."""
+    # Rounded, because cells at the same distance from the axis differ in the last bits of their hypot.
     different, number = np.unique(values.round(_SAME), return_inverse=True)
     ones, rows = np.ones(len(values)), np.arange(len(values))
     return different, csr_array((ones, (rows, number.ravel())), shape=(len(values), len(different)))

@@ -15,6 +15,16 @@ class Centre(AxisObservable):
 
     eta_i is the middle of cell i in mm; r its distance from the axis of the calorimeter. nan for an empty
     layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> cells = np.zeros((1, 504))
+    >>> cells[0, [288, 289]] = 30.0, 10.0  # neighbours along eta in layer 1, 40 mm wide
+    >>> showers = Showers("calogan", cells, Incident(22, 1000.0))
+    >>> Centre(layer=1, axis="eta")(showers).round(3)
+    array([-210.])
     """
 
     axes = ("eta", "phi", "r")

@@ -23,6 +23,14 @@ class CentreDistance(Observable):
     ----------
     layer, behind
         Numbers of the two layers, from 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> showers = Showers("calogan", np.ones((1, 504)), Incident(22, 1000.0))  # 1 MeV in each cell
+    >>> CentreDistance(0, 1)(showers).round(3)  # the same centre in both layers
+    array([0.])
     """
 
     layer: int

@@ -10,7 +10,16 @@ __all__ = ["ENTRY", "DepthWeightedEnergy"]
 
 
 class DepthWeightedEnergy(ShowerObservable):
-    r"""Depth-weighted total energy $l_d = \sum_i i E_i$."""
+    r"""Depth-weighted total energy $l_d = \sum_i i E_i$.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> showers = Showers("calogan", np.ones((1, 504)), Incident(22, 1000.0))  # 1 MeV in each cell
+    >>> DepthWeightedEnergy()(showers)
+    array([288.])
+    """
 
     group = "depth"
     name = "depth_weighted_energy"

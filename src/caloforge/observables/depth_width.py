@@ -13,6 +13,14 @@ class DepthWidth(ShowerObservable):
     r"""Depth width $\sigma_{s_d} = \sqrt{\sum_i i^2 E_i/E_\mathrm{tot} - s_d^2}$.
 
     Standard deviation of the layer number, weighted with energy; nan for a shower without any energy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> showers = Showers("calogan", np.ones((1, 504)), Incident(22, 1000.0))  # 1 MeV in each cell
+    >>> DepthWidth()(showers).round(3)
+    array([0.728])
     """
 
     group = "depth"

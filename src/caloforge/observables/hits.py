@@ -15,12 +15,22 @@ __all__ = ["ENTRY", "Hits"]
 
 @dataclass(frozen=True)
 class Hits(ShowerObservable):
-    """Number of hits: the cells that hold energy, at least as much as a threshold of the read-out.
+    """Number of hits: the cells with at least as much energy as a threshold of the read-out.
 
     Parameters
     ----------
     threshold
         In MeV. 0 counts every cell with energy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> cells = np.zeros((1, 504))
+    >>> cells[0, [288, 289]] = 30.0, 10.0  # neighbours along eta in layer 1, 40 mm wide
+    >>> showers = Showers("calogan", cells, Incident(22, 1000.0))
+    >>> Hits()(showers), Hits(threshold=20.0)(showers)
+    (array([2.]), array([1.]))
     """
 
     threshold: float = 0.0

@@ -22,7 +22,7 @@ class LateralWidth(Observable):
 
     H holds the position of each cell along one axis: its number (as in Table IV) or its centre in mm.
     The width is 0 if only one column of cells is hit, and nan for an empty layer. Cells of rings have no
-    number along an axis, so their widths are in mm alone; those of whole rings are nan.
+    number along an axis, so their widths are only in mm; those of whole rings are nan.
 
     Parameters
     ----------
@@ -31,7 +31,19 @@ class LateralWidth(Observable):
     axis
         Direction in which the width is taken.
     unit
-        ``cells`` counts in cell numbers (boxes alone), ``mm`` in cell centres.
+        ``cells`` takes the numbers of cells (boxes only), ``mm`` their centres.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> cells = np.zeros((1, 504))
+    >>> cells[0, [288, 289]] = 30.0, 10.0  # neighbours along eta in layer 1, 40 mm wide
+    >>> showers = Showers("calogan", cells, Incident(22, 1000.0))
+    >>> LateralWidth(layer=1, axis="eta")(showers).round(3)
+    array([0.433])
+    >>> LateralWidth(layer=1, axis="eta", unit="mm")(showers).round(3)
+    array([17.321])
     """
 
     layer: int
@@ -43,7 +55,7 @@ class LateralWidth(Observable):
 
     @classmethod
     def every(cls, geometry: Calorimeter) -> tuple[Self, ...]:
-        """Return the widths of all layers, along eta and then along phi, in cells or, of rings, in mm."""
+        """Return the widths of all layers, first along eta, then along phi; in cells, or in mm for rings."""
         units = [_UNITS[type(layer)] for layer in geometry.layers]
         return tuple(cls(layer, axis, unit) for axis in _LETTERS for layer, unit in enumerate(units))
 

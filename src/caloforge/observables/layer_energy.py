@@ -8,7 +8,16 @@ __all__ = ["ENTRY", "LayerEnergy"]
 
 
 class LayerEnergy(LayerObservable):
-    r"""Layer energy $E_i = \sum_\mathrm{cells} I_i$."""
+    r"""Layer energy $E_i = \sum_\mathrm{cells} I_i$.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> showers = Showers("calogan", np.ones((1, 504)), Incident(22, 1000.0))  # 1 MeV in each cell
+    >>> LayerEnergy(layer=1)(showers)
+    array([144.])
+    """
 
     group = "energy"
     unit = "MeV"

@@ -8,7 +8,16 @@ __all__ = ["ENTRY", "LayerFraction"]
 
 
 class LayerFraction(LayerObservable):
-    r"""Layer fraction $f_i = E_i / E_\mathrm{tot}$; nan for a shower without any energy."""
+    r"""Layer fraction $f_i = E_i / E_\mathrm{tot}$; nan for a shower without any energy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> showers = Showers("calogan", np.ones((1, 504)), Incident(22, 1000.0))  # 1 MeV in each cell
+    >>> LayerFraction(layer=1)(showers).round(3)
+    array([0.286])
+    """
 
     group = "depth"
     unit = ""

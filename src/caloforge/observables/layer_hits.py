@@ -13,7 +13,7 @@ __all__ = ["ENTRY", "LayerHits"]
 
 @dataclass(frozen=True)
 class LayerHits(LayerObservable):
-    """Number of hits in a layer: its cells that hold energy, at least as much as a threshold.
+    """Number of hits in a layer: its cells with at least as much energy as a threshold.
 
     Parameters
     ----------
@@ -21,6 +21,16 @@ class LayerHits(LayerObservable):
         Number of the layer, from 0.
     threshold
         In MeV. 0 counts every cell with energy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> cells = np.zeros((1, 504))
+    >>> cells[0, [288, 289]] = 30.0, 10.0  # neighbours along eta in layer 1, 40 mm wide
+    >>> showers = Showers("calogan", cells, Incident(22, 1000.0))
+    >>> LayerHits(layer=1)(showers), LayerHits(layer=0)(showers)
+    (array([2.]), array([0.]))
     """
 
     threshold: float = 0.0

@@ -8,7 +8,16 @@ __all__ = ["ENTRY", "LayerResponse"]
 
 
 class LayerResponse(LayerObservable):
-    r"""Layer response $E_i / E$: the share of the incident kinetic energy that a layer holds."""
+    r"""Layer response $E_i / E$: the share of the incident kinetic energy that is in a layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> showers = Showers("calogan", np.ones((1, 504)), Incident(22, 1000.0))  # 1 MeV in each cell
+    >>> LayerResponse(layer=1)(showers)
+    array([0.144])
+    """
 
     group = "energy"
     unit = ""

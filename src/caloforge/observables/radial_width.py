@@ -11,6 +11,16 @@ class RadialWidth(LayerObservable):
     r"""Radial width $\sqrt{\sum_i r_i^2 E_i / E - \bar r^2}$, r_i the distance of cell i from the axis.
 
     nan for an empty layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> cells = np.zeros((1, 504))
+    >>> cells[0, [288, 289]] = 30.0, 10.0  # neighbours along eta in layer 1, 40 mm wide
+    >>> showers = Showers("calogan", cells, Incident(22, 1000.0))
+    >>> RadialWidth(layer=1)(showers).round(3)
+    array([11.637])
     """
 
     group = "width"

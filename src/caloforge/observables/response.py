@@ -11,6 +11,14 @@ class Response(ShowerObservable):
     r"""Response $E_\mathrm{tot} / E$: the share of the incident energy that the cells hold.
 
     $E_\mathrm{tot} = \sum_i E_i$ (Table IV), E the kinetic energy of the incident particle.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> showers = Showers("calogan", np.ones((1, 504)), Incident(22, 1000.0))  # 1 MeV in each cell
+    >>> Response()(showers)
+    array([0.504])
     """
 
     group = "energy"

@@ -10,7 +10,16 @@ __all__ = ["ENTRY", "ShowerDepth"]
 
 
 class ShowerDepth(ShowerObservable):
-    r"""Shower depth $s_d = \sum_i i E_i / E_\mathrm{tot}$; nan for a shower without any energy."""
+    r"""Shower depth $s_d = \sum_i i E_i / E_\mathrm{tot}$; nan for a shower without any energy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> showers = Showers("calogan", np.ones((1, 504)), Incident(22, 1000.0))  # 1 MeV in each cell
+    >>> ShowerDepth()(showers).round(3)
+    array([0.571])
+    """
 
     group = "depth"
     name = "shower_depth"

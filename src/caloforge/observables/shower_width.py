@@ -17,6 +17,16 @@ class ShowerWidth(AxisObservable):
 
     E is the energy of the layer, M the number of its cells with energy, eta_i the middle of a cell in mm;
     likewise in phi. nan where fewer than two cells are hit. The lateral width times sqrt(M / (M - 1)).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> cells = np.zeros((1, 504))
+    >>> cells[0, [288, 289]] = 30.0, 10.0  # neighbours along eta in layer 1, 40 mm wide
+    >>> showers = Showers("calogan", cells, Incident(22, 1000.0))
+    >>> ShowerWidth(layer=1, axis="eta")(showers).round(3)
+    array([24.495])
     """
 
     group = "width"
@@ -40,6 +50,7 @@ class ShowerWidth(AxisObservable):
 
     def __call__(self, showers: Showers) -> Floats:
         """Return sigma, (N,) in mm."""
+        # M / (M - 1) with M = 1 divides by 0: divide gives nan, as the docstring says.
         hits = count(showers, self.layer, 0.0)
         return moments(showers, self.layer, self.axis).spread * np.sqrt(divide(hits, hits - 1))
 

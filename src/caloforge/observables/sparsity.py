@@ -1,4 +1,4 @@
-"""How many cells of a layer are hit."""
+"""Share of the cells of a layer that are hit."""
 
 from caloforge.observables._thresholds import count
 from caloforge.observables.base import Floats, LayerObservable
@@ -8,7 +8,18 @@ __all__ = ["ENTRY", "Sparsity"]
 
 
 class Sparsity(LayerObservable):
-    """Sparsity: the fraction of a layer's cells that hold any energy (its occupancy, from 0 to 1)."""
+    """Sparsity: the fraction of a layer's cells that hold any energy (its occupancy, from 0 to 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> cells = np.zeros((1, 504))
+    >>> cells[0, [288, 289]] = 30.0, 10.0  # neighbours along eta in layer 1, 40 mm wide
+    >>> showers = Showers("calogan", cells, Incident(22, 1000.0))
+    >>> Sparsity(layer=1)(showers).round(4)  # 2 of 144 cells
+    array([0.0139])
+    """
 
     group = "cells"
     unit = ""

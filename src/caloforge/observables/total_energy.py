@@ -10,7 +10,16 @@ __all__ = ["ENTRY", "TotalEnergy"]
 
 
 class TotalEnergy(ShowerObservable):
-    r"""Deposited energy $E_\mathrm{tot} = \sum_i E_i$."""
+    r"""Deposited energy $E_\mathrm{tot} = \sum_i E_i$.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> showers = Showers("calogan", np.ones((1, 504)), Incident(22, 1000.0))  # 1 MeV in each cell
+    >>> TotalEnergy()(showers)
+    array([504.])
+    """
 
     group = "energy"
     name = "total_energy"
