@@ -1,4 +1,4 @@
-"""Materials as electromagnetic showers see them: radiation length, critical energy, Molière radius."""
+"""Properties of materials for electromagnetic showers: radiation length, critical energy, Molière radius."""
 
 import math
 import tomllib
@@ -19,15 +19,21 @@ _CM = 10.0  # mm
 
 @dataclass(frozen=True)
 class Material:
-    """What decides how an electromagnetic shower develops.
+    """The two quantities that determine how an electromagnetic shower develops.
 
     Attributes
     ----------
     radiation_length
         X_0 in mm.
     critical_energy
-        E_c of electrons in MeV, where ionisation takes as much in a radiation length as the electron has
-        (Rossi's definition).
+        E_c in MeV: the energy of an electron that equals its ionisation loss in one radiation length (Rossi's
+        definition).
+
+    Examples
+    --------
+    >>> lead = load("G4_Pb")
+    >>> round(lead.radiation_length, 2), round(lead.moliere_radius, 1)
+    (5.61, 16.0)
     """
 
     radiation_length: float
@@ -40,12 +46,18 @@ class Material:
 
     @property
     def ionisation(self) -> float:
-        """Ionisation loss E_c / X_0 in MeV/mm: how Rossi defines E_c."""
+        """Ionisation loss in MeV/mm: E_c / X_0 by Rossi's definition of E_c."""
         return self.critical_energy / self.radiation_length
 
 
 def known() -> list[str]:
-    """Return the names of all materials whose properties are known."""
+    """Return the names of all materials whose properties are known.
+
+    Examples
+    --------
+    >>> known()[:3]
+    ['G4_Al', 'G4_Ti', 'G4_Fe']
+    """
     return list(_table())
 
 
@@ -56,18 +68,31 @@ def load(name: str) -> Material:
     ------
     InputError
         Its properties are not known.
+
+    Examples
+    --------
+    >>> load("G4_W").critical_energy
+    7.97
     """
     if name not in _table():
         raise InputError(unknown(name, known(), "materials whose radiation length is known"))
     entry = _table()[name]
+    # The table has X_0 in g/cm^2, as the PDG does.
     return Material(_CM * entry["radiation_length"] / entry["density"], entry["critical_energy"])
 
 
 def mixture(parts: list[tuple[Material, float]]) -> Material:
-    """Return what (material, thickness in mm) layers are on the average (PDG, Eqs. 34.27 and 34.38).
+    """Return the mean material of layers, each (material, thickness in mm) (PDG, Eqs. 34.27 and 34.38).
 
-    The equations add 1/X_0 and E_c/X_0 by weight; with X_0 in mm the same sums go by thickness.
+    The equations weight 1/X_0 and E_c/X_0 by mass. With X_0 in mm the weights are thicknesses.
+
+    Examples
+    --------
+    >>> mean = mixture([(load("G4_Pb"), 2.0), (load("G4_lAr"), 4.0)])  # a sampling calorimeter
+    >>> round(mean.radiation_length, 1), round(mean.critical_energy, 1)
+    (15.6, 9.3)
     """
+    # Exactly rounded sums: the result does not depend on the order of the layers.
     thickness = math.fsum(size for _, size in parts)
     lengths = math.fsum(size / material.radiation_length for material, size in parts)
     loss = math.fsum(size * material.ionisation for material, size in parts)

@@ -1,13 +1,13 @@
 """Energy profiles of electromagnetic showers, compared with the textbook formula.
 
-Depths are along z, in radiation lengths of the calorimeter's mean material, so that the shower of a particle
-with the angle theta to it is shorter by cos(theta); radii are in its Molière radii. The formulas are those of
-the Particle Data Group, Review of Particle Physics 2024, Sec. 34.5.
+Depths are along z, in radiation lengths of the calorimeter's mean material; the shower of a particle at an
+angle theta to z is therefore shorter by cos(theta). Radii are in Molière radii of this material. The formulas
+are those of the Particle Data Group, Review of Particle Physics 2024, Sec. 34.5.
 
-Where only a part of the material is visible, layers are weighted with the share of the ionisation loss that
-is visible in them, so that a calorimeter with plates of several thicknesses has about one profile (the signal
-of a shower over that of a minimum ionising particle is smaller behind thicker plates, which no weight
-corrects). The common scale of all layers is lost: profiles are shares of the energy in the whole calorimeter.
+If only part of the material is visible, the energy of a layer is divided by the visible share of the
+ionisation loss in it, so that plates of different thicknesses give about one profile. (Behind thicker plates
+a shower's signal is smaller relative to that of a minimum ionising particle; no weight corrects this.)
+Profiles are shares of the energy in the whole calorimeter, so a scale that all layers have in common cancels.
 """
 
 from collections.abc import Iterator
@@ -47,15 +47,15 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 CONTAINMENT = ((1.0, 0.90), (2.0, 0.95), (3.5, 0.99))
-"""Radius in R_M and the share of the energy within: PDG Sec. 34.5; for 2 R_M Grupen and Shwartz, Particle
+"""Radius in R_M and the share of the energy inside it: PDG Sec. 34.5; for 2 R_M Grupen and Shwartz, Particle
 Detectors (2008), Sec. 8.1."""
 
 _SHAPE = 0.5  # b of the gamma distribution: "for many purposes it is sufficient to take b = 0.5"
 _BEGIN = {11: -0.5, -11: -0.5, 22: +0.5}  # C_j of electrons (positrons) and photons
-_FIRST = 2.0  # X_0 in which the gamma distribution fails, so that the review's fits leave them out
-_AROUND = 0.5  # of the highest share: from there on layers count for the maximum
-_FEWEST_LAYERS = 6  # that a maximum can be found with
-_BLOCKS = 10
+_FIRST = 2.0  # X_0 in which the gamma distribution fails; the review's fits leave them out
+_AROUND = 0.5  # of the highest share; lower layers are left out of the fit of the maximum
+_FEWEST_LAYERS = 6  # for a fit of three parameters
+_BLOCKS = 10  # of the jackknife
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,13 @@ class Longitudinal:
         Mean share of the energy per radiation length, (L,); nan for layers in which nothing is visible.
     error
         Its statistical error, (L,).
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> showers = generate("gamma", energy="50", n=200, seed=1)
+    >>> longitudinal(showers).error.shape
+    (3,)
     """
 
     edges: Floats
@@ -86,8 +93,15 @@ class Containment:
     radii
         (K,) in Molière radii.
     least, most
-        Share in the cells that lie wholly within the radius, and in those that reach into it, (K,): the truth
-        is between.
+        Share in the cells that lie completely within the radius, and in those that lie at least partly within
+        it, (K,). The true share is between the two.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> showers = generate("gamma", energy="50", n=200, seed=1)
+    >>> containment(showers, np.array([1.0, 2.0])).radii
+    array([1., 2.])
     """
 
     radii: Floats
@@ -102,6 +116,14 @@ def electromagnetic(showers: Showers) -> Showers:
     ------
     InputError
         There are none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident, Showers
+    >>> mixed = Showers("calogan", np.ones((2, 504)), Incident([22, 211], 1000.0))
+    >>> electromagnetic(mixed)
+    <1 showers in calogan>
     """
     chosen = np.isin(showers.pdg, list(_BEGIN))
     if not chosen.any():
@@ -118,6 +140,13 @@ def matter(geometry: Calorimeter) -> Material:
     ------
     InputError
         The calorimeter has no material, or one whose properties are not known.
+
+    Examples
+    --------
+    >>> from caloforge.geometry import Calorimeter
+    >>> calogan = Calorimeter.load("calogan")
+    >>> round(matter(calogan).radiation_length, 1)
+    15.6
     """
     if not geometry.stack:
         raise InputError(f"The materials of {geometry.name} are unknown, so it has no radiation length.")
@@ -125,14 +154,30 @@ def matter(geometry: Calorimeter) -> Material:
 
 
 def depths(geometry: Calorimeter) -> Floats:
-    """Return where layers begin and end, (L + 1,) in radiation lengths; raises as `matter`."""
+    """Return where layers begin and end, (L + 1,) in radiation lengths; raises like `matter`.
+
+    Examples
+    --------
+    >>> from caloforge.geometry import Calorimeter
+    >>> calogan = Calorimeter.load("calogan")
+    >>> depths(calogan).round(1)
+    array([ 0. ,  5.8, 28.1, 30.8])
+    """
     matter(geometry)
     inverse = [1 / materials.load(slab.material).radiation_length for slab in geometry.slabs]
     return _up_to_edges(geometry, np.array(inverse))
 
 
 def visible_share(geometry: Calorimeter) -> Floats:
-    """Return the visible share of the ionisation loss in each layer, (L,) from 0 to 1; raises as `matter`."""
+    """Return the visible share of the ionisation loss in each layer, (L,) from 0 to 1; raises like `matter`.
+
+    Examples
+    --------
+    >>> from caloforge.geometry import Calorimeter
+    >>> calogan = Calorimeter.load("calogan")
+    >>> visible_share(calogan)
+    array([1., 1., 1.])
+    """
     matter(geometry)
     loss = np.array([materials.load(slab.material).ionisation for slab in geometry.slabs])
     seen = np.array([slab.role in geometry.visible for slab in geometry.slabs])
@@ -149,16 +194,28 @@ def maximum(energy: Floats | float, pdg: NDArray[np.int32] | int, material: Mate
     energy
         Incident energy in MeV.
     pdg
-        11, -11 or 22, as many as energies or one for all.
+        11, -11 or 22: one per energy, or one for all.
+
+    Examples
+    --------
+    >>> t_max = maximum(10_000.0, 22, materials.load("G4_Pb"))  # a photon of 10 GeV
+    >>> round(float(t_max), 1)
+    7.7
     """
+    # Below E_c the logarithm is negative, but no shower has its maximum in front of the calorimeter.
     begin = np.select([np.equal(pdg, particle) for particle in _BEGIN], list(_BEGIN.values()))
     return np.asarray(np.maximum(np.log(np.asarray(energy) / material.critical_energy) + begin, 0.0))
 
 
 def uncertainty(t_max: Floats | float) -> Floats:
-    """Return by how much the formula for t_max can be wrong for its rounding alone, in radiation lengths.
+    """Return how far the formula for t_max can be off because of rounding alone, in radiation lengths.
 
-    The review rounds the factor before the bracket to 1.0 and the C_j to halves.
+    The review rounds the factor in front of the bracket to 1.0 and the C_j to multiples of 0.5.
+
+    Examples
+    --------
+    >>> float(uncertainty(8.0))
+    0.65
     """
     return 0.05 * np.asarray(t_max, dtype=float) + 0.25
 
@@ -178,28 +235,50 @@ def contained(t: Floats, t_max: Floats, slope: Floats | float = 1.0) -> Floats:
     Returns
     -------
         (N, T)
+
+    Examples
+    --------
+    >>> contained(np.array([5.0, 10.0, 25.0]), np.array([6.0])).round(2)
+    array([[0.24, 0.73, 1.  ]])
     """
+    # The maximum is at (a - 1) / b, so a = 1 + b t_max; gammainc(a, b t) integrates the distribution up to t.
     along = t[None, :] / np.broadcast_to(slope, t_max.shape)[:, None]
     return np.asarray(gammainc(1 + _SHAPE * t_max[:, None], _SHAPE * along), dtype=float)
 
 
 def slopes(showers: Showers) -> Floats:
-    """Return cos(theta) of every incident particle, (N,): the way along z for one along its axis."""
+    """Return cos(theta) of every incident particle, (N,): the distance along z per distance along its axis.
+
+    Examples
+    --------
+    >>> from caloforge import Incident, Showers
+    >>> tilted = Showers("calogan", np.ones((1, 504)), Incident(22, 1000.0, direction=(np.pi / 3, 0.0)))
+    >>> slopes(tilted).round(3)
+    array([0.5])
+    """
     return np.asarray(np.cos(showers.incident.direction[:, 0].astype(float)))
 
 
 def textbook(showers: Showers, edges: Floats) -> Floats:
-    """Return the textbook's mean profile of these showers, share per radiation length between edges (T,).
+    """Return the textbook's mean profile of these showers: share per radiation length between edges (T,).
 
-    Shares are of the energy between 0 and the end of the calorimeter.
+    Shares refer to the energy between 0 and the end of the calorimeter.
 
     Raises
     ------
     InputError
         As `electromagnetic` and `matter`.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> showers = generate("gamma", energy="50", n=200, seed=1)
+    >>> textbook(showers, np.array([0.0, 5.0, 10.0, 20.0])).round(3)
+    array([0.013, 0.079, 0.049])
     """
     chosen = electromagnetic(showers)
     t_max, slope = maximum(chosen.energy, chosen.pdg, matter(chosen.geometry)), slopes(chosen)
+    # Divided per shower before the mean, as measured showers are: leakage differs from shower to shower.
     inside = contained(depths(chosen.geometry)[-1:], t_max, slope)
     shares = np.diff(contained(edges, t_max, slope), axis=1) / inside
     return np.asarray(shares.mean(axis=0) / np.diff(edges))
@@ -212,6 +291,14 @@ def longitudinal(showers: Showers) -> Longitudinal:
     ------
     InputError
         As `electromagnetic` and `matter`.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> showers = generate("gamma", energy="50", n=200, seed=1)
+    >>> profile = longitudinal(showers)
+    >>> profile.edges.round(1), profile.share.shape
+    (array([ 0. ,  5.8, 28.1, 30.8]), (3,))
     """
     chosen = electromagnetic(showers)
     edges = depths(chosen.geometry)
@@ -223,14 +310,21 @@ def longitudinal(showers: Showers) -> Longitudinal:
 def found_maximum(showers: Showers) -> tuple[float, float]:
     """Return the depth of the mean profile's maximum and its statistical error, in radiation lengths.
 
-    As in the review, a gamma distribution is fitted to the profile beyond 2 X_0; here with both parameters
-    free, and where the profile is above half its height. The error is that of a jackknife, because layers
-    fluctuate together. Both are nan where the layers are too few for a fit.
+    As in the review, a gamma distribution is fitted to the profile beyond 2 X_0, here with both parameters
+    free and only where the profile is above half its height. The error is from a jackknife, because the
+    layers of a shower are correlated. Both are nan if there are too few layers for a fit.
 
     Raises
     ------
     InputError
         As `electromagnetic` and `matter`.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> showers = generate("gamma", energy="50", n=200, seed=1)
+    >>> found_maximum(showers)  # three layers are too few for a fit
+    (nan, nan)
     """
     chosen = electromagnetic(showers)
     edges, shares = depths(chosen.geometry), _shares(chosen)
@@ -244,6 +338,7 @@ def found_maximum(showers: Showers) -> tuple[float, float]:
     whole = _fitted_maximum(edges, shares.mean(axis=0), used)
     if count == 1:
         return whole, np.nan
+    # Delete-one-block jackknife: its variance is (k - 1) / k times the sum of squares, (k - 1) times np.var.
     without = [_fitted_maximum(edges, shares[blocks != block].mean(axis=0), used) for block in range(count)]
     return whole, float(np.sqrt((count - 1) * np.var(without)))
 
@@ -251,16 +346,25 @@ def found_maximum(showers: Showers) -> tuple[float, float]:
 def containment(showers: Showers, radii: Floats) -> Containment:
     """Return the mean share of the energy within radii (K,), in Molière radii, around the shower's axis.
 
-    The axis starts where the particle meets the front face, in the particle's direction. Shares are of what
-    the calorimeter holds, so that leakage does not count.
+    The axis starts where the particle meets the front face and points in the particle's direction. Shares
+    refer to the energy in the calorimeter, without leakage.
 
     Raises
     ------
     InputError
         As `electromagnetic` and `matter`.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> showers = generate("gamma", energy="50", n=200, seed=1)
+    >>> result = containment(showers, np.array([1.0, 2.0]))
+    >>> bool((result.least <= result.most).all())
+    True
     """
     chosen = electromagnetic(showers)
     weights, used = _layer_weights(chosen.geometry)
+    # A last, infinite radius collects the cells outside all others.
     edges = np.append(radii * matter(chosen.geometry).moliere_radius, np.inf)
     least, most = np.zeros(len(radii)), np.zeros(len(radii))
     count = 0
@@ -280,6 +384,7 @@ def containment(showers: Showers, radii: Floats) -> Containment:
 def _up_to_edges(geometry: Calorimeter, per_mm: Floats) -> Floats:
     """Sum a quantity of the slabs, given per mm, from the front face up to each edge of the layers."""
     thickness = np.array([slab.thickness for slab in geometry.slabs])
+    # Linear between slab edges, because a layer may begin or end inside a slab.
     z = np.concatenate([[0.0], np.cumsum(thickness)])
     summed = np.concatenate([[0.0], np.cumsum(per_mm * thickness)])
     edges = np.array([0.0, *(layer.z[1] for layer in geometry.layers)])
@@ -287,7 +392,7 @@ def _up_to_edges(geometry: Calorimeter, per_mm: Floats) -> Floats:
 
 
 def _layer_weights(geometry: Calorimeter) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return by what each layer's visible energy is multiplied, and which layers have any."""
+    """Return the factor for each layer's visible energy, and which layers have visible material."""
     share = visible_share(geometry)
     used = share > 0
     return np.divide(1.0, share, out=np.zeros(len(share)), where=used), used
@@ -304,6 +409,7 @@ def _shares(showers: Showers) -> Floats:
 
 
 def _fitted_maximum(edges: Floats, shares: Floats, used: NDArray[np.bool_]) -> float:
+    # Integrals over layers instead of values in their middles: a layer can be thicker than the peak is wide.
     def model(_: Floats, scale: float, t_max: float, b: float) -> Floats:
         return np.asarray(scale * np.diff(gammainc(1 + b * t_max, b * edges))[used])
 
@@ -326,15 +432,16 @@ def _by_axis(showers: Showers) -> Iterator[tuple[Axis, Showers]]:
 
 
 def _distances(layer: Layer | RingLayer, axis: Axis) -> tuple[Floats, Floats]:
-    """Return how far the nearest and the farthest point of each cell is from an axis, (n_cells,) in mm.
+    """Return the distance of the nearest and the farthest point of each cell from an axis, (n_cells,) in mm.
 
-    Looked at are nine points of a cell, in the layer's middle plane.
+    Nine points of each cell are checked, in the middle plane of the layer.
     """
     eta, phi = _points(layer)
     enters_eta, enters_phi, theta, azimuth = axis
     way = np.tan(theta) * sum(layer.z) / 2
     eta = eta - enters_eta - way * np.cos(azimuth)
     phi = phi - enters_phi - way * np.sin(azimuth)
+    # Distance to a tilted line: of the offset in the plane, the part along the line does not count.
     along = np.sin(theta) * (eta * np.cos(azimuth) + phi * np.sin(azimuth))
     distance = np.sqrt(np.maximum(eta**2 + phi**2 - along**2, 0.0)).reshape(9, -1)
     return distance.min(axis=0), distance.max(axis=0)
@@ -358,5 +465,6 @@ def _three(edges: Floats) -> Floats:
 
 def _cumulated(distance: Floats, share: Floats, edges: Floats) -> Floats:
     """Sum the shares of the cells up to each radius."""
+    # Slightly smaller distances, so that a cell that ends exactly at a radius is inside it despite rounding.
     order = np.searchsorted(edges[:-1], distance * (1 - 1e-12))
     return np.cumsum(np.bincount(order, share, minlength=len(edges)), dtype=float)[: len(edges) - 1]
