@@ -29,6 +29,13 @@ def test_voxels_are_read_and_empty_layers_left_out(tmp_path: Path) -> None:
     assert read_out.depth == 2
 
 
+def test_a_layer_of_one_ring_has_voxels(tmp_path: Path) -> None:
+    one = '<Layer id="0" r_edges="0,5" n_bin_alpha="3" />'
+    read_out = Calorimeter.load(write(tmp_path / "binning.xml", ("photon", one)))
+    assert read_out.shapes == ((3, 1),)
+    assert read_out.visible == ("active",)
+
+
 def test_several_particles_with_the_same_voxels_are_one_read_out(tmp_path: Path) -> None:
     path = write(tmp_path / "binning.xml", ("photon", LAYERS), ("electron", LAYERS))
     assert Calorimeter.load(str(path)).n_cells == 32
@@ -38,6 +45,9 @@ def test_different_voxels_have_to_be_told_apart(tmp_path: Path) -> None:
     other = '<Layer id="0" r_edges="0,1" n_bin_alpha="1" />'
     path = write(tmp_path / "binning.xml", ("photon", LAYERS), ("pion", other))
     with pytest.raises(GeometryError, match="different voxels for photon, pion"):
+        Calorimeter.load(path)
+    path.write_text(path.read_text().replace('<Bin name="pion">', "<Bin>"), encoding="utf-8")
+    with pytest.raises(GeometryError, match="different voxels for photon, without a name"):
         Calorimeter.load(path)
 
 

@@ -105,6 +105,22 @@ def test_split_gives_views_and_join_undoes_it(calogan, make_showers):
         calogan.join(images[:2])
 
 
+def test_showers_keep_their_place_in_any_number_of_dimensions(calogan, make_showers):
+    cells = make_showers(6).cells
+    for shape in ((6,), (2, 3), (1, 3, 2)):
+        shaped = cells.reshape(*shape, 504)
+        images = calogan.split(shaped)
+        assert [image.shape for image in images] == [(*shape, *one) for one in calogan.shapes]
+        assert np.array_equal(calogan.join(images), shaped)
+        energies = calogan.layer_energies(shaped)
+        assert np.array_equal(energies.reshape(6, 3), calogan.layer_energies(cells))
+    assert np.array_equal(calogan.layer_energies(cells[4]), calogan.layer_energies(cells)[4])
+    with pytest.raises(GeometryError, match="have 0 cells"):
+        calogan.split(np.array(1.0))
+    with pytest.raises(GeometryError, match="505 cells, but calogan has 504"):
+        calogan.layer_energies(np.ones((2, 505)))
+
+
 def test_layer_energies_add_up(calogan, make_showers):
     cells = make_showers(5).cells
     layers = calogan.layer_energies(cells)
@@ -132,6 +148,59 @@ def test_only_symmetric_edges_are_flipped(eta, phi, number):
     assert Calorimeter.from_dict(describe([((0, 1), eta, phi)])).symmetries().shape == (number, 1)
 
 
+def test_a_flip_needs_the_symmetry_of_every_layer():
+    even, odd = [-1, 0, 1], [-1, 0, 2]
+    for eta, phi, number in ((odd, even, 2), (even, odd, 2), (odd, odd, 1), (even, even, 4)):
+        layers = [((0, 1), even, even), ((1, 2), eta, phi)]
+        for described in (layers, [((0, 1), eta, phi), ((1, 2), even, even)]):
+            geometry = Calorimeter.from_dict(describe(described))
+            assert geometry.symmetries().shape == (number, 8)
+            assert geometry.mirror_signs().shape == (number, 2)
+
+
+def test_the_signs_are_those_of_the_mirrored_places(small):
+    rings = {"z": [0.0, 6.0], "r": {"edges": [0, 5, 20]}, "alpha": 6}
+    content = small.to_dict()
+    mixed = Calorimeter.from_dict({**content, "layers": [rings, content["layers"][1]]})
+    for geometry in (small, mixed):
+        eta, phi = (
+            np.concatenate([layer.centres[axis].ravel() for layer in geometry.layers]) for axis in (0, 1)
+        )
+        signs = geometry.mirror_signs()
+        assert signs.tolist() == [[1, 1], [-1, 1], [1, -1], [-1, -1]]
+        for mirrored, (of_eta, of_phi) in zip(geometry.symmetries(), signs, strict=True):
+            np.testing.assert_allclose(eta[mirrored], of_eta * eta, atol=1e-9)
+            np.testing.assert_allclose(phi[mirrored], of_phi * phi, atol=1e-9)
+
+
+def test_a_calorimeter_is_taken_as_it_is_or_by_its_name(calogan, tmp_path):
+    assert Calorimeter.of(calogan) is calogan
+    assert Calorimeter.of("calogan") == calogan
+    (tmp_path / "mine.toml").write_text(calogan.to_toml(), encoding="utf-8")
+    assert Calorimeter.of(tmp_path / "mine.toml") == calogan
+    with pytest.raises(GeometryError, match="not 7"):
+        Calorimeter.of(7)
+
+
+@pytest.mark.parametrize("repeat", [1, 2])
+def test_a_layer_is_repeated_as_often_as_it_says(small, repeat):
+    layer = {**small.to_dict()["layers"][0], "z": [0.0, 12.0 / repeat]}
+    geometry = Calorimeter.from_dict({**small.to_dict(), "layers": [{**layer, "repeat": repeat}]})
+    assert [one.z for one in geometry.layers] == [
+        (i * 12 / repeat, (i + 1) * 12 / repeat) for i in range(repeat)
+    ]
+
+
+def test_toml_of_layers_that_differ_repeats_none(small):
+    """Equal layers with another one between them, and layers of one thickness with other cells."""
+    one = {"eta": {"edges": [-1, 1]}, "phi": {"edges": [-1, 1]}}
+    two = {**one, "eta": {"edges": [-1, 0, 1]}}
+    layers = [{**kind, "z": [3.0 * i, 3.0 * i + 3]} for i, kind in enumerate((one, two, one, one))]
+    geometry = Calorimeter.from_dict({**small.to_dict(), "layers": layers})
+    assert geometry.to_toml().count("[[layers]]") == 3
+    assert geometry.to_toml().count("repeat = 2") == 2  # of the slabs and of the last two layers
+
+
 def test_a_repeated_layer_is_written_out(small):
     layer = {"eta": {"edges": [-1, 1]}, "phi": {"edges": [-1, 1]}}
     first, rest = {**layer, "z": [0.0, 2.1], "repeat": 3}, {**layer, "z": [6.3, 12.0]}
@@ -144,6 +213,9 @@ def test_a_repeated_layer_is_written_out(small):
     ("layer", "sentence"),
     [
         ({"z": [0, 1], "repeat": 0}, r"at least 1 \(found 0\)"),
+        ({"z": [0, 12], "repeat": {"many": [1.23456789] * 99}}, r"1 \(found \{'many': .{71}\)\.$"),
+        ({"z": [0, 12], "repeat": True}, r"at least 1 \(found True\)"),
+        ({"z": [0, 12], "repeat": 1.0}, r"at least 1 \(found 1.0\)"),
         ({"z": "deep", "repeat": 2}, "'layers.0.z'"),
         ({"repeat": 2}, "'layers.0.z' is missing"),
         ({"z": [0, 12], "r": {"edges": [0, 1]}, "alhpa": 3}, "'layers.0.alhpa'. Did you mean 'alpha'"),

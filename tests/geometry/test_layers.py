@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from caloforge.errors import GeometryError
 from caloforge.geometry import Axis, Calorimeter, Layer, RingLayer
+from caloforge.geometry.limits import LONGEST
 
+ONE = Axis(edges=[-1, 1])
 RINGS = st.lists(st.integers(1, 400), min_size=1, max_size=8, unique=True).map(
     lambda edges: Axis(edges=[0.0, *(edge / 4 for edge in sorted(edges))])
 )
@@ -73,6 +75,37 @@ def test_sectors_that_would_have_to_be_divided_are_named():
 def test_rings_begin_on_the_axis():
     with pytest.raises(ValueError, match="at r = 0, but the first edge is 2 mm"):
         RingLayer(z=(0.0, 1.0), r=Axis(edges=[2, 3]), alpha=1)
+
+
+def test_the_middle_of_a_box_lies_in_it():
+    layer = Layer(z=(0.0, 1.0), eta=Axis(edges=[-1, 0, 3]), phi=Axis(edges=[2, 3, 5, 6]))
+    eta, phi = layer.centres
+    assert eta.shape == phi.shape == layer.shape == (layer.n_phi, layer.n_eta) == (3, 2)
+    assert eta.tolist() == [[-0.5, 1.5]] * 3
+    assert phi.T.tolist() == [[2.5, 4, 5.5]] * 2
+
+
+def test_a_layer_reaches_to_its_farthest_edge():
+    near = Axis(edges=[-1, 0, 2])
+    for far in (Axis(edges=[-7, 0, 3]), Axis(edges=[-3, 0, 7])):
+        assert Layer(z=(0.0, 1.0), eta=far, phi=near).reach == 7
+        assert Layer(z=(0.0, 1.0), eta=near, phi=far).reach == 7
+    assert RingLayer(z=(0.0, 1.0), r=Axis(edges=[0, 2, 3, 7]), alpha=4).reach == 7
+
+
+def test_a_layer_ends_behind_its_start():
+    assert Layer(z=(0.5, np.nextafter(0.5, 1)), eta=ONE, phi=ONE).z[0] == 0.5
+    for z in ((2.0, 1.0), (1.0, 1.0), (float("nan"), 1.0)):
+        with pytest.raises(ValueError, match=f"z goes from {z[0]:g} to {z[1]:g} mm"):
+            Layer(z=z, eta=ONE, phi=ONE)
+
+
+def test_layers_are_as_deep_as_allowed_and_no_deeper():
+    assert Layer(z=(-LONGEST, LONGEST), eta=ONE, phi=ONE).z == (-LONGEST, LONGEST)
+    beyond = np.nextafter(LONGEST, np.inf)
+    for z in ((-beyond, 0.0), (0.0, beyond), (0.0, np.inf)):
+        with pytest.raises(ValueError, match="z must be at most"):
+            Layer(z=z, eta=ONE, phi=ONE)
 
 
 def test_where_a_cell_is_in_words():

@@ -80,6 +80,7 @@ def test_rebinning_to_itself_changes_nothing(calogan, make_showers):
     [
         ([((0, 2), [-1, 0, 1], [0.5, 1])], "layer 0, phi: the edges span 0.5 to 1 mm"),
         ([((0, 2), [-1, 0.25, 1], [0, 1])], "layer 0, eta: the edge at 0.25 mm"),
+        ([((0, 2), [-1, 0.25, 0.75, 1], [0, 1])], "layer 0, eta: the edge at 0.25 mm"),
         ([((0, 1.5), [-1, 1], [0, 1]), ((1.5, 2), [-1, 1], [0, 1])], "z: the edge at 1.5 mm"),
         ([((0, 1), [-1, 1], [0, 1]), ((1, 2), [-1, 1], [0, 0.25, 1])], "layer 1, phi: the edge at 0.25 mm"),
     ],

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def _ascending(values: object) -> npt.NDArray[np.float64]:
     return edges
 
 
+@lru_cache(maxsize=64)
 def _uniform_edges(bins: int, low: float, high: float) -> npt.NDArray[np.float64]:
     """Return the doubles nearest to the true edges.
 

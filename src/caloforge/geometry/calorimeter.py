@@ -73,7 +73,7 @@ def _written_out(layer: object) -> list[object]:
     rest = {key: value for key, value in layer.items() if key != "repeat"}
     repeat = layer["repeat"]
     if type(repeat) is not int or repeat < 1:
-        raise ValueError(f"repeat is the number of equal layers, at least 1 (found {repeat!r}).")
+        raise ValueError(f"repeat is the number of equal layers, at least 1 (found {repeat!r:.80}).")
     try:
         return [{**rest, "z": _behind(layer["z"], i)} for i in range(repeat)]
     except (KeyError, TypeError, ValueError, OverflowError):
