@@ -111,7 +111,17 @@ def test_what_is_not_an_energy_is_refused_with_the_ways_to_write_one(wrong: Any)
         as_spectrum(wrong)
 
 
-@pytest.mark.parametrize("wrong", [0, -5.0, np.nan, np.inf, [1e4, -1.0], (2e4, 1e4)])
-def test_impossible_energies_are_refused(wrong: Any) -> None:
-    with pytest.raises(InputError, match=r"is not possible|is empty"):
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [(0, "0"), (-5.0, "-5"), (np.nan, "nan"), (np.inf, "inf"), ([1e4, -1.0], "-1"), ((0, 1e4), "0")],
+)
+def test_impossible_energies_are_refused_in_the_unit_in_which_they_were_given(wrong: Any, named: str) -> None:
+    with pytest.raises(
+        InputError, match=f"The energy {named} MeV is not possible: give finite numbers above"
+    ):
         as_spectrum(wrong)
+
+
+def test_an_empty_range_of_energies_is_refused() -> None:
+    with pytest.raises(InputError, match="is empty"):
+        as_spectrum((2e4, 1e4))

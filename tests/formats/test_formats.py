@@ -244,8 +244,8 @@ def test_an_energy_that_was_changed_is_taken(geometry_of, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["getting_high", "par04", "par04_vae"])
-def test_cells_that_have_no_place_are_refused(calogan, rings, boxes, tmp_path, name):
-    for geometry in (calogan, boxes if name.startswith("par04") else rings):
+def test_cells_that_have_no_place_are_refused(calogan, small, rings, boxes, tmp_path, name):
+    for geometry in (calogan, small, boxes if name.startswith("par04") else rings):
         with pytest.raises(InputError, match=f"The layout '{name}' holds .* {geometry.name} has others"):
             catalog.load("formats", name).write(sample(geometry), tmp_path / "a.h5")
     assert not list(tmp_path.iterdir())

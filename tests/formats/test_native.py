@@ -15,11 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from caloforge import resources
 from caloforge.errors import InputError, ShowerFileError
 from caloforge.formats.native import ShowerFile, ShowerWriter, read, write
-from caloforge.geometry import Calorimeter
+from caloforge.geometry import Axis, Calorimeter, Layer
 from caloforge.incident.incident import FIELDS, Incident
 from caloforge.showers import Showers
+
+from .conftest import calorimeter
 
 
 def assert_equal(first, second):
@@ -139,6 +142,49 @@ def test_a_file_is_read_without_loading_it(range_file):
         assert np.array_equal(file.sparse(3, 5).toarray(), file.read(3, 5).cells)
         with pytest.raises(InputError, match="at least 1"):
             next(file.batches(0))
+
+
+def test_sparse_cells_are_those_of_all_showers_unless_some_are_asked_for(range_file):
+    with ShowerFile(range_file) as file:
+        assert np.array_equal(file.sparse().toarray(), file.read().cells)
+        assert np.array_equal(file.sparse(-3).toarray(), file.read().cells[-3:])
+        assert len(file.incident()) == 10
+
+
+def test_every_energy_but_zero_is_kept(tiny, tmp_path):
+    energies = [0.0, 1.0, 1e-45, 1e-3, 2.0, 0.5, float(np.finfo(np.float32).max), 0.0]
+    write(Showers(tiny, [energies], Incident(22, 1e38)), tmp_path / "a.h5")
+    assert read(tmp_path / "a.h5").cells.tolist() == np.array([energies], np.float32).tolist()
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["cells/index"][:].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_wrong_shower_is_named_by_its_number_in_the_file(tiny, tmp_path):
+    good, wrong = (Showers(tiny, np.full((3, 8), 1.0), Incident(22, energy)) for energy in (1.0, 1e-3))
+    with pytest.raises(InputError, match="Shower 3 has 8 MeV"), ShowerWriter(tmp_path / "a.h5", tiny) as file:  # noqa: PT012
+        file.write(good)
+        file.write(wrong)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("cells", "dtype"), [(256, np.uint8), (257, np.uint16)])
+def test_numbers_of_cells_take_as_few_bytes_as_they_can(tmp_path, cells, dtype):
+    layer = Layer((0, 1), Axis.uniform(cells, -1.0, 1.0), Axis.uniform(1, -1.0, 1.0))
+    showers = Showers(calorimeter("row", layer), np.eye(1, cells, cells - 1), Incident(22, 1.0))
+    write(showers, tmp_path / "a.h5")
+    assert_equal(read(tmp_path / "a.h5"), showers)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["cells/index"].dtype == dtype
+
+
+def test_showers_are_read_if_the_memory_just_has_room(saved, monkeypatch):
+    with ShowerFile(saved) as file:
+        entries = file.sparse(2, 5).nnz
+        monkeypatch.setattr(resources, "available_memory", lambda: 4.0 * 3 * 504 + 32 * entries)
+        assert len(file.read(2, 5)) == 3
+        monkeypatch.setattr(resources, "available_memory", lambda: 4.0 * 3 * 504 + 32 * entries - 1)
+        with pytest.raises(ShowerFileError, match=r"The 3 showers of 504 cells .* in batches"):
+            file.read(2, 5)
 
 
 def test_cells_are_stored_sparsely(make_showers, calogan, calogan_fine, tmp_path):
@@ -314,6 +360,11 @@ def overwrite(name, value):
         (lambda file: file.attrs.__delitem__("geometry"), "geometry"),
         (lambda file: file.attrs.__setitem__("geometry", "{}"), "geometry"),
         (lambda file: file.attrs.__setitem__("version", "one"), "version is 'one'"),
+        (lambda file: file.attrs.__setitem__("version", 0), "its version is .*0"),
+        (lambda file: file.attrs.__setitem__("version", 1), "version 1, which has no 'position'"),
+        (lambda file: file["cells/indptr"].__setitem__(0, 1), "do not ascend from 0"),
+        (lambda file: file["cells/value"].resize(7, axis=0), "'cells/value' has 7 entries instead of"),
+        (lambda file: file["cells/indptr"].resize(42, axis=0), "'cells/indptr' has 42 entries instead of 41"),
         (lambda file: file.__delitem__("energy"), "no dataset 'energy'"),
         (lambda file: file.__delitem__("position"), "no dataset 'position'"),
         (lambda file: file["pdg"].resize(39, axis=0), "'pdg' has 39 entries instead of 40"),

@@ -148,6 +148,113 @@ def test_impossible_values_are_named(tmp_path, make_showers_in, boxes, name, pla
         ENTRY.read(path, geometry=boxes)
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("showers", np.zeros((5, 4), np.float32)),
+        ("showers", np.zeros(5, np.float32)),
+        ("showers", 1.0),
+        ("shape", np.array([5, 9])),
+        ("shape", np.array([5, 9, 4, 1])),
+        ("shape", np.array([5.0, 9.0, 4.0])),
+        ("shape", np.array([5, 9, 3])),
+        ("energies", np.ones((5, 2))),
+        ("directions", np.ones((5, 2))),
+        ("directions", np.ones((4, 3))),
+        ("pdg", np.ones((5, 1))),
+        ("num_points", np.ones(6)),
+    ],
+)
+def test_other_shapes_are_named(tmp_path, make_showers_in, boxes, name, values):
+    path = tmp_path / "a.h5"
+    ENTRY.write(make_showers_in(boxes), path)
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        file[name] = values
+    with pytest.raises(ShowerFileError, match=f"does not have the layout 'showerdata': '{name}'"):
+        ENTRY.read(path)
+
+
+@pytest.mark.parametrize(("kind", "n"), [(np.int32, 5), (np.float32, 4), (np.float32, 6)])
+def test_points_are_one_list_of_numbers_a_shower(tmp_path, make_showers_in, boxes, kind, n):
+    path = tmp_path / "a.h5"
+    ENTRY.write(make_showers_in(boxes), path)
+    with h5py.File(path, "r+") as file:
+        del file["showers"]
+        file.create_dataset("showers", (n,), h5py.vlen_dtype(kind))
+        for i in range(n):
+            file["showers"][i] = np.zeros(4, kind)
+    with pytest.raises(ShowerFileError, match="one list of numbers for each of the 5 showers"):
+        ENTRY.read(path)
+
+
+def read_points(path, geometry, points, direction=(0, 0, 1)):
+    """Return what one shower of points (x, y, layer, energy) is read as."""
+    given = np.array([points], np.float32)
+    showerdata.Showers(given, [[10.0]], 22, [direction]).save(path, overwrite=True)
+    return ENTRY.read(path, geometry=geometry)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "cell"),
+    [
+        (-10.0, -20.0, 0),
+        (-10.01, 0.0, None),
+        (0.0, -20.01, None),
+        (9.99, 29.9, 11),
+        (10.0, 0.0, None),
+        (0.0, 30.0, None),
+        (-5.01, -1.01, 0),
+        (-5.01, -1.0, 1),
+        (-5.0, -1.01, 3),
+    ],
+)
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_point_lies_in_the_box_whose_lower_edges_it_has(tmp_path, boxes, x, y, cell, number):
+    found = read_points(tmp_path / "a.h5", boxes, [(x, y, number, 1.0)])
+    expected = np.zeros(24)
+    if cell is not None:
+        expected[12 * number + cell] = 1000.0
+    assert found.cells[0].tolist() == expected.tolist()
+    assert found.columns["outside"].tolist() == [1000.0 if cell is None else 0.0]
+
+
+@pytest.mark.parametrize("turn", [-0.499, -0.3, -0.251, -0.249, -0.1, 0.1, 0.251, 0.4, 0.499, 0.5])
+@pytest.mark.parametrize(("r", "ring"), [(0.01, 0), (0.99, 0), (1.01, 1), (29.9, 2), (30.01, None)])
+def test_a_point_lies_in_the_sector_and_ring_around_it(tmp_path, rings, turn, r, ring):
+    y, x = r * np.cos(2 * np.pi * turn), r * np.sin(2 * np.pi * turn)
+    found = read_points(tmp_path / "a.h5", rings, [(x, y, 1, 1.0)])
+    expected = np.zeros((3, 4, 3))  # layers, sectors from -pi on, rings
+    if ring is not None:
+        expected[1, min(3, int((turn + 0.5) * 4)), ring] = 1000.0
+    assert found.cells[0].tolist() == expected.ravel().tolist()
+
+
+@pytest.mark.parametrize(("number", "layer"), [(-0.1, 0), (0.0, 0), (0.89, 0), (0.91, 1), (1.89, 1)])
+def test_layers_are_rounded_as_the_package_does(tmp_path, boxes, number, layer):
+    found = read_points(tmp_path / "a.h5", boxes, [(0, 0, number, 1.0)])
+    assert found.layer_energies()[0].tolist() == [1000.0 * (layer == i) for i in range(2)]
+
+
+@pytest.mark.parametrize("number", [-0.11, 1.91])
+def test_layers_beyond_the_calorimeter_are_refused(tmp_path, boxes, number):
+    with pytest.raises(ShowerFileError, match="but boxes has the layers 0 to 1"):
+        read_points(tmp_path / "a.h5", boxes, [(0, 0, number, 1.0)])
+
+
+def test_a_particle_along_the_axis_has_no_azimuth(tmp_path, boxes):
+    for direction in ((0, 0, 1), (0, -0.0, 1), (-0.0, -0.0, 3)):
+        found = read_points(tmp_path / "a.h5", boxes, [(0, 0, 0, 1.0)], direction)
+        assert found.incident.direction.tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("mev", [1e-38, 0.5, 1.0, 999.0, 3e41])
+def test_energies_from_the_smallest_to_the_largest_of_float32_are_written(tmp_path, boxes, mev):
+    ENTRY.write(Showers(boxes, np.zeros((1, 24)), Incident(11, mev)), tmp_path / "a.h5")
+    assert ENTRY.read(tmp_path / "a.h5").energy.tolist() == [mev]
+    np.testing.assert_allclose(contents(tmp_path / "a.h5")["energies"], [[mev / 1000]], rtol=1e-3)
+
+
 def test_points_that_were_removed(tmp_path, make_showers_in, boxes):
     ENTRY.write(make_showers_in(boxes), tmp_path / "a.h5")
     change(tmp_path / "a.h5", "showers", 1, np.tile([0, 0, 0, 1], 500).astype(np.float32))

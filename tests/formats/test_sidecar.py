@@ -60,6 +60,51 @@ def test_what_the_layout_does_not_say_comes_from_the_group(tmp_path: Path, showe
         np.testing.assert_array_equal(found.columns[name], values[1:3])
 
 
+def test_columns_of_the_layout_are_taken_where_they_were_changed(tmp_path: Path, showers: Showers) -> None:
+    own = {name: values.astype(float) for name, values in showers.columns.items()}
+    own["leaked"][0] *= 1 + 1e-7
+    own["leaked"][2] *= 2
+    found = kept(tmp_path / "a.h5", showers).refined(
+        Rows(showers.cells, showers.energy, columns=own), slice(None)
+    )
+    assert found.columns is not None
+    expected = showers.columns["leaked"].copy()
+    expected[2] *= 2
+    np.testing.assert_array_equal(found.columns["leaked"], expected)
+    np.testing.assert_array_equal(found.columns["tries"], showers.columns["tries"])
+
+
+def test_particles_of_the_layout_are_taken_where_they_were_changed(tmp_path: Path, showers: Showers) -> None:
+    own = np.array([22, 11, 22, 22])
+    found = kept(tmp_path / "a.h5", showers).refined(
+        Rows(showers.cells, showers.energy, pdg=own), slice(None)
+    )
+    np.testing.assert_array_equal(found.pdg, own)
+
+
+@pytest.mark.parametrize("value", [1.5, ["{}", "{}"], np.zeros(3), None])
+@pytest.mark.parametrize("name", ["geometry", "provenance"])
+def test_what_is_not_one_text_is_damage(tmp_path: Path, showers: Showers, name: str, value: object) -> None:
+    kept(tmp_path / "a.h5", showers)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        del file[GROUP][name], file[GROUP].attrs["checksum"]
+        if value is None:
+            file[GROUP].create_group(name)
+        else:
+            file[GROUP][name] = value
+        with pytest.raises(
+            ShowerFileError, match=r"geometry or provenance can't be read \(one is missing, or"
+        ):
+            Sidecar(file, tmp_path / "a.h5", 4)
+
+
+def test_a_group_that_is_none_is_damage(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file[GROUP] = 1.0
+        with pytest.raises(ShowerFileError, match="its 'caloforge' is not a group"):
+            Sidecar(file, tmp_path / "a.h5", 4)
+
+
 def test_a_group_of_other_showers_is_refused(tmp_path: Path, showers: Showers) -> None:
     kept(tmp_path / "a.h5", showers)
     with h5py.File(tmp_path / "a.h5") as file:
