@@ -83,7 +83,7 @@ def _compressed(chunk: npt.NDArray[Any]) -> bytes:
     The lower bytes of measured numbers are noise, which is stored as it is: to find that it can't be made
     smaller would take longer than all the rest.
     """
-    single = chunk.reshape(-1).view(np.uint8).reshape(-1, chunk.dtype.itemsize)
+    single = chunk.view(np.uint8).reshape(-1, chunk.dtype.itemsize)
     shuffled = np.ascontiguousarray(single.T)
     noisy = len(shuffled) - 1 if chunk.dtype.kind == "f" and not _shrinks(shuffled[-2]) else 0
     deflate = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)

@@ -275,7 +275,7 @@ def shape_fault(file: h5py.File, shapes: Mapping[str, Sequence[Shape]]) -> str |
 
 def grow(file: h5py.Group, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
     """Make an empty dataset to which entries of a shape can be appended."""
-    rows = min(_CHUNK, max(1, _CHUNK_VALUES // max(1, prod(shape))))
+    rows = min(_CHUNK, max(1, _CHUNK_VALUES // prod(shape)))
     layout = {"chunks": (rows, *shape), "maxshape": (None, *shape)}
     file.create_dataset(
         name, (0, *shape), dtype, **layout, compression="gzip", compression_opts=1, shuffle=True

@@ -368,7 +368,7 @@ class ShowerWriter:
         return self._growing[name]
 
 
-def checked(showers: Showers, before: int = 0) -> Showers:
+def checked(showers: Showers, before: int) -> Showers:
     """Return showers after a look whether `read` would take them; the first has the number ``before``.
 
     Raises
