@@ -7,6 +7,7 @@ Reference: HDF5 File Format Specification, version 3, III.E (Global Heap).
 """
 
 import os
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,12 +32,7 @@ def _part(file: BinaryIO, start: int) -> bytes:
 
 
 def _is_broken(content: bytes) -> bool:
-    start = content.find(_SIGNATURE)
-    while start >= 0:
-        if not _is_whole(content, start):
-            return True
-        start = content.find(_SIGNATURE, start + 1)
-    return False
+    return any(not _is_whole(content, found.start()) for found in re.finditer(_SIGNATURE, content))
 
 
 def _is_whole(content: bytes, start: int) -> bool:
