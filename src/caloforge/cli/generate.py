@@ -22,6 +22,7 @@ from caloforge.cli.common import (
 
 if TYPE_CHECKING:
     from caloforge.incident.beam import Particles
+    from caloforge.inference.generator import Generator
     from caloforge.inference.model import TrainedModel
 
 __all__ = ["command"]
@@ -89,29 +90,61 @@ def command(
     [bold]Example[/bold]: caloforge generate --particle gamma --energy 1:100 -n 10000 -o showers.h5
     [bold]Example[/bold]: caloforge generate -p e+ --quality precise --energy 50 -o showers.h5
     """
-    from caloforge import resources
-    from caloforge.errors import InputError
     from caloforge.files import check_replaced
-    from caloforge.incident.particles import parse_particle, particle_name
-    from caloforge.inference.generator import Conservation, Generator, OutsideTrainedRange
-    from caloforge.stages.generate import check_disk, choose, generate_file
+    from caloforge.incident.particles import parse_particle
+    from caloforge.inference.generator import Conservation, Generator
+    from caloforge.stages.generate import choose
 
     pdg = parse_particle(particle)
+    _check_options(like, direction, position)
+    check_replaced(output, overwrite, _read(energy, like, model))
+    trained = choose(pdg, geometry, model, quality, threads)
+    particles = _recorded(like) if like else _beam(trained, pdg, energy, direction, position)
+    generator = Generator(trained, particles, seed, Conservation(max_tries) if conserve_energy else None)
+    _run(generator, pdg, _number(particles, energy) if number is None else number, output, batch)
+
+
+def _check_options(
+    like: Path | None, direction: tuple[str, str] | None, position: tuple[str, str] | None
+) -> None:
+    """Refuse two sources of the directions and positions."""
+    from caloforge.errors import InputError
+
     if like is not None and (direction or position):
         raise InputError(
             "--like takes directions and positions from a file: leave --direction and --position out."
         )
-    check_replaced(output, overwrite, _read(energy, like, model))
-    trained = choose(pdg, geometry, model, quality, threads)
-    particles = _recorded(like) if like else _beam(trained, pdg, energy, direction, position)
-    if number is None:
-        number = _number(particles, energy)
-    generator = Generator(trained, particles, seed, Conservation(max_tries) if conserve_energy else None)
+
+
+def _run(generator: "Generator", pdg: int, number: int, output: Path, batch: int) -> None:
+    """Generate the showers into a file, and print its size before and the rate afterwards."""
+    _say_size(generator, number, output)
+    seconds = _generate(generator, pdg, number, output, batch)
+    if generator.conservation is not None:
+        messages.print(f"Energy conservation: {generator.rejected:,} showers were drawn again.")
+    rate = f"{number / seconds:,.0f} showers/s, written"
+    say(f"{output}: {number:,} showers, {rate}")
+
+
+def _say_size(generator: "Generator", number: int, output: Path) -> None:
+    """Check the free space on the disk; announce how much a large file takes."""
+    from caloforge import resources
+    from caloforge.stages.generate import check_disk
+
     size = check_disk(generator, number, output)
     if size is not None:
         say_aside(f"{number:,} showers take about {resources.size(size)} on the disk.")
+
+
+def _generate(generator: "Generator", pdg: int, number: int, output: Path, batch: int) -> float:
+    """Generate the showers with a progress bar; return the seconds that this took."""
+    from caloforge.incident.particles import particle_name
+    from caloforge.inference.generator import OutsideTrainedRange
+    from caloforge.stages.generate import generate_file
+
     begin = time.perf_counter()
     with (
+        # Recorded, to be printed as plain sentences below the finished progress bar.
         warnings.catch_warnings(record=True) as caught,
         progress_bar(f"Generating {particle_name(pdg)}", "showers") as progress,
     ):
@@ -120,10 +153,7 @@ def command(
     seconds = time.perf_counter() - begin
     for warning in caught:
         messages.print(f"[yellow]Warning:[/yellow] {escape(str(warning.message))}")
-    if conserve_energy:
-        messages.print(f"Energy conservation: {generator.rejected:,} showers were drawn again.")
-    rate = f"{number / seconds:,.0f} showers/s, written"
-    say(f"{output}: {number:,} showers, {rate}")
+    return seconds
 
 
 def _read(energy: str, like: Path | None, model: str | None) -> list[Path]:

@@ -8,6 +8,8 @@ import typer
 from caloforge.cli.common import Energy, Output, Seed, progress_bar, say, say_aside
 
 if TYPE_CHECKING:
+    from caloforge.geometry import Calorimeter
+    from caloforge.incident.spectrum import Spectrum
     from caloforge.stages.simulate.run import Summary
 
 __all__ = ["command"]
@@ -64,29 +66,33 @@ def command(
     from caloforge.geometry import Calorimeter
     from caloforge.incident.beam import parse_direction, parse_position
     from caloforge.incident.particles import parse_particle
-    from caloforge.stages.simulate import limits
     from caloforge.stages.simulate.run import simulate
 
     calorimeter, pdg, spectrum = Calorimeter.load(geometry), parse_particle(particle), parse_spectrum(energy)
-    limits.check(spectrum, n, workers, seed, range_cut, cluster=cluster is not None)
-    say_aside(limits.estimate(calorimeter, spectrum, n, seed).sentence(n, workers))
+    _check(calorimeter, spectrum, n, workers, seed, range_cut, cluster)
     with progress_bar(f"Simulating {particle}", unit="showers") as progress:
         done = simulate(
-            calorimeter,
-            pdg,
-            spectrum,
-            n,
-            output,
-            direction=parse_direction(*direction),
-            position=parse_position(*position) if position else None,
-            physics=physics,
-            range_cut=range_cut,
-            seed=seed,
-            workers=workers,
-            cluster=cluster,
-            progress=progress,
-        )
+            calorimeter, pdg, spectrum, n, output, direction=parse_direction(*direction),
+            position=parse_position(*position) if position else None, physics=physics,
+            range_cut=range_cut, seed=seed, workers=workers, cluster=cluster, progress=progress,
+        )  # fmt: skip
     _say(done)
+
+
+def _check(
+    calorimeter: "Calorimeter",
+    spectrum: "Spectrum",
+    n: int,
+    workers: int,
+    seed: int,
+    range_cut: float,
+    cluster: str | None,
+) -> None:
+    """Refuse what can't be simulated, and announce how long the rest takes."""
+    from caloforge.stages.simulate import limits
+
+    limits.check(spectrum, n, workers, seed, range_cut, cluster=cluster is not None)
+    say_aside(limits.estimate(calorimeter, spectrum, n, seed).sentence(n, workers))
 
 
 def _say(done: "Summary") -> None:

@@ -94,19 +94,15 @@ def command(
     plan = Plan(epochs, batch, seed, held_out, flips, average, validate_every, precision.value)
     with progress_bar("Reading", "showers") as reading, progress_bar("Training", "steps") as progress:
         train(
-            model,
-            data,
-            output,
-            plan,
-            geometry=geometry or "calogan",
-            parent=parent,
-            device=device.value,
-            settings=_settings(config, settings or []),
-            threads=threads,
-            minutes=minutes,
-            reading=reading,
-            progress=progress,
-        )
+            model, data, output, plan, geometry=geometry or "calogan", parent=parent, device=device.value,
+            settings=_settings(config, settings or []), threads=threads, minutes=minutes,
+            reading=reading, progress=progress,
+        )  # fmt: skip
+    _say_next(output)
+
+
+def _say_next(output: Path) -> None:
+    """Say where the result is, and which command comes next."""
     say(f"Trained: {output} (curves: log.csv; the best by validation: {output / 'best'}).")
     say(f"Next: caloforge export {output / 'best'} -o NAME.onnx")
 
