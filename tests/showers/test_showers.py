@@ -34,6 +34,27 @@ def test_selection(make_showers):
         showers[6]
 
 
+def test_a_sample_is_equal_to_itself_alone_and_stays_what_it_is(make_showers):
+    showers = make_showers(2)
+    assert showers != showers[:]
+    assert {showers: 1}[showers] == 1
+    with pytest.raises(AttributeError, match="cells"):
+        showers.cells = showers.cells[:1]
+
+
+def test_the_first_impossible_cell_is_named(calogan):
+    cells = np.zeros((3, 504))
+    cells[1, 288 + 144 + 6 + 2] = -0.5
+    cells[2, 0] = np.nan
+    with pytest.raises(InputError, match=r"Cell 440 \(layer 2, phi 1, eta 2\) of shower 1 is -0.5 MeV"):
+        Showers(calogan, cells, Incident(22, 1.0))
+
+
+def test_cells_are_as_large_as_their_numbers(calogan):
+    cells = np.full((1, 504), np.finfo(np.float32).max)
+    assert np.array_equal(Showers(calogan, cells, Incident(22, 1.0)).cells, cells)
+
+
 @pytest.mark.parametrize("value", [np.nan, -1.0, np.inf, 1e39])
 def test_an_impossible_cell_is_named(calogan, value):
     cells = np.zeros((3, 504))
@@ -56,6 +77,8 @@ def test_an_impossible_cell_is_named(calogan, value):
         ({"columns": {"a/b": [1, 2]}}, "'a/b' can't name"),
         ({"columns": {"a\0": [1, 2]}}, "can't name"),
         ({"columns": {5: [1, 2]}}, "5 can't name"),
+        ({"columns": {"": [1, 2]}}, "'' can't name"),
+        ({"columns": {".a": [1, 2]}}, "'.a' can't name"),
         (
             {"cells": np.full((2, 504), 1j)},
             "The cells can't hold values of type complex128; give real numbers",
@@ -93,10 +116,30 @@ def test_concatenate(make_showers, calogan_fine):
     assert Showers.concatenate([both, first]).provenance == both.provenance
     with pytest.raises(InputError, match="differ in: name"):
         Showers.concatenate([first, make_showers(1, calogan_fine)])
-    with pytest.raises(InputError, match="columns leaked, tries"):
-        Showers.concatenate([first, Showers(first.geometry, first.cells, Incident(22, 1.0))])
+    bare = Showers(first.geometry, first.cells, Incident(22, 1.0))
+    with pytest.raises(InputError, match="columns leaked, tries can't be joined with columns none"):
+        Showers.concatenate([first, bare])
+    with pytest.raises(InputError, match="columns none can't be joined with columns leaked, tries"):
+        Showers.concatenate([bare, first])
     with pytest.raises(InputError, match="nothing to join"):
         Showers.concatenate([])
+
+
+def test_samples_are_joined_whole_and_in_their_order(make_showers):
+    whole = make_showers(5)
+    for parts in ([whole], [whole[:2], whole[2:]], [whole[:0], whole[:4], whole[4:]]):
+        both = Showers.concatenate(parts)
+        assert np.array_equal(both.cells, whole.cells)
+        assert np.array_equal(both.energy, whole.energy)
+        assert np.array_equal(both.columns["leaked"], whole.columns["leaked"])
+        assert both.provenance == whole.provenance
+
+
+def test_of_no_provenance_comes_none(make_showers):
+    first = make_showers(1)
+    bare = Showers(first.geometry, first.cells, first.incident, first.columns)
+    assert Showers.concatenate([bare, bare]).provenance == {}
+    assert Showers.concatenate([bare, first, bare]).provenance == first.provenance
 
 
 def test_rebin_keeps_all_but_the_cells(make_showers, calogan_fine, calogan):

@@ -22,6 +22,17 @@ def test_batches_give_what_the_whole_gives(make_showers, calogan):
     np.testing.assert_allclose(sample.layer_fractions, np.mean(layers[some] / total[some, None], axis=0))
 
 
+def test_one_faint_shower_is_what_it_is(calogan):
+    cells = np.zeros((1, 504))
+    cells[0, [0, 504 - 1]] = 0.125, 0.375
+    samples = {}
+    summary.add(samples, Showers(calogan, cells, Incident(22, 0.75)))
+    sample = samples[22]
+    assert (sample.number, sample.low, sample.high, sample.cells_hit) == (1, 0.75, 0.75, 2)
+    assert sample.response == pytest.approx(0.5 / 0.75)
+    assert sample.layer_fractions.tolist() == [0.25, 0, 0.75]
+
+
 def test_particles_are_kept_apart(make_showers):
     showers = make_showers(6)
     mixed = Showers(showers.geometry, showers.cells, Incident([11, 22, 22, 211, 22, 11], showers.energy))
