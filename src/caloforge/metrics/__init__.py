@@ -1,1 +1,1 @@
-"""Two samples -> a number: one file a metric."""
+"""Metrics that compare two samples of showers: one file per metric."""

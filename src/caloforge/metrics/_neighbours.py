@@ -28,10 +28,10 @@ class Overlap(NamedTuple):
 
 
 def overlap(reference: Floats, sample: Floats) -> Overlap:
-    """Return how far a sample (M, d) lies where the reference (N, d) is, and the reverse.
+    """Return how far a sample (M, d) and the reference (N, d) overlap.
 
-    Around each shower is the closed ball that reaches to its fifth nearest neighbour in its own sample. The
-    four numbers are counted in the same balls: what was computed lately is kept for the next of them.
+    The ball around a shower is closed and reaches to the fifth nearest neighbour in its own sample. All four
+    numbers are counted in the same balls, so the latest results are kept for the metrics that follow.
 
     References
     ----------
@@ -42,6 +42,7 @@ def overlap(reference: Floats, sample: Floats) -> Overlap:
     return _overlap(_packed(reference), _packed(sample), features)
 
 
+# lru_cache needs arguments that can be hashed and are compared by value: bytes, but not arrays.
 def _packed(rows: Floats) -> bytes:
     return np.ascontiguousarray(rows, dtype=float).tobytes()
 
@@ -69,12 +70,13 @@ def _reach(packed: bytes, features: int) -> Floats:
     """Squared distance of each shower's fifth neighbour, (n,)."""
     rows = _unpacked(packed, features)
     distance = _squared_distances(rows, rows)
-    np.fill_diagonal(distance, np.inf)
+    np.fill_diagonal(distance, np.inf)  # a shower is not its own neighbour
     return np.partition(distance, NEIGHBOURS - 1, axis=1)[:, NEIGHBOURS - 1] + _ROUNDING
 
 
 def _squared_distances(first: Floats, second: Floats) -> Floats:
     """Of all pairs, (n, m)."""
+    # |x - y|^2 = |x|^2 + |y|^2 - 2 x y needs one matrix product instead of an array (n, m, d) of differences.
     distance = first @ (-2 * second.T)
     distance += (first**2).sum(axis=1)[:, np.newaxis]
     distance += (second**2).sum(axis=1)

@@ -1,8 +1,8 @@
 """How many showers of the simulation is a generated sample worth?
 
-A library that repeats the N showers it was made of looks right in every comparison that does not know these
-showers, and is worth no more than N. So samples are compared with a large truth, in its quantiles, and the
-distance of the generated one is turned into the number of simulated showers that have this distance.
+A shower library that repeats its N showers passes every comparison that does not know these showers, but is
+worth no more than N. Samples are therefore compared with a large truth sample, in its quantiles, and the
+distance of the generated sample is converted into the number of simulated showers with the same distance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,13 +42,13 @@ JOINT = "joint"
 _QUANTILES = 50
 _SPLITS = 10
 _LEAST_IN_CELL = 30
-"""Showers of the truth in each cell: few enough for small features, many enough for their share."""
+"""Showers of the truth per cell: few enough for small features, enough to know the cell's share well."""
 _LEAST = 10 * _LEAST_IN_CELL
 _KNOTS = 4096
-"""Showers of the truth among which ranks are told, at most: fine enough, and small enough to be fast."""
+"""Most showers of the truth that ranks are computed from: enough for fine ranks, few enough to be fast."""
 _STEPS = 8
 _TWO_SIGMA = 2.0
-"""Standard deviations from which on a difference is called one."""
+"""Standard deviations from which a difference counts as significant."""
 
 Floats = NDArray[np.float64]
 Cells = NDArray[np.intp]
@@ -74,7 +74,7 @@ class EffectiveSize:
 
 @dataclass(frozen=True)
 class AmplificationCurves:
-    """How distances to the truth change as samples grow, in one observable or in all together.
+    """Distances to the truth against the size of samples, for one observable or all together.
 
     Attributes
     ----------
@@ -151,8 +151,8 @@ class SpaceAmplification:
     def amplifies(self) -> bool:
         """Whether the sample is worth more than its training showers, beyond doubt.
 
-        These are a sample with a statistical fluctuation of its own, which generated showers may share. So
-        it has to be better than they are, too.
+        The training showers have a statistical fluctuation, which a generator may have learned. The generated
+        sample must therefore also be closer to the truth than the training showers are.
         """
         return self.better and self.two_sigma.low > self.training.showers
 
@@ -187,28 +187,28 @@ def amplification(
 
     The truth's T showers are divided into Q cells. In each, a sample has a share x of its showers and the
     truth a share t; the distance is the mean of $(x - t)^2$. A sample of N independent showers has, on
-    average, $\overline{t (1 - t)} (1/N + 1/T)$, and spreads about it as chi-square does with as many
-    degrees of freedom as follow from the shares (Q - 1 where they are equal). Solved for N this is what any
-    sample is worth, and chi-square gives the bounds. The same is measured with parts of the truth.
+    average, $\overline{t (1 - t)} (1/N + 1/T)$, and spreads about it like a chi-square, whose degrees of
+    freedom follow from the shares (Q - 1 if these are equal). Solved for N, this is what a sample is worth,
+    and chi-square gives the bounds. The same is also measured with parts of the truth.
 
-    Cells are quantiles of one observable, with one more for showers where it is undefined; for all
-    observables together the truth is halved again and again, in each half at its own median, along the
-    leading principal components of the observables' ranks.
+    Cells are quantiles of one observable, with an extra one for showers where it is undefined. For all
+    observables together the truth is halved repeatedly, each part at its own median, along the leading
+    principal components of the observables' ranks.
 
     Parameters
     ----------
     training
         Observables of what the generator learned from, (N,) by name; nan where one is undefined.
     generated
-        Those of what it made; the more showers, the more it can be worth.
+        Observables of what it made; a larger sample can be worth more.
     truth
-        Those of many showers of the simulation that are in neither.
+        Observables of many simulated showers that are in neither sample.
     observables
         What to compare.
     repeats
-        Draws of parts of samples.
+        Number of random draws of parts of the samples.
     seed
-        Of these.
+        Seed of these draws.
     progress
         Called with (spaces done, spaces).
 
@@ -216,6 +216,16 @@ def amplification(
     ------
     InputError
         The truth holds too few showers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> random = np.random.default_rng(1)
+    >>> from caloforge.observables.response import Response
+    >>> truth, training, generated = ({"response": random.normal(size=n)} for n in (20_000, 1000, 5000))
+    >>> result = amplification(training, generated, truth, [Response()], repeats=2)
+    >>> [space.name for space in result.spaces], result.truth
+    (['joint', 'response'], 20000)
     """
     size = len(truth[observables[0].name])
     if size < _LEAST:
@@ -228,7 +238,7 @@ def amplification(
     progress(1, len(observables) + 1)
     for done, one in enumerate(observables, 2):
         cells = quantile_cells(*(sample[one.name] for sample in values))
-        if np.ptp(cells[0]):  # one value for all showers tells nothing
+        if np.ptp(cells[0]):  # a single value for all showers carries no information
             spaces.append(amplification_in_cells(one.name, one.label, *cells, repeats=repeats, seed=seed))
         progress(done, len(observables) + 1)
     return AmplificationResult(tuple(spaces), size)
@@ -254,6 +264,15 @@ def amplification_in_cells(
         (T,), (N,) and (M,) numbers of cells.
     repeats, seed
         As in `amplification`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> random = np.random.default_rng(1)
+    >>> truth, training, generated = (random.integers(20, size=n) for n in (20_000, 1000, 5000))
+    >>> space = amplification_in_cells("cells", "20 equal cells", truth, training, generated, repeats=2)
+    >>> space.cells, space.training.showers, space.amplifies
+    (20, 1000, True)
     """
     number = 1 + int(max(cells.max() for cells in (truth, training, generated)))
     expectation = _DistanceDistribution.of(truth, number)
@@ -283,7 +302,16 @@ def amplification_in_cells(
 def quantile_cells(truth: Floats, *samples: Floats, quantiles: int = _QUANTILES) -> list[Cells]:
     """Return in which quantile of the truth each shower lies, for the truth and each sample.
 
-    Values that many showers share make fewer quantiles; undefined values (nan) are a cell of their own.
+    Values that many showers share make fewer quantiles; undefined values (nan) have a separate cell.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> truth, sample = quantile_cells(np.arange(300.0), np.array([-1.0, 150.0, np.nan]))
+    >>> np.bincount(truth)  # ten quantiles
+    array([30, 30, 30, 30, 30, 30, 30, 30, 30, 30])
+    >>> sample
+    array([ 0,  5, 10])
     """
     known = truth[np.isfinite(truth)]
     number = max(1, min(quantiles, len(known) // _LEAST_IN_CELL))
@@ -299,12 +327,25 @@ def quantile_cells(truth: Floats, *samples: Floats, quantiles: int = _QUANTILES)
 def joint_cells(
     truth: Mapping[str, Floats], *samples: Mapping[str, Floats], most: int = _SPLITS
 ) -> list[Cells]:
-    """Return in which cell of the space of all observables showers lie, for the truth and each sample."""
+    """Return in which cell of the space of all observables showers lie, for the truth and each sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> random = np.random.default_rng(1)
+    >>> truth, sample = ({"a": random.normal(size=n), "b": random.normal(size=n)} for n in (2000, 100))
+    >>> cells, others = joint_cells(truth, sample)
+    >>> len(np.unique(cells)), others.shape
+    (64, (100,))
+    """
     together = {name: np.concatenate([sample[name] for sample in samples]) for name in truth}
     made = features(truth, together)
+    # Ranks are the same for any monotonic function of an observable, such as its logarithm.
     ranks = _ranks(made.reference, made.reference), _ranks(made.reference, made.generated)
     splits = min(most, int(np.log2(len(ranks[0]) / _LEAST_IN_CELL)))
-    # Each direction is cut twice at least: halves alone would not feel whether a distribution is too wide.
+    # Each direction is cut at least twice: a single cut at the median would not notice a distribution that is
+    # too wide. eigh sorts in ascending order, so the leading components come last. The covariance of a single
+    # feature is a number, hence the reshape.
     axes = np.linalg.eigh(np.cov(ranks[0], rowvar=False).reshape(len(made.names), -1))[1][:, ::-1]
     first, others = (rank @ axes[:, : max(1, splits // 2)] for rank in ranks)
     cells = _halving_cells(first, others, splits)
@@ -313,9 +354,10 @@ def joint_cells(
 
 
 def _ranks(reference: Floats, values: Floats) -> Floats:
-    """Ranks among the reference, -1/2 to 1/2, by column: no observable's tails count more than others'."""
+    """Ranks among the reference by column, -1/2 to 1/2: the tails of all observables count alike."""
     places = np.unique(np.linspace(0, len(reference) - 1, _KNOTS).round().astype(np.intp))
     ordered = np.sort(reference, axis=0)[places]
+    # The mean of both sides is the middle rank of equal values, which are common for counts of cells.
     columns = [
         np.searchsorted(known, column, "left") + np.searchsorted(known, column, "right")
         for known, column in zip(ordered.T, values.T, strict=True)
@@ -331,6 +373,7 @@ def _halving_cells(truth: Floats, others: Floats, splits: int) -> Cells:
         column, here = rows[:, split % rows.shape[1]], cells[: len(truth)]
         medians = np.zeros(2**split)
         for cell in np.unique(here):
+            # Of the truth alone: samples must not move the cells in which they are judged.
             medians[cell] = np.median(column[: len(truth)][here == cell])
         cells = 2 * cells + (column > medians[cells])
     return cells
@@ -363,6 +406,8 @@ class _DistanceDistribution:
     @property
     def freedom(self) -> float:
         """Degrees of freedom: those of a chi-square of the same mean and variance (Satterthwaite)."""
+        # Counts are multinomial: the distance is a sum of chi-squares, weighted by the eigenvalues of their
+        # covariance.
         covariance = np.diag(self.shares) - np.outer(self.shares, self.shares)
         square = float((covariance**2).sum())
         return float(np.trace(covariance)) ** 2 / square if square > 0 else 0.0
@@ -392,10 +437,14 @@ class _DistanceDistribution:
             self._solved((distance + own) / factor - own)
             for factor in (1.0, self._factor(-sigma), self._factor(sigma))
         )
+        # No lower bound: even the largest plausible distance is within the truth's own fluctuation, so the
+        # sample is worth at least as much as the truth.
         return EffectiveSize(value, float(self.truth) if low is None else low, high)
 
     def spread_of_copies(self, distance: float, showers: int) -> float:
         """Standard deviation of the squared distance of many copies of a sample that has one itself."""
+        # With a bias b and a smaller fluctuation e, the mean of (b + e)^2 over Q cells has the variance
+        # 4 <b^2> <e^2> / Q, where <e^2> is that of a sample of this size.
         own = self.scale / self.truth
         return 2 * float(np.sqrt(max(distance + own, 0) * self.scale / showers / len(self.shares)))
 
@@ -414,6 +463,7 @@ def _sample_distance(expectation: _DistanceDistribution, cells: Cells) -> Sample
 
 def _distances_of_truth(cells: Cells, number: int, repeats: int, seed: int) -> SampledDistances:
     """Measure what parts of one half of the truth give against the other half."""
+    # Halves that have no shower in common: against a truth that contains it, a part would look too close.
     half = len(cells) // 2
     sizes = _sample_sizes(half)
     found = np.empty((repeats, len(sizes)))

@@ -20,22 +20,29 @@ class Metric:
     Parameters
     ----------
     name
-        Plain identifier, as the file.
+        Plain identifier, as in the name of the file.
     label
         The quantity in words, as in the head of a table.
     citation
         Where the definition comes from.
     least
-        Fewest showers a sample for which the number is given.
+        Fewest showers per sample for which the number is given.
     measure
         The definition: (n,) and (m,), reference first, -> number; (n, d) and (m, d) where it is joint.
     joint
-        Whether it compares many features together. These have to be finite and of similar size
-        (`caloforge.metrics.features`), and their rows without order.
+        Whether it compares many features together. These must be finite and of similar scale
+        (`caloforge.metrics.features`), with rows in random order.
     higher
         Whether the higher number is the better one.
     most
-        Most showers a sample that it uses; None stands for all.
+        Most showers per sample that it uses; None for all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shift = Metric("shift", "shift", "none", least=10, measure=lambda a, b: float(b.mean() - a.mean()))
+    >>> shift(np.zeros(10), np.ones(10))
+    1.0
     """
 
     name: str
@@ -61,6 +68,12 @@ class Metric:
 
 
 def every(joint: bool) -> tuple[Metric, ...]:
-    """Return the metrics of the catalogue: the joint ones, or those of one observable."""
+    """Return the metrics of the catalogue: the joint ones, or those of one observable.
+
+    Examples
+    --------
+    >>> "wasserstein" in [metric.name for metric in every(joint=False)]
+    True
+    """
     entries = (catalog.load("metrics", name) for name in catalog.names("metrics"))
     return tuple(entry for entry in entries if isinstance(entry, Metric) and entry.joint is joint)

@@ -1,4 +1,4 @@
-"""Share of the reference's showers that have a generated one close by."""
+"""Share of the reference's showers that have a generated shower nearby."""
 
 from caloforge.metrics._neighbours import CITATION, LEAST, MOST, overlap
 from caloforge.metrics.base import Floats, Metric
@@ -19,6 +19,14 @@ def coverage(reference: Floats, sample: Floats) -> float:
     References
     ----------
     Naeem et al., arXiv:2002.09797.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> random = np.random.default_rng(1)
+    >>> reference, same = random.normal(size=(2, 1000, 3))
+    >>> round(coverage(reference, same), 2), round(coverage(reference, same + 2.0), 2)
+    (0.97, 0.15)
     """
     return overlap(reference, sample).coverage
 

@@ -7,10 +7,10 @@ __all__ = ["ENTRY", "density"]
 
 
 def density(reference: Floats, sample: Floats) -> float:
-    """Return in how many of the reference's balls a shower of the sample lies on average, over five.
+    """Return the mean number of the reference's balls around a shower of the sample, divided by five.
 
     The balls are those of `overlap`. 1 for equal distributions, 0 without overlap, above 1 if the sample
-    keeps to where the reference is dense.
+    is concentrated where the reference is dense.
 
     Parameters
     ----------
@@ -20,6 +20,14 @@ def density(reference: Floats, sample: Floats) -> float:
     References
     ----------
     Naeem et al., arXiv:2002.09797.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> random = np.random.default_rng(1)
+    >>> reference, same = random.normal(size=(2, 1000, 3))
+    >>> round(density(reference, same), 2), round(density(reference, same + 2.0), 2)
+    (1.02, 0.25)
     """
     return overlap(reference, sample).density
 

@@ -30,15 +30,25 @@ class Features:
 def features(reference: Mapping[str, Floats], generated: Mapping[str, Floats]) -> Features:
     """Return standardised, finite features of two samples.
 
-    Observables that are the same for all showers of both samples tell nothing and are left out. Where an
-    observable is undefined (nan) for some shower, this takes the mean of the reference, and a further
-    feature, ``undefined NAME``, says for which showers. Mean and standard deviation are the reference's; only
-    where the reference has a single value, they are those of both samples together.
+    Observables with one value for all showers of both samples carry no information and are left out. An
+    undefined value (nan) is replaced by the mean of the reference, and an extra feature, ``undefined NAME``,
+    marks these showers. Mean and standard deviation are the reference's; only if the reference has a single
+    value are they those of both samples together.
 
     Parameters
     ----------
     reference, generated
         Values of each observable by its name, (N,) and (M,). Both have the same observables.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = features({"width": np.array([1.0, 3.0, np.nan])}, {"width": np.array([2.0, 4.0])})
+    >>> found.names
+    ('width', 'undefined width')
+    >>> found.generated.round(2)
+    array([[ 0.  , -0.71],
+           [ 2.  , -0.71]])
     """
     columns = {}
     for name, values in reference.items():
@@ -69,4 +79,5 @@ def _standardised(reference: Floats, generated: Floats) -> tuple[Floats, Floats]
 
 
 def _varies(values: Floats) -> bool:
+    # Not std() > 0, which rounding of the mean can make true for equal values.
     return len(values) > 0 and bool(values.min() < values.max())

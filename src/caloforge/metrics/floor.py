@@ -1,4 +1,4 @@
-"""A metric and its floor: what two samples of the reference itself give."""
+"""A metric and its floor: its value for two samples of the reference itself."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Score:
     value, error
         Mean over the repeats and its standard error.
     floor, floor_error
-        The same of two disjoint samples of the reference.
+        The same for two disjoint samples of the reference.
     sigma
         How far the value is on the bad side of the floor, in standard errors of the difference.
     n
@@ -34,7 +34,15 @@ class Score:
     repeats
         Number of repeats.
     reason
-        Why numbers are missing, in a sentence; empty if none is.
+        Why numbers are missing, in a sentence; empty if none are.
+
+    Examples
+    --------
+    >>> score = Score.of(values=[0.2, 0.3], floors=[0.1, 0.2], n=1000)
+    >>> round(score.value, 3), round(score.floor, 3), round(score.sigma, 2)
+    (0.25, 0.15, 1.41)
+    >>> Score.missing("It needs more showers.").value is None
+    True
     """
 
     value: float | None
@@ -119,7 +127,16 @@ def against_floor(
 
     See Also
     --------
-    scores : how it is done; faster for several metrics of the same samples.
+    scores : the procedure; faster for several metrics of the same samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge.metrics.wasserstein import ENTRY as wasserstein
+    >>> reference, generated = np.random.default_rng(1).normal(size=(2, 1000))
+    >>> score = against_floor(wasserstein, reference, generated + 1.0)
+    >>> round(score.value, 1), round(score.floor, 1), score.n, score.sigma > 5
+    (1.4, 0.1, 500, True)
     """
     return scores((metric,), reference, generated, repeats, seed)[metric.name]
 
@@ -131,9 +148,9 @@ def scores(
 
     Each repeat divides the reference at random in two disjoint samples A and B, and draws a sample G of the
     generated showers, all of n = min(N, M) // 2 (or the most that the metric uses). The value is
-    metric(A, G), the floor metric(A, B). So all samples have the same size, and what a metric gives for
-    finite samples of equal distributions is in both. Halves drawn without replacement spread as samples of
-    the full size do, so the spread of the repeats is the uncertainty (see `Score.of` for other shares).
+    metric(A, G), the floor metric(A, B). All samples have the same size, so the bias of a metric for finite
+    samples is the same in both. Halves drawn without replacement spread like samples of the full size, so
+    the spread of the repeats is the uncertainty (see `Score.of` for other shares).
 
     Parameters
     ----------
@@ -141,6 +158,16 @@ def scores(
         All of one observable, or all joint.
     reference, generated, repeats, seed
         As in `against_floor`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge.metrics.wasserstein import ENTRY as wasserstein
+    >>> reference, generated = np.random.default_rng(1).normal(size=(2, 1000))
+    >>> from caloforge.metrics.separation import ENTRY as separation
+    >>> found = scores((wasserstein, separation), reference, generated)
+    >>> {name: score.sigma < 2 for name, score in found.items()}
+    {'wasserstein': True, 'separation': True}
     """
     available = (len(reference), len(generated))
     sizes = {metric: min(available) // 2 for metric in metrics}
@@ -162,12 +189,13 @@ def _measured(
     """All metrics on the same divisions."""
     values: dict[str, list[float]] = {metric.name: [] for metric in metrics}
     floors: dict[str, list[float]] = {metric.name: [] for metric in metrics}
-    # What overflows is not finite, and the score says so.
+    # What overflows is not finite, and the score then has a reason instead of numbers.
     with np.errstate(over="ignore", invalid="ignore"):
         for first, second, drawn in _subsets(reference, generated, n, repeats, seed):
             for metric in metrics:
                 values[metric.name].append(metric(first, drawn))
                 floors[metric.name].append(metric(first, second))
+    # The two samples are drawn with different shares if they differ in size; their mean is used for both.
     share = (n / len(reference) + n / len(generated)) / 2
     return {m.name: Score.of(values[m.name], floors[m.name], n, share, m.higher) for m in metrics}
 
@@ -175,7 +203,7 @@ def _measured(
 def _subsets(
     reference: Floats, generated: Floats, n: int, repeats: int, seed: int
 ) -> Iterator[tuple[Floats, ...]]:
-    """The samples A, B and G of each division; those of one observable sorted, which metrics run through."""
+    """The samples A, B and G of each division; values of one observable are sorted, which is faster later."""
     arrange = np.sort if reference.ndim == 1 else np.asarray
     for first, second, drawn in _divisions(len(reference), len(generated), n, repeats, seed):
         yield arrange(reference[first]), arrange(reference[second]), arrange(generated[drawn])
@@ -186,6 +214,7 @@ def _divisions(
     n_reference: int, n_generated: int, n: int, repeats: int, seed: int
 ) -> list[tuple[_Rows, _Rows, _Rows]]:
     """Rows of A, B (reference) and G (generated) of each repeat, each (n,) and in random order."""
+    # One stream per repeat, so that more repeats leave the earlier ones as they are.
     streams = (np.random.default_rng([seed, repeat]) for repeat in range(repeats))
     mixed = [(stream.permutation(n_reference), stream.permutation(n_generated)) for stream in streams]
     return [(rows[:n], rows[n : 2 * n], drawn[:n]) for rows, drawn in mixed]

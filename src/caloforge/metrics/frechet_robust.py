@@ -10,7 +10,7 @@ __all__ = ["ENTRY", "frechet_robust"]
 def frechet_robust(reference: Floats, sample: Floats) -> float:
     """Return the Fréchet physics distance of features with limited tails.
 
-    Means and covariances of the plain one can be decided by few showers that lie far off.
+    A few far outliers can dominate the means and covariances of the plain distance.
 
     Parameters
     ----------
@@ -21,6 +21,14 @@ def frechet_robust(reference: Floats, sample: Floats) -> float:
     --------
     caloforge.metrics.frechet.frechet : the distance.
     caloforge.metrics._tails.limited : the limits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> random = np.random.default_rng(1)
+    >>> reference, same = random.normal(size=(2, 1000, 3))
+    >>> round(frechet_robust(reference, same), 2), round(frechet_robust(reference, same + 1.0), 2)
+    (-0.01, 2.71)
     """
     return plain.frechet(*limited(reference, sample))
 
@@ -29,7 +37,7 @@ ENTRY = Metric(
     name="frechet_robust",
     label="Fréchet physics distance, limited tails",
     citation="Kansal et al., arXiv:2211.10295; Dixon, Ann. Math. Stat. 31 (1960) 385",
-    # As of the distance without limits.
+    # As for the distance without limits.
     least=plain.ENTRY.least,
     measure=frechet_robust,
     joint=True,

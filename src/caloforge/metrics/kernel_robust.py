@@ -10,8 +10,8 @@ __all__ = ["ENTRY", "kernel_robust"]
 def kernel_robust(reference: Floats, sample: Floats) -> float:
     """Return the kernel physics distance of features with limited tails.
 
-    The kernel has the features' fourth power, so that the plain one is a statement about the farthest showers
-    as soon as there is one in most of its batches.
+    The kernel contains the fourth power of the features, so the plain distance is decided by far outliers as
+    soon as most batches have one.
 
     Parameters
     ----------
@@ -22,6 +22,14 @@ def kernel_robust(reference: Floats, sample: Floats) -> float:
     --------
     caloforge.metrics.kernel.kernel : the distance.
     caloforge.metrics._tails.limited : the limits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> random = np.random.default_rng(1)
+    >>> reference, same = random.normal(size=(2, 1000, 3))
+    >>> round(kernel_robust(reference, same), 2), round(kernel_robust(reference, same + 1.0), 2)
+    (0.01, 23.52)
     """
     return plain.kernel(*limited(reference, sample))
 
@@ -30,7 +38,7 @@ ENTRY = Metric(
     name="kernel_robust",
     label="kernel physics distance, limited tails",
     citation="Kansal et al., arXiv:2211.10295; Dixon, Ann. Math. Stat. 31 (1960) 385",
-    # As of the distance without limits.
+    # As for the distance without limits.
     least=plain.ENTRY.least,
     measure=kernel_robust,
     joint=True,

@@ -1,4 +1,4 @@
-"""How far a sample is from the reference, in one word: the only place that decides it."""
+"""The distance of a sample from the reference in one word. Only this module decides it."""
 
 from typing import Literal
 
@@ -26,8 +26,8 @@ def level(sigma: float | None, scattered: bool = False) -> Level:
     sigma
         Distance in standard deviations; None where there is no number.
     scattered
-        Whether the value is far above what the floor ever is, but uncertain itself: the distance is then
-        small for want of statistics, and the samples are not called the same.
+        Whether the value is far above any value of the floor, but uncertain itself: the distance in standard
+        deviations is then small because of limited statistics, and the samples are not called the same.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Has a generator learned showers by heart? Copies, and distances to its training set and to other showers.
 
-A shower is taken as the shares of its energy in the cells, so that incident energy plays no role, and showers
-that are each other's mirror images are the same.
+A shower is described by the shares of its energy in the cells, so the incident energy plays no role. Mirror
+images count as the same shower.
 """
 
 from collections.abc import Mapping
@@ -36,14 +36,15 @@ CITATION = "Meehan, Chaudhuri, Dasgupta, AISTATS 2020, arXiv:2004.05675 (data-co
 
 LEAST = 100
 _COPY = 2e-3
-"""Shares of energy may differ by so much in all between a shower and its copy: they may have been rounded to
-half precision. Two showers of Geant4 differ by ten times as much at least."""
+"""Largest sum of differences in energy shares between a shower and its copy, which may have been rounded to
+half precision. Two different showers of Geant4 differ by at least ten times as much."""
 _FINGERPRINTS = 16
-"""Numbers that a shower and its copies have in common, by which they find each other."""
+"""Numbers that a shower shares with its copies, by which copies are searched."""
 _REACH = _COPY * _FINGERPRINTS**0.5
-"""How far those numbers of a copy can be from the original's."""
+"""Largest distance of these numbers between a copy and its original: each is a sum of shares with factors
+from -1 to 1, so it changes by at most ``_COPY``."""
 _OPERATIONS = 1e11
-"""What all distances together may cost; calorimeters with very many cells are judged by fewer showers."""
+"""Limit of operations for all distances; with very many cells, fewer showers are compared."""
 _BLOCK = 1024
 
 _Rows = NDArray[np.intp]
@@ -52,7 +53,7 @@ _SquareRoots = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Copies:
-    """Showers that are copies of others, but for flips and a factor in energy.
+    """Showers that are copies of others, apart from flips and a factor in energy.
 
     Attributes
     ----------
@@ -61,7 +62,7 @@ class Copies:
     original
         For each of them, the number of the shower that it is a copy of.
     of
-        Showers that were looked at.
+        Number of showers that were checked.
     """
 
     generated: _Rows
@@ -74,7 +75,7 @@ class Copies:
         return len(self.generated) / self.of
 
     def sentence(self, originals: str) -> str:
-        """Say it in words; ``originals`` names what they are copies of, in the plural."""
+        """Return this in words; ``originals`` names what they are copies of, in the plural."""
         if not len(self.generated):
             return f"No generated showers are copies of {originals}."
         share = f"{100 * self.share:.3g} % of the generated showers are copies of {originals}"
@@ -88,16 +89,16 @@ class MemorisationScore:
     Attributes
     ----------
     score
-        Share of the generated showers that are nearer to the training set than to as many held-out ones; its
-        floor is 1/2, which further showers of the reference give, and both sides of it are bad.
+        Share of the generated showers that are nearer to the training set than to as many held-out ones. Its
+        floor is 1/2, the value for further showers of the reference; lower values are as bad as higher ones.
     training, held_out
         Generated showers that are copies of a training shower, or of a held-out one.
     repeated
         Generated showers that have a copy among the other generated ones.
     known
-        Held-out showers that are copies of a training shower; they were not held out, and are left out.
+        Held-out showers that are copies of a training shower; they are left out of the comparison.
     distances
-        Distance of each shower to its nearest neighbour, by what is compared.
+        Distance of each shower to its nearest neighbour, by the name of the comparison.
     """
 
     score: Score
@@ -115,7 +116,7 @@ class MemorisationScore:
 
     @property
     def found(self) -> bool:
-        """Whether there are copies, or generated showers too near to either set."""
+        """Whether there are copies, or generated showers are too near to either set."""
         copied = any(len(one.generated) for one in (self.training, self.held_out, self.repeated))
         return copied or level(self.score.sigma) == "far"
 
@@ -132,7 +133,7 @@ class MemorisationScore:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """The sentences that say that training showers came back, or were clearly remembered."""
+        """The sentences about training showers that were copied or clearly remembered."""
         copied = (self.training.sentence("training showers"),) if len(self.training.generated) else ()
         return (*copied, *(self._nearness()[:1] if level(self.score.sigma) == "far" else ()))
 
@@ -175,16 +176,16 @@ def memorisation(
 
     The distance of two showers is $\min_f |\sqrt{p} - \sqrt{f(q)}|$ (Hellinger's) with the shares p and
     q of their energies in the cells and the flips f of the calorimeter: 0 for a copy, however it is flipped
-    or rescaled, and $\sqrt 2$ for showers that have no cell in common. A generator that has learned the
-    distribution is as often nearer to the training set as to as many other showers of it; one that has
-    learned the showers is nearer to the training set. Showers that are nearer to both, as those of a
-    generator with too small fluctuations are, do not count as memorised.
+    or rescaled, and $\sqrt 2$ for showers that have no cell in common. If a generator has learned the
+    distribution, its showers are as often nearer to the training set as to the same number of other showers;
+    if it has learned the showers themselves, more of them are nearer to the training set. Showers that are
+    near to both, as from a generator whose fluctuations are too small, do not count as memorised.
 
-    If training and held-out showers are equally many, and each generated shower has its nearest neighbour
-    among both, then any division of these into two halves is as likely where nothing was memorised. So the
-    share of the neighbours that are training showers is 1/2, with the variance
-    $\sum_j (w_j - 1/N)^2 / 4 \cdot N / (N - 1)$ for N showers that are neighbour to parts w of the
-    generated ones: neither is an approximation.
+    Take equal numbers of training and held-out showers, N in all, and find the nearest of them for each
+    generated shower. If nothing was memorised, all divisions of the N showers into two halves are equally
+    likely. The expected share of neighbours that are training showers is then 1/2, and its variance is
+    $\sum_j (w_j - 1/N)^2 / 4 \cdot N / (N - 1)$ if shower j is the neighbour of a part $w_j$ of the
+    generated ones. Neither is an approximation.
 
     Parameters
     ----------
@@ -195,14 +196,22 @@ def memorisation(
     generated
         What it made.
     seed
-        Decides which showers are compared, where there are too many.
+        Decides which showers are compared, if there are too many.
     most
-        Showers of a sample that are compared, at most. Copies are looked for among all showers.
+        Most showers of a sample that are compared. Copies are searched among all showers.
 
     Raises
     ------
     InputError
         The samples have different cells, or one is empty.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> training, held_out, generated = (generate("gamma", energy="1:100", n=200, seed=i) for i in (1, 2, 3))
+    >>> result = memorisation(training, held_out, generated)
+    >>> result.found, len(result.training.generated)
+    (False, 0)
     """
     _check(training, held_out, generated)
     known = copies(training, held_out)
@@ -243,12 +252,19 @@ def _scored(
 def copies(showers: Showers, generated: Showers) -> Copies:
     """Find generated showers that are copies of others: the same, flipped, or with all energies rescaled.
 
-    Showers of a single cell are all alike and do not count.
+    Showers with a single hit cell do not count, because they are alike anyway.
 
     Raises
     ------
     InputError
         The samples have different cells, or one is empty.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> showers, others = (generate("gamma", energy="1:100", n=20, seed=seed) for seed in (1, 2))
+    >>> copies(showers, others.concatenate([others, showers[5:7]])).original
+    array([5, 6])
     """
     _check(showers, generated)
     distance, nearest = KDTree(_fingerprints(showers)).query(
@@ -264,17 +280,25 @@ def repeated(generated: Showers) -> Copies:
     ------
     InputError
         The sample is empty.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> showers = generate("gamma", energy="1:100", n=20, seed=1)
+    >>> repeated(showers).share, repeated(showers.concatenate([showers, showers])).share
+    (0.0, 1.0)
     """
     _check(generated)
     fingerprints = _fingerprints(generated)
     distances, neighbours = KDTree(fingerprints).query(fingerprints, k=2, distance_upper_bound=_REACH)
+    # The nearest is usually the shower itself; of two exact copies, it may be the other one.
     other = (neighbours[:, 0] == np.arange(len(generated))).astype(np.intp)
     rows = np.arange(len(generated))
     return _copies(generated, generated, distances[rows, other], neighbours[rows, other])
 
 
 def _copies(showers: Showers, generated: Showers, distance: Floats, nearest: _Rows) -> Copies:
-    """Look closely at the showers that have a similar one."""
+    """Compare all cells of the showers whose fingerprints are close."""
     several = np.count_nonzero(generated.cells, axis=1) > 1
     rows = np.flatnonzero(np.isfinite(distance) & several)
     same = _are_copies(generated.cells, rows, showers.cells, nearest[rows], generated.geometry)
@@ -313,6 +337,7 @@ def _fingerprints(showers: Showers) -> Floats:
     """Random sums over the cells that are the same for a shower and its mirror images, (N, fingerprints)."""
     geometry = showers.geometry
     random = np.random.default_rng(0).choice([-1.0, 1.0], (geometry.n_cells, _FINGERPRINTS))
+    # Averaged over the flips, so that a shower and its mirror images have the same sums.
     symmetric = random[geometry.symmetries()].mean(axis=0)
     starts = range(0, len(showers), _BLOCK)
     return np.concatenate([_shares(showers.cells[start : start + _BLOCK]) @ symmetric for start in starts])
@@ -321,7 +346,7 @@ def _fingerprints(showers: Showers) -> Floats:
 def _are_copies(
     first: NDArray[np.float32], rows: _Rows, second: NDArray[np.float32], others: _Rows, geometry: Calorimeter
 ) -> NDArray[np.bool_]:
-    """Whether showers are copies of those that they look like, (n,)."""
+    """Whether showers are copies of the showers with similar fingerprints, (n,)."""
     flips = geometry.symmetries()
     same = np.zeros(len(rows), bool)
     for start in range(0, len(rows), _BLOCK):
@@ -334,6 +359,8 @@ def _are_copies(
 
 def _distances(first: _SquareRoots, second: _SquareRoots, flips: NDArray[np.int64]) -> _SquareRoots:
     """Distances of all pairs, (n, m)."""
+    # Square roots of shares are unit vectors, so the squared distance is 2 - 2 times their product, and the
+    # smallest distance over the flips is that of the largest product.
     overlap = np.zeros((len(first), len(second)), np.float32)
     for flip in flips:
         np.maximum(overlap, first[:, flip] @ second.T, out=overlap)
@@ -342,7 +369,7 @@ def _distances(first: _SquareRoots, second: _SquareRoots, flips: NDArray[np.int6
 
 
 def _score(nearest: _Rows, n: int) -> Score:
-    """Judge how many of the nearest neighbours are among the first n showers, and not among n others."""
+    """Score the share of nearest neighbours that are among the first n showers instead of the n others."""
     parts = np.bincount(nearest, minlength=2 * n) / len(nearest)
     value = float(parts[:n].sum())
     error = float(np.sqrt(((parts - parts.mean()) ** 2).sum() / 4 * 2 * n / (2 * n - 1)))

@@ -1,4 +1,4 @@
-"""Showers of the reference and the generated ones that are most like them, layer by layer."""
+"""Showers of the reference and the generated showers most similar to them, layer by layer."""
 
 from dataclasses import dataclass
 
@@ -41,9 +41,8 @@ class Neighbours:
 def neighbours(reference: Showers, generated: Showers, n: int = 5, seed: int = 1) -> tuple[Neighbours, ...]:
     """Find the nearest generated neighbours of random showers (Paganini et al. 2018, Figs. 9 to 11).
 
-    Distances are Euclidean between the images of a layer in MeV. To tell what they mean, each shower's
-    distance to the nearest other shower of the reference comes with it. Both are looked for among equally
-    many candidates.
+    Distances are Euclidean between the images of a layer in MeV. For comparison, the distance to the nearest
+    other shower of the reference is given too. Both are searched among the same number of candidates.
 
     Parameters
     ----------
@@ -58,6 +57,13 @@ def neighbours(reference: Showers, generated: Showers, n: int = 5, seed: int = 1
     ------
     InputError
         A sample is empty, or the two have different cells.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> reference, generated = (generate("gamma", energy="1:100", n=100, seed=seed) for seed in (1, 2))
+    >>> [(found.layer, found.distance.shape) for found in neighbours(reference, generated, n=5)]
+    [(0, (5,)), (1, (5,)), (2, (5,))]
     """
     check_pair(reference, generated)
     found = []
@@ -79,6 +85,7 @@ def _in_layer(
     random: np.random.Generator,
 ) -> Neighbours:
     others = np.setdiff1d(np.arange(len(reference)), rows)
+    # As many candidates on both sides: among more candidates, the nearest one is nearer.
     size = min(len(others), len(generated)) or len(generated)
     candidates = random.permutation(len(generated))[:size]
     nearest, distance = _nearest(reference[rows], generated[candidates])

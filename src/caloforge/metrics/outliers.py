@@ -1,8 +1,8 @@
-"""Showers of a shape that the reference hardly has at their incident energy, and how many there are.
+"""Outliers: showers with a shape that is rare in the reference at their incident energy.
 
-Half of the reference defines, for each shape, the range in which its showers lie; the other half says how
-many of its own lie outside, and is judged exactly as generated showers are. So the rates of the two can be
-compared, whatever the shapes are distributed like and however few showers define the ranges.
+Half of the reference defines the range of each shape. The other half and the generated showers are then
+counted in the same way, so their rates can be compared for any distribution of the shapes and any number of
+showers that define the ranges.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,16 @@ from caloforge.observables.base import Observable
 __all__ = ["ANY", "SHARE", "Floats", "OutlierCounts", "Ranges", "Trend", "Values"]
 
 SHARE = 0.002
-"""Share of the reference's showers beyond either end of a shape's range."""
+"""Share of the reference's showers beyond each end of a shape's range."""
 
 ANY = "any"
 
 _LEAST = 500
-"""Showers that define the ranges, at least: one of them is beyond either end."""
+"""Fewest showers that define the ranges: one of them is beyond each end."""
 _IN_BIN = 1000
 _MOST_BINS = 8
 _DEGREES = (3, 2)
-"""Of the polynomials in the logarithm of the incident energy: for a shape's mean, its spread's logarithm."""
+"""Degrees in the logarithm of the incident energy: of a shape's mean, and of the logarithm of its spread."""
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, Floats]
@@ -45,7 +45,7 @@ class Trend:
 
     @classmethod
     def of(cls, energy: Floats, values: Floats) -> Self:
-        """Fit values (N,) at energies (N,); those that are undefined do not count."""
+        """Fit values (N,) at energies (N,); undefined ones are ignored."""
         defined = np.isfinite(values)
         if not defined.any():
             return cls(np.polynomial.Polynomial([0.0]), np.polynomial.Polynomial([0.0]))
@@ -53,7 +53,7 @@ class Trend:
         mean, spread = (min(degree, len(np.unique(at)) - 1) for degree in _DEGREES)
         centre = _fit(at, values, mean)
         away = np.abs(values - centre(at))
-        smallest = 1e-3 * (away.mean() or 1.0)  # a value in its middle would have no logarithm
+        smallest = 1e-3 * (away.mean() or 1.0)  # a value exactly at the mean has no logarithm
         return cls(centre, _fit(at, np.log(np.maximum(away, smallest)), spread))
 
     def __call__(self, energy: Floats, values: Floats) -> Floats:
@@ -63,28 +63,39 @@ class Trend:
 
 
 def _fit(at: Floats, values: Floats, degree: int) -> np.polynomial.Polynomial:
-    # The window is wider than a single energy, on which no polynomial could be scaled.
+    # Polynomial.fit scales the domain to [-1, 1], which is impossible if it is a single energy.
     return np.polynomial.Polynomial.fit(at, values, degree, domain=[at.min() - 0.5, at.max() + 0.5])
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """Where the reference's showers are, for S shapes in B bins of incident energy.
+    """Ranges of the reference's showers, for S shapes in B bins of incident energy.
 
     Attributes
     ----------
     observables
         The shapes.
     energies
-        (B + 1,) edges of the bins in MeV, each with as many of the reference's showers.
+        (B + 1,) edges of the bins in MeV, with equal numbers of the reference's showers.
     trends
         Of each shape.
     low, high
-        (S, B) ends of the ranges, after the trends are taken off.
+        (S, B) ends of the ranges, after the trends are removed.
     undefined
         (S, B) whether a shape may be undefined (as the width of an empty layer).
     showers
-        That defined all this.
+        Number of showers that defined all this.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> from caloforge.observables.response import Response
+    >>> showers = generate("gamma", energy="1:100", n=1000, seed=1)
+    >>> values = {"response": Response()(showers)}
+    >>> ranges = Ranges.of([Response()], showers.energy, values)
+    >>> shares, errors = ranges.outside(showers.energy, values).rates()  # in any shape, and in each
+    >>> shares.shape, bool(shares.max() < 0.01)
+    ((2,), True)
     """
 
     observables: tuple[Observable, ...]
@@ -97,10 +108,11 @@ class Ranges:
 
     @classmethod
     def of(cls, observables: Sequence[Observable], energy: Floats, values: Values) -> Self:
-        """Take the ranges of a sample.
+        """Return the ranges of a sample.
 
-        Of n showers of a bin, the ends leave r = SHARE (n + 1) at either side, at least one: for any
-        distribution, a further shower of the same kind is beyond with the probability r / (n + 1).
+        The ends are the r-th lowest and the r-th highest of the n showers in a bin, with r = SHARE (n + 1),
+        at least 1. For any distribution, another shower of the same kind is then beyond an end with the
+        probability r / (n + 1).
 
         Parameters
         ----------
@@ -134,7 +146,7 @@ class Ranges:
         return cls(tuple(observables), edges, trends, ends[0], ends[1], ends[2] > 0, len(energy))
 
     def outside(self, energy: Floats, values: Values) -> "OutlierCounts":
-        """Count the showers outside the ranges, among those whose energies the reference has."""
+        """Count the showers outside the ranges, among those within the reference's incident energies."""
         number = _bins(self.energies, energy)
         known = number >= 0
         number, energy = number[known], energy[known]
@@ -143,6 +155,7 @@ class Ranges:
             reduced = trend(energy, values[one.name][known])
             low, high = self.low[row, number], self.high[row, number]
             beyond = np.maximum(low - reduced, reduced - high) / np.maximum(high - low, 1e-12)
+            # Undefined shapes are as far outside as can be, unless the reference has enough of them.
             away[row] = np.where(np.isfinite(beyond), beyond, np.where(self.undefined[row, number], -1, 2))
         bins = len(self.energies) - 1
         counts = [
@@ -159,7 +172,7 @@ def _bins(edges: Floats, energy: Floats) -> NDArray[np.intp]:
 
 
 def _ends(values: Floats) -> tuple[float, float, bool]:
-    """Return the ends of the range of values (n,), and whether so many are undefined that more may be."""
+    """Return the ends of the range of values (n,), and whether undefined values are common among them."""
     ordered = np.sort(values[np.isfinite(values)])
     undefined = len(values) - len(ordered) > 2 * SHARE * len(values)
     if not len(ordered):
@@ -179,7 +192,7 @@ class OutlierCounts:
     near
         (1 + S, B) outside: in any shape, then in each.
     far
-        (1 + S, B) of those: further outside than the range is wide.
+        (1 + S, B) of those: outside by more than the width of the range.
     """
 
     showers: NDArray[np.int64]
@@ -193,10 +206,11 @@ class OutlierCounts:
     def rates(self, far: bool = False) -> tuple[Floats, Floats]:
         """Return the shares of showers (1 + S,) and their binomial errors, never 0.
 
-        They are means over the bins, which makes them those of the reference's incident energies.
+        They are means over bins with equal numbers of the reference's showers, so they refer to the
+        reference's spectrum of incident energies, whatever that of the sample is.
         """
         counts, some = (self.far if far else self.near), self.showers > 0
         counts, showers = counts[:, some].astype(float), self.showers[some].astype(float)
-        share = (counts + 0.5) / (showers + 1.0)  # nothing among n is no certainty
+        share = (counts + 0.5) / (showers + 1.0)  # 0 of n showers do not prove a rate of 0
         errors = np.sqrt((share * (1 - share) / showers).sum(axis=1)) / len(showers)
         return (counts / showers).mean(axis=1), errors

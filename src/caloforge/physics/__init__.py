@@ -1,1 +1,1 @@
-"""Materials and what textbooks say of showers in them."""
+"""Materials, and the textbook formulas for electromagnetic showers in them."""

@@ -1,4 +1,4 @@
-"""Classifiers that tell two samples of showers apart: one file a classifier.
+"""Classifiers that tell two samples of showers apart: one file per classifier.
 
 >>> from caloforge import generate
 >>> from caloforge.metrics import classifiers
@@ -19,10 +19,22 @@ _FOLDER = "metrics/classifiers"
 
 
 def names() -> list[str]:
-    """Return the names of all classifiers, sorted."""
+    """Return the names of all classifiers, sorted.
+
+    Examples
+    --------
+    >>> names()
+    ['boosted', 'convolutional', 'high_level', 'low_level']
+    """
     return catalog.names(_FOLDER)
 
 
 def load(name: str) -> Classifier:
-    """Return a classifier; raises `CatalogError` if there is none of this name."""
+    """Return a classifier; raises `CatalogError` if there is none of this name.
+
+    Examples
+    --------
+    >>> load("boosted").label
+    'gradient-boosted trees on shower shapes'
+    """
     return cast(Classifier, catalog.load(_FOLDER, name))

@@ -1,4 +1,4 @@
-"""What every classifier is: it learns to tell two samples of showers apart, and how well it does is measured.
+"""Base of classifiers: they learn to tell two samples of showers apart, and their success is measured.
 
 Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, arXiv:1610.06545; for showers Krause and Shih
 (CaloFlow), arXiv:2106.05285, and the CaloChallenge 2022, arXiv:2410.21611.
@@ -59,7 +59,7 @@ class Trained(NamedTuple):
     Attributes
     ----------
     scores
-        Features (n, d) -> (n,) between 0 and 1: how probable it is that a shower is of the second sample.
+        Features (n, d) -> (n,) between 0 and 1: how likely a shower is from the second sample.
     epochs
         Passes over the training showers (trees, if it is made of trees) up to the state that was chosen.
     """
@@ -69,7 +69,7 @@ class Trained(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What one training gave on its test showers.
+    """Results of one training on its test showers.
 
     Attributes
     ----------
@@ -77,14 +77,19 @@ class Trial(NamedTuple):
         Area under the receiver operating characteristic: 0.5 for samples that can't be told apart, 1 for
         perfect separation.
     jsd
-        Jensen-Shannon divergence in bits, from below: 1 - H / ln 2, H being the cross-entropy of the
-        calibrated scores. 0 for equal distributions, 1 for distributions without overlap; a little below 0
-        is possible.
+        Lower bound of the Jensen-Shannon divergence in bits: 1 - H / ln 2, where H is the cross-entropy of
+        the calibrated scores. 0 for equal distributions, 1 for distributions without overlap; it can be a
+        little below 0.
     calibration
         Expected calibration error of the calibrated scores (Guo et al., arXiv:1706.04599, Eq. 3): how far
         ``jsd`` can be trusted.
     epochs
         See `Trained`.
+
+    Examples
+    --------
+    >>> Trial(auc=0.52, jsd=0.01, calibration=0.03, epochs=12).auc
+    0.52
     """
 
     auc: float
@@ -107,7 +112,14 @@ class ClassifierScore:
     split
         Showers of each of the two samples for training, validation and test.
     trials, floors
-        What each training gave: reference against generated, and two disjoint samples of the reference.
+        Results of each training: reference against generated, and two disjoint samples of the reference.
+
+    Examples
+    --------
+    >>> trials, floors = [Trial(0.9, 0.5, 0.0, 10)] * 2, [Trial(0.49, 0.0, 0.0, 9), Trial(0.51, 0.0, 0.0, 8)]
+    >>> score = ClassifierScore.of("boosted", trials, floors, n=1000)
+    >>> round(score.auc.value, 3), round(score.auc.floor, 3), score.split
+    (0.9, 0.5, (600, 200, 200))
     """
 
     classifier: str
@@ -151,7 +163,7 @@ class ClassifierScore:
         auc, jsd, calibration, _ = (
             Score.of(values, under, n, share) for values, under in zip(*columns, strict=True)
         )
-        calibration = replace(calibration, sigma=None)  # it is of the classifier and not of the samples
+        calibration = replace(calibration, sigma=None)  # describes the classifier, not the samples
         return cls(classifier, auc, jsd, calibration, split, tuple(trials), tuple(floors))
 
 
@@ -162,19 +174,26 @@ class Classifier:
     Parameters
     ----------
     name
-        Plain identifier, as the file.
+        Plain identifier, as in the name of the file.
     label
         The classifier in words, as in the head of a table.
     citation
         Where it comes from.
     features
-        What it sees of showers: (N, d).
+        Features of showers that it sees, (N, d).
     train
         Learns from training and validation rows of a calorimeter, with a seed.
     needs_torch
         Whether it is a neural network.
     least
-        Fewest showers a sample for which its numbers are given.
+        Fewest showers per sample for which its numbers are given.
+
+    Examples
+    --------
+    >>> from caloforge.metrics import classifiers
+    >>> boosted = classifiers.load("boosted")
+    >>> boosted.label, boosted.needs_torch, boosted.least
+    ('gradient-boosted trees on shower shapes', False, 1000)
     """
 
     name: str
@@ -197,9 +216,9 @@ class Classifier:
         """Train on reference against generated showers, and on the reference against itself.
 
         Each trial divides the reference at random in two disjoint samples A and B and draws a sample G of
-        the generated showers, all of n = min(N // 2, M). One classifier learns to tell A from G, another one
-        of the same kind A from B: the floor. 60 % of each sample are for training, 20 % for choosing the
-        best state and for the calibration, 20 % for the test.
+        the generated showers, all of n = min(N // 2, M). One classifier learns to tell A from G, another of
+        the same kind to tell A from B: the floor. 60 % of each sample are for training, 20 % for choosing the
+        best state and for the calibration, and 20 % for the test.
 
         Parameters
         ----------
@@ -215,7 +234,7 @@ class Classifier:
 
         Returns
         -------
-            Without numbers, but with a reason, where showers are too few or torch is not installed.
+            Without numbers, but with a reason, if there are too few showers or torch is not installed.
 
         Raises
         ------
@@ -267,6 +286,7 @@ class Classifier:
         parts = (slice(0, train), slice(train, validation), slice(validation, None))
         rows, choice, test = (joined(one[part], other[part]) for part in parts)
         trained = self.train(rows, choice, geometry, seed, progress)
+        # Calibrated on validation rows: scores of training rows are too good, and test rows must stay unseen.
         calibrate = calibration(trained.scores(choice.features), choice.labels)
         return _tested(trained.scores(test.features), test.labels, calibrate, trained.epochs)
 
@@ -282,19 +302,39 @@ class Classifier:
 
 
 def joined(one: Floats, other: Floats) -> LabelledRows:
-    """Return two samples (n, d) and (m, d) as one with labels."""
+    """Return two samples (n, d) and (m, d) as one with labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> joined(np.zeros((1, 2)), np.ones((2, 2))).labels
+    array([0, 1, 1])
+    """
     labels = np.repeat([0, 1], [len(one), len(other)])
     return LabelledRows(np.concatenate([one, other]), labels)
 
 
 def split_sizes(n: int) -> tuple[int, int, int]:
-    """Return how many of n showers are for training, validation and test."""
+    """Return how many of n showers are for training, validation and test.
+
+    Examples
+    --------
+    >>> split_sizes(1000)
+    (600, 200, 200)
+    """
     train, validation = (int(share * n) for share in SPLIT[:2])
     return train, validation, n - train - validation
 
 
 def auc(scores: Floats, labels: NDArray[np.int64]) -> float:
-    """Return the area under the receiver operating characteristic of scores (n,) for labels 1."""
+    """Return the area under the receiver operating characteristic of scores (n,) for labels 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> auc(np.array([0.1, 0.4, 0.6, 0.9]), np.array([0, 0, 1, 1]))
+    1.0
+    """
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(labels, scores))
@@ -303,7 +343,14 @@ def auc(scores: Floats, labels: NDArray[np.int64]) -> float:
 def calibration(scores: Floats, labels: NDArray[np.int64]) -> Scores:
     """Return the monotonic map from scores to probabilities that fits validation showers best.
 
-    Probabilities keep away from 0 and 1 by 1 / (n + 2), as n showers can't prove more (rule of succession).
+    Probabilities stay 1 / (n + 2) away from 0 and 1, because n showers can't prove more (rule of succession).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> probability = calibration(np.array([0.1, 0.2, 0.3, 0.4]), np.array([0, 1, 0, 1]))
+    >>> probability(np.array([0.1, 0.25, 0.4])).round(3)
+    array([0.167, 0.5  , 0.833])
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -313,7 +360,14 @@ def calibration(scores: Floats, labels: NDArray[np.int64]) -> Scores:
 
 
 def calibration_error(probabilities: Floats, labels: NDArray[np.int64], bins: int = 10) -> float:
-    """Return the expected calibration error: mean distance of probability and frequency, in bins of it."""
+    """Return the expected calibration error: mean |probability - frequency| over bins of probability.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(calibration_error(np.array([0.75, 0.75]), np.array([0, 1])), 3)
+    0.25
+    """
     place = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
     excess = np.bincount(place, weights=probabilities - labels, minlength=bins)
     return float(np.abs(excess).sum() / len(labels))
@@ -326,7 +380,7 @@ def _tested(scores: Floats, labels: NDArray[np.int64], calibrate: Scores, epochs
 
 
 def _part(progress: Progress, before: int, trainings: int) -> Progress:
-    """One training of several as a listener of its own."""
+    """Return a listener that reports one of several trainings as part of the whole."""
 
     def listen(done: float, total: float, note: str = "") -> None:
         progress(before + done / total, trainings, note)

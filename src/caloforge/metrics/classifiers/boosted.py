@@ -21,15 +21,15 @@ LEAVES = 15
 def train(
     rows: LabelledRows, validation: LabelledRows, geometry: Calorimeter, seed: int, progress: Progress
 ) -> Trained:
-    """Grow trees, and keep as many of them as separate the validation showers best."""
+    """Grow trees, and keep the number of them that separates the validation showers best."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     trees = HistGradientBoostingClassifier(
         max_iter=TREES,
         learning_rate=RATE,
         max_leaf_nodes=LEAVES,
-        early_stopping=False,
-        random_state=seed % 2**32,
+        early_stopping=False,  # it would need part of the training rows
+        random_state=seed % 2**32,  # the range that scikit-learn takes
     ).fit(rows.features, rows.labels)
     staged = trees.staged_predict_proba(validation.features)
     best = int(np.argmax([auc(probabilities[:, 1], validation.labels) for probabilities in staged]))
@@ -38,7 +38,7 @@ def train(
 
 
 def _scores(trees: Any, features: Floats, stage: int) -> NDArray[np.float64]:
-    """What the trees up to a stage say of features (n, d)."""
+    """Scores of features (n, d) by the trees up to a stage."""
     staged = islice(trees.staged_predict_proba(features), stage, None)
     return np.asarray(next(staged)[:, 1], np.float64)
 

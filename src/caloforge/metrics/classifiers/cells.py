@@ -1,4 +1,4 @@
-"""Low-level features of showers: the cells of each layer as shares of its energy, and how much that is."""
+"""Low-level features of showers: the cells of each layer as shares of its energy, and that energy."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from caloforge.showers import Showers
 
 __all__ = ["conditioned", "visible"]
 
-_LEAST = 1e-6  # share of energy that stands for none
+_LEAST = 1e-6  # smallest share of energy, which stands for none, as 0 has no logarithm
 _LEAST_ENERGY = 1e-3  # MeV
 
 
@@ -16,6 +16,13 @@ def visible(showers: Showers) -> Floats:
 
     log10 of the energy in all cells, log10 of the share of each layer in it, and the share of each cell in
     its layer.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> showers = generate("gamma", energy="1:100", n=10, seed=1)
+    >>> visible(showers).shape
+    (10, 508)
     """
     layers = showers.layer_energies()
     total = layers.sum(axis=1, keepdims=True)
@@ -28,8 +35,15 @@ def visible(showers: Showers) -> Floats:
 def conditioned(showers: Showers) -> Floats:
     """Return the features of `visible` with the incident energy, (N, 2 + L + n_cells) float32.
 
-    log10 of the incident energy and log10 of the share of it in all cells take the place of the first one,
-    so that a response of small spread is resolved.
+    log10 of the incident energy and log10 of the share of it in all cells replace the first feature, so that
+    a response with a small spread is resolved.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> showers = generate("gamma", energy="1:100", n=10, seed=1)
+    >>> conditioned(showers).shape
+    (10, 509)
     """
     energy = showers.energy[:, np.newaxis]
     total = showers.layer_energies().sum(axis=1, keepdims=True)

@@ -14,8 +14,8 @@ def train(
 ) -> Trained:
     """Train the network on the features of the low-level classifier, in the same way but ten times as fast.
 
-    The layers are the channels of one picture. Layers of different cells are brought on the grid of all
-    their edges first; sectors of rings are closed to a circle. The number of weights hardly grows with the
+    The layers are the channels of one picture. Layers with different cells are first mapped to the grid of
+    all their edges; sectors of rings are closed to a circle. The number of weights hardly grows with the
     number of cells. The CaloChallenge's residual network of three-dimensional convolutions is much larger.
     """
     from caloforge.metrics.classifiers import convolutions, networks

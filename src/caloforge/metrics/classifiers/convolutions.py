@@ -15,11 +15,11 @@ RATE = 1e-3
 CHANNELS = (16, 32, 32)
 WIDTH = 128
 
-_SMALL = 8  # an axis of more places is halved by a convolution
+_SMALL = 8  # a longer axis is halved by a convolution
 
 
 class HalvingConvolution(nn.Module):
-    """3 x 3 taps with a leaky ReLU; rows close to a ring where the grid does. Halves long axes."""
+    """3 x 3 convolution with a leaky ReLU. Halves long axes; rows are periodic if those of the grid are."""
 
     def __init__(self, inputs: int, outputs: int, shape: tuple[int, int], closed: bool) -> None:
         super().__init__()

@@ -33,8 +33,14 @@ class CommonGrid:
 def common_grid(geometry: Calorimeter) -> CommonGrid:
     """Return the grid of all edges of all layers; energy is spread evenly over a cell's places.
 
-    Rows and columns are phi and eta, or alpha and r. Where layers of boxes and of rings come together, rows
-    and columns are only numbered.
+    Rows and columns are phi and eta, or alpha and r. If there are layers of boxes as well as of rings, they
+    have no common coordinates, and every layer is stretched over the whole grid.
+
+    Examples
+    --------
+    >>> from caloforge.geometry import Calorimeter
+    >>> common_grid(Calorimeter.load("calogan")).cell.shape
+    (3, 12, 96)
     """
     layers = geometry.layers
     kinds = {type(layer) for layer in layers}
@@ -50,7 +56,7 @@ def common_grid(geometry: Calorimeter) -> CommonGrid:
 
 
 def _edges(layer: Layer | RingLayer, mixed: bool) -> tuple[Floats, Floats]:
-    """Edges of rows and columns, rounded so that equal ones are equal."""
+    """Edges of rows and columns, rounded so that edges that differ only by rounding errors are equal."""
     if mixed:
         rows, columns = (np.linspace(0, 1, n + 1) for n in layer.shape)
     elif isinstance(layer, RingLayer):
@@ -61,7 +67,7 @@ def _edges(layer: Layer | RingLayer, mixed: bool) -> tuple[Floats, Floats]:
 
 
 def _places(grid: Floats, edges: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """For each step of a grid (n + 1 edges) the bin that it belongs to, and which part of the bin it is."""
+    """For each step of a grid (n + 1 edges) the bin that contains it, and its share of that bin."""
     number = np.searchsorted(edges, grid[:-1], side="right") - 1
     inside = (number >= 0) & (number < len(edges) - 1)
     number = np.clip(number, 0, len(edges) - 2)

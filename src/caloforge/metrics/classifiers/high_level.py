@@ -12,7 +12,16 @@ __all__ = ["ENTRY", "shapes_with_undefined", "train"]
 
 
 def shapes_with_undefined(showers: Showers) -> Floats:
-    """Return the shower shapes and, for each, whether it is undefined: (N, 2 d) float32."""
+    """Return the shower shapes and, for each, whether it is undefined: (N, 2 d) float32.
+
+    Examples
+    --------
+    >>> from caloforge import generate
+    >>> showers = generate("gamma", energy="1:100", n=10, seed=1)
+    >>> values = shapes_with_undefined(showers)
+    >>> values.shape[1] == 2 * shapes(showers).shape[1]
+    True
+    """
     values = shapes(showers)
     return np.concatenate([values, np.isnan(values)], axis=1, dtype=np.float32)
 

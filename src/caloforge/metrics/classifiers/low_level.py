@@ -17,9 +17,9 @@ def train(
     three hidden layers with leaky ReLUs, no dropout, Adam on the cross-entropy, at most 50 epochs of which
     the one with the best validation is kept, isotonic calibration on the validation showers.
 
-    Unlike there, because samples are smaller and a laptop shall do: 512 nodes a layer instead of 2048,
+    Differences, because samples are smaller and a laptop must be enough: 512 nodes per layer instead of 2048,
     batches of 256 instead of 1000, a learning rate of 1e-4 instead of 2e-4, features in standard deviations,
-    single precision, validation by AUC instead of accuracy, an end after ten epochs without a better one.
+    single precision, validation by AUC instead of accuracy, and an end after ten epochs without improvement.
     """
     from caloforge.metrics.classifiers import networks
 

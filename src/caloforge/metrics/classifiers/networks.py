@@ -37,12 +37,19 @@ PATIENCE = 10
 WIDTH = 512
 HIDDEN = 3
 
-_FAR = 10.0  # standard deviations at which outliers are cut off
+_FAR = 10.0  # standard deviations at which features are clipped
 _AT_ONCE = 4096  # showers that are scored at once
 
 
 def perceptron(inputs: int, width: int = WIDTH, hidden: int = HIDDEN, dropout: float = 0.0) -> nn.Sequential:
-    """Return a fully connected network with leaky ReLUs, (B, inputs) -> (B, 1)."""
+    """Return a fully connected network with leaky ReLUs, (B, inputs) -> (B, 1).
+
+    Examples
+    --------
+    >>> import torch
+    >>> perceptron(3, width=8)(torch.zeros(5, 3)).shape
+    torch.Size([5, 1])
+    """
     sizes = [inputs] + [width] * hidden
     blocks = [
         nn.Sequential(nn.Linear(before, after), nn.LeakyReLU(), nn.Dropout(dropout))
@@ -52,11 +59,10 @@ def perceptron(inputs: int, width: int = WIDTH, hidden: int = HIDDEN, dropout: f
 
 
 class Standardised(nn.Module):
-    """Scales features as those of training showers want it, before a network.
+    """Standardises features by the mean and standard deviation of training showers, before a network.
 
-    Each feature is counted in its standard deviations from its mean. Among the ``shares`` no scale is below
-    the mean of their scales: a cell that is rarely hit would otherwise outweigh all others. What is not
-    defined (nan) becomes 0, the mean.
+    Among the ``shares``, no scale is below the mean of their scales: a cell that is rarely hit would
+    otherwise outweigh all others. Undefined values (nan) become 0, the mean.
 
     Parameters
     ----------
@@ -65,7 +71,7 @@ class Standardised(nn.Module):
     features
         (n, d) of the training showers.
     shares
-        Number of features, the last ones, that share a lower limit of the scale.
+        Number of features, the last ones, whose scale has a common lower limit.
     """
 
     mean: Tensor
@@ -77,6 +83,7 @@ class Standardised(nn.Module):
         known = np.isfinite(features)
         count = np.maximum(known.sum(axis=0), 1)
         mean = np.where(known, features, 0).sum(axis=0, dtype=np.float64) / count
+        # Two passes: <x^2> - <x>^2 would lose its digits for features far from 0.
         squares = np.where(known, features - mean.astype(np.float32), 0) ** 2
         scale = np.sqrt(squares.sum(axis=0, dtype=np.float64) / count)
         last = scale[len(scale) - shares :]
@@ -116,7 +123,7 @@ def fit(
     rate
         Learning rate.
     quality
-        Scores (n,) and labels (n,) -> what the best epoch has most of, at most 1.
+        Scores (n,) and labels (n,) -> a number of at most 1 that is highest for the best epoch.
     """
     features = torch.from_numpy(np.asarray(rows.features, np.float32))
     labels = torch.from_numpy(rows.labels.astype(np.float32))
@@ -136,14 +143,31 @@ def fit(
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Take torch's random numbers from a seed; afterwards those of the caller go on undisturbed."""
+    """Seed torch's random numbers, and restore the state of the caller's afterwards.
+
+    Examples
+    --------
+    >>> import torch
+    >>> with seeded(1):
+    ...     first = torch.rand(3)
+    >>> with seeded(1):
+    ...     second = torch.rand(3)
+    >>> bool((first == second).all())
+    True
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
 
 
 def scores(network: nn.Module, features: Floats) -> NDArray[np.float64]:
-    """Return what a network says of features (n, d): (n,) between 0 and 1."""
+    """Return the scores of features (n, d) by a network: (n,) between 0 and 1.
+
+    Examples
+    --------
+    >>> scores(perceptron(3), np.zeros((5, 3))).shape
+    (5,)
+    """
     network.eval()
     with torch.inference_mode():
         parts = torch.from_numpy(np.asarray(features, np.float32)).split(_AT_ONCE)
