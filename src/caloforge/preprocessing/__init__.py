@@ -5,11 +5,11 @@ cell is one normal number z: below a threshold the cell is empty, above it a mon
 logarithm of its share of the layer's energy. Threshold and function depend on the layer's energy and on the
 incident energy; they are what is learned, by maximum likelihood (the probit model, Bliss, Science 79 (1934)
 38) and by quantile regression (Koenker and Bassett, Econometrica 46 (1978) 33). The energies of the layers
-are such numbers, too, so that they come out exactly as they were drawn.
+are normal numbers too, so they come out exactly as they were drawn.
 
-Of an empty cell it is only known that z is below the threshold: it is censored. `CensoredGaussian` learns how
-the numbers of all cells go together nevertheless, by drawing the censored ones given the others (the tobit
-model, Tobin, Econometrica 26 (1958) 24; as in Chib, J. Econometrics 51 (1992) 79).
+An empty cell only tells that its z is below the threshold: the number is censored. `CensoredGaussian` learns
+the correlations of all cells all the same, by drawing the censored numbers given the others (the tobit model,
+Tobin, Econometrica 26 (1958) 24; as in Chib, J. Econometrics 51 (1992) 79).
 
 Cells that are mirror images of each other share one function. Energies are in MeV.
 """

@@ -1,4 +1,4 @@
-"""Learning how showers are normal numbers, and how those go together."""
+"""Learns the map from showers to normal numbers, and the correlations of these."""
 
 import math
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from caloforge.preprocessing.quantiles import LEVELS
 
 __all__ = ["CopulaConfig", "NormalShowers", "falling"]
 
-_LEAST_RATE = 0.01  # of the rate, that is left in the end
+_LEAST_RATE = 0.01  # share of the rate that is left at the end
 
 
 @strict_dataclass
@@ -30,13 +30,21 @@ class CopulaConfig:
     energy_knots, layer_knots
         Knots of the conditions: the logarithms of the incident energy and of the layer's.
     levels
-        Where quantile functions bend: standard deviations beyond the threshold, from 0 on.
+        Where quantile functions bend: standard deviations above the threshold, starting at 0.
     rate
-        Of the distributions of single cells (Adam); falls to a hundredth as a cosine does.
+        Learning rate (Adam) of the distributions of single cells; falls to a hundredth along a cosine.
     settled
-        Share of the steps after which correlations are learned: before, the single distributions still move.
+        Share of the steps before correlations are learned: until then the single distributions still change.
     sweeps
         Gibbs sweeps over the empty cells in each of those steps.
+
+    Examples
+    --------
+    >>> CopulaConfig(energy_knots=5).layer_knots
+    9
+    >>> CopulaConfig(levels=(0.0, 2.0, 1.0)).check_levels()
+    Traceback (most recent call last):
+    ValueError: levels must ascend from 0 (found (0.0, 2.0, 1.0)).
     """
 
     energy_knots: int = Field(default=10, ge=2)
@@ -53,7 +61,7 @@ class CopulaConfig:
 
 
 class NormalShowers(nn.Module):
-    """Showers as correlated normal numbers, and how both are learned.
+    """Showers as correlated normal numbers; learns the map and the correlations.
 
     A step fits the single distributions to a batch, by one step of Adam, and moves the correlations towards
     those of the batch with its empty cells drawn.
@@ -63,13 +71,19 @@ class NormalShowers(nn.Module):
     geometry
         The calorimeter.
     config
-        How it is learned.
+        Settings of the training.
     energy_range
         Incident energies in MeV.
     brought
-        MeV beside the kinetic energy that a particle may leave.
+        MeV that a particle may deposit in addition to its kinetic energy.
     symmetries
-        (S, n_cells) permutations of the cells to mirror images that are as likely.
+        (S, n_cells) permutations of the cells to equally likely mirror images.
+
+    Examples
+    --------
+    >>> showers = NormalShowers(Calorimeter.load("calogan"), CopulaConfig(), energy_range=(1e3, 1e5))
+    >>> showers.size  # 3 layers and 504 cells
+    507
     """
 
     def __init__(
@@ -95,7 +109,7 @@ class NormalShowers(nn.Module):
 
     @property
     def size(self) -> int:
-        """How many numbers a shower is."""
+        """Number of normal numbers for a shower."""
         return self.scaling.size
 
     def prepare(self, cells: Tensor, energy: Tensor, others: Iterable[tuple[Tensor, Tensor]] = ()) -> None:
@@ -111,31 +125,48 @@ class NormalShowers(nn.Module):
     ) -> dict[str, Tensor]:
         """Learn from (N, n_cells) and (N,) MeV; return the losses of the single distributions.
 
-        ``done`` is the share of the steps before this one: correlations are learned when they have settled.
-        All is done in single precision, also within `torch.autocast`.
+        ``done`` is the share of the steps before this one: correlations are learned once the single
+        distributions have settled. Everything is done in single precision, even within `torch.autocast`.
         """
         with torch.autocast(cells.device.type, enabled=False):
+            # Without autocast: bfloat16 has three digits, too few for differences of quantiles and for a
+            # matrix inverse.
             losses = self.scaling.losses(cells, energy)
             optimizer.zero_grad()
             torch.stack(list(losses.values())).sum().backward()
             optimizer.step()
+            # Numbers that were encoded with poor thresholds would only have to be forgotten again.
             if done >= self.config.settled:
                 self.gaussian.update(self.scaling.encode(cells, energy), self.config.sweeps)
         return {name: value.detach() for name, value in losses.items()}
 
     @torch.no_grad()
     def whitened(self, cells: Tensor, energy: Tensor) -> Tensor:
-        """Return showers (N, n_cells), (N,) MeV as the independent noise that they would be, (N, size)."""
+        """Return the independent noise (N, size) that would make showers (N, n_cells), (N,) MeV."""
         with torch.autocast(cells.device.type, enabled=False):
             drawn = self.gaussian.impute(self.scaling.encode(cells, energy), self.config.sweeps)
+            # Solving is more accurate than a product with the inverse, and as fast for a triangular matrix.
             white: Tensor = torch.linalg.solve_triangular(self.gaussian.factor(), drawn.T, upper=False)
         return white.T
 
 
 def falling(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-    """Return the schedule of a rate that falls to a hundredth of itself as a cosine does."""
+    """Return the schedule of a learning rate that falls to a hundredth along a cosine.
+
+    Examples
+    --------
+    >>> adam = torch.optim.Adam([nn.Parameter(torch.tensor(1.0))], lr=0.02)
+    >>> schedule, rates = falling(adam, steps=4), []
+    >>> for _ in range(5):
+    ...     rates.append(round(adam.param_groups[0]["lr"], 4))
+    ...     adam.step()
+    ...     schedule.step()
+    >>> rates
+    [0.02, 0.0171, 0.01, 0.0029, 0.0002]
+    """
 
     def left(done: int) -> float:
+        # Not down to 0: the last steps of a cosine would not learn anything.
         return max(0.5 * (1 + math.cos(math.pi * min(done / steps, 1.0))), _LEAST_RATE)
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, left)

@@ -16,12 +16,19 @@ from caloforge.preprocessing.quantiles import LEVELS, ConditionalQuantiles, Enco
 
 __all__ = ["Decoder", "ShowerScaling"]
 
-_FREE = 9.0  # bound of a number of which nothing is known
+_FREE = 9.0  # bound of a number about which nothing is known: no restriction in practice
 _TINY = 1e-12
 
 
 class Decoder(nn.Module):
-    """Normal numbers to showers: what of a `ShowerScaling` generation needs."""
+    """Turns normal numbers into showers: the part of a `ShowerScaling` that generation needs.
+
+    Examples
+    --------
+    >>> decoder = ShowerScaling(Calorimeter.load("calogan"), energy_range=(1e3, 1e5)).decoder()
+    >>> decoder(torch.zeros(1, 507), torch.tensor([1e4])).shape
+    torch.Size([1, 504])
+    """
 
     def __init__(self, scaling: "ShowerScaling") -> None:
         super().__init__()
@@ -41,7 +48,7 @@ class Decoder(nn.Module):
         return self.assemble(heads, cells, energy)
 
     def assemble(self, heads: Tensor, cells: Sequence[Tensor], energy: Tensor) -> Tensor:
-        """Do the same for numbers that are apart: of the layers (N, L), and of each layer's cells."""
+        """Do the same for separate numbers: those of the layers (N, L), and those of each layer's cells."""
         incident = self.incident(energy.log().unsqueeze(1))
         layers: Tensor = self.layers.inverse(self.heads(heads, energy), energy)
         conditions = layers.clamp(min=LAYER_LEAST).log().split(1, dim=1)
@@ -50,6 +57,7 @@ class Decoder(nn.Module):
             basis = torch.cat([self.ramps[number](conditions[number]), incident], dim=1)
             value, filled = self.cells[number](part, basis)
             weight = value.exp() * filled
+            # Dividing by the sum makes the layer's energy exact: errors of single cells can't change it.
             images.append(weight * (layers[:, number : number + 1] / weight.sum(dim=1, keepdim=True)))
         return torch.cat(images, dim=1)
 
@@ -57,9 +65,9 @@ class Decoder(nn.Module):
 class ShowerScaling(nn.Module):
     """Showers on a calorimeter as normal numbers, and back.
 
-    The first numbers are those of the layers (`LayerEnergies` through a `Chain`), then come the
-    cells'. Layer energies are exact both ways. Cells are where they were if their share is within what was
-    seen in training; a share below is encoded as the lowest.
+    The numbers of the layers come first (`LayerEnergies` through a `Chain`), then those of the cells. Layer
+    energies are exact both ways. So are cells whose share of the layer is within the range of the training; a
+    smaller share is encoded as the smallest.
 
     Parameters
     ----------
@@ -69,13 +77,22 @@ class ShowerScaling(nn.Module):
         Incident energies in MeV.
     symmetries
         (S, n_cells) permutations of the cells to mirror images, which share what is learned; by default all
-        that the calorimeter has.
+        symmetries of the calorimeter.
     energy_knots, layer_knots
-        How many knots there are in the logarithms of the incident and of a layer's energy.
+        Number of knots in the logarithms of the incident energy and of a layer's energy.
     levels
         As `LEVELS`.
     brought
-        MeV beside the kinetic energy that may become visible.
+        MeV that may become visible in addition to the kinetic energy.
+
+    Examples
+    --------
+    >>> scaling = ShowerScaling(Calorimeter.load("calogan"), energy_range=(1e3, 1e5))
+    >>> energy = torch.tensor([1e4, 5e4])
+    >>> cells = scaling(torch.zeros(2, scaling.size), energy)
+    >>> again = scaling(scaling.encode(cells, energy).z, energy)
+    >>> torch.allclose(again.sum(dim=1), cells.sum(dim=1), rtol=1e-3)
+    True
     """
 
     symmetries: Tensor
@@ -103,6 +120,7 @@ class ShowerScaling(nn.Module):
         flips = torch.from_numpy(geometry.symmetries() if symmetries is None else symmetries)
         heads = torch.arange(n).expand(len(flips), n)
         self.register_buffer("symmetries", torch.cat([heads, flips + n], dim=1), persistent=False)
+        # The lowest number among the mirror images of a cell stands for all of them.
         self.register_buffer("representatives", torch.unique(flips.amin(dim=0)), persistent=False)
         pools = [torch.unique(part, return_inverse=True)[1] for part in flips.amin(dim=0).split(self.sizes)]
         knots = layer_knots, energy_knots
@@ -110,7 +128,7 @@ class ShowerScaling(nn.Module):
 
     @property
     def size(self) -> int:
-        """How many numbers a shower is."""
+        """Number of normal numbers for a shower."""
         return self.symmetries.shape[1]
 
     @torch.no_grad()
@@ -120,12 +138,13 @@ class ShowerScaling(nn.Module):
         Parameters
         ----------
         cells, energy
-            (N, n_cells) and (N,) MeV, a sample that fits into memory.
+            (N, n_cells) and (N,) MeV, a sample that fits in memory.
         others
-            All showers in parts, where there are more: what no shower may exceed is taken from all.
+            All showers in parts, if there are more: the largest possible energy is taken from all of them.
         """
         parts = [(self._layer_energies(one), energies) for one, energies in (*others, (cells, energy))]
         self.layers.prepare(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+        # The sample is the last part.
         layers = parts[-1][0]
         value, filled = self.layers(layers, energy)
         hats = self.incident.hats(energy.log())
@@ -133,6 +152,7 @@ class ShowerScaling(nn.Module):
         for number, images in enumerate(self._images(cells)):
             layer = layers[:, number]
             there = layer > 0
+            # A layer that no shower reaches keeps its initial knots; quantiles of nothing are nan.
             if there.sum() > 1:
                 condition = layer[there].clamp(min=LAYER_LEAST).log()
                 _spread(self.ramps[number].knots, condition)
@@ -152,24 +172,27 @@ class ShowerScaling(nn.Module):
 
     @torch.no_grad()
     def encode(self, cells: Tensor, energy: Tensor) -> Encoded:
-        """(N, n_cells) and (N,) MeV -> (N, size); nothing is known of the cells of an empty layer."""
+        """(N, n_cells) and (N,) MeV -> (N, size); the cells of an empty layer are unknown."""
         layers = self._layer_energies(cells)
         incident = self.incident(energy.log())
         value, filled = self.layers(layers, energy)
         parts = [self.heads.encode(value, filled, energy)]
         for number, (value, filled, basis) in enumerate(self._conditioned(cells, layers, incident)):
             found = self.cells[number].encode(value, filled, basis)
+            # The cells of an empty layer are no evidence for any correlation, so they are drawn without a
+            # restriction.
             bound = torch.where(layers[:, number : number + 1] > 0, found.bound, _FREE)
             parts.append(found._replace(bound=bound))
         return Encoded(*(torch.cat(columns, dim=1) for columns in zip(*parts, strict=True)))
 
     def losses(self, cells: Tensor, energy: Tensor) -> dict[str, Tensor]:
-        """Return what training lowers, for showers (N, n_cells) and (N,) MeV: two sums over the layers."""
+        """Return the two losses of showers (N, n_cells) and (N,) MeV, summed over the layers."""
         layers = self._layer_energies(cells)
         incident = self.incident(energy.log())
         value, filled = self.layers(layers, energy)
         found = [self.heads.losses(value, filled, energy)]
         for number, (value, filled, basis) in enumerate(self._conditioned(cells, layers, incident)):
+            # Cells of an empty layer say nothing about thresholds: these are given the layer's energy.
             there = layers[:, number] > 0
             if there.any():
                 found.append(self.cells[number].losses(value[there], filled[there], basis[there]))
@@ -177,7 +200,7 @@ class ShowerScaling(nn.Module):
         return {"thresholds": likelihood, "quantiles": quantiles}
 
     def _images(self, cells: Tensor) -> Iterator[list[Tensor]]:
-        """Return for each layer the mirror images of showers, of every feature one cell: each (N, F)."""
+        """Yield for each layer the mirror images of showers, with one cell for each feature: each (N, F)."""
         flips = self.symmetries[:, len(self.sizes) :] - len(self.sizes)
         ends = torch.searchsorted(
             self.representatives, torch.tensor(self.sizes, device=self.representatives.device).cumsum(0)
@@ -192,7 +215,7 @@ class ShowerScaling(nn.Module):
     def _conditioned(
         self, cells: Tensor, layers: Tensor, incident: Tensor
     ) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Return for each layer the logarithms of its shares, which are there, and the conditions' basis."""
+        """Return for each layer the logarithms of shares, a mask of filled cells, and the basis."""
         conditions = layers.clamp(min=LAYER_LEAST).log()
         return [
             (*_log_shares(part, layers[:, i]), torch.cat([self.ramps[i](conditions[:, i]), incident], dim=1))
@@ -206,7 +229,9 @@ def _log_shares(cells: Tensor, layer: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _spread(knots: Tensor, values: Tensor) -> None:
-    """Lay knots so that as many values are between any two neighbours; the outermost near the ends."""
+    """Place knots with equally many values between any two neighbours; the outermost are near the ends."""
     at = torch.linspace(0, 1, len(knots), device=values.device).clamp(0.003, 0.997)
+    # torch.quantile takes at most 2^24 values.
     found = torch.quantile(values[torch.randperm(len(values), device=values.device)[: 1 << 20]], at)
+    # Equal quantiles, as of a single energy, would give segments of length 0, by which ramps are divided.
     knots.copy_(found + 1e-3 * torch.arange(len(knots), device=values.device))

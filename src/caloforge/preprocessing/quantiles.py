@@ -26,19 +26,25 @@ M = TypeVar("M", bound=nn.Module)
 LEVELS = (0.0, 0.06, 0.2, 0.5, 1.1, 2.0, 3.2, 4.8, 7.0)
 """Distances from the threshold, in standard deviations, between which quantile functions are straight."""
 
-_BEYOND = 1.5  # outer segments by which functions go on in a straight line outside their knots
+_BEYOND = 1.5  # length, in outer segments, of the straight continuation of functions outside their knots
 _CUTOFF = 1e9  # steepness of the threshold: a step for any float32 but 0
 _LEAST = 1e-4  # distance from the threshold of the smallest values
 _MOST = 5.0  # standard deviations beyond which an encoded number is not trusted
 _RARE, _EVEN = 2e-4, 20.0  # least probability of being missing, and most that a level's loss is weighted
 NEVER = -3.54
-"""Threshold of a number that is never missing: below it is the rarest probability that is told apart."""
+"""Threshold of a number that is never missing: its probability is the lowest that is distinguished."""
 
-_STARTING, _FEWEST = 6000, 100  # most and fewest showers that starting values at a knot are taken from
+_STARTING, _FEWEST = 6000, 100  # most and fewest showers for the starting values at a knot
 
 
 class Modules(nn.ModuleList, Generic[M]):
-    """A list of modules of one class."""
+    """A list of modules of one class.
+
+    Examples
+    --------
+    >>> Modules([nn.Identity()])[0]
+    Identity()
+    """
 
     def __init__(self, modules: Iterable[M]) -> None:
         super().__init__(modules)
@@ -62,6 +68,13 @@ class Encoded(NamedTuple):
         (N, F) bool: it is only known that z is below the bound.
     bound
         (N, F) float32.
+
+    Examples
+    --------
+    >>> bound = torch.tensor([[-1.0, 0.5]])
+    >>> known = Encoded(torch.tensor([[0.3, 0.0]]), torch.tensor([[False, True]]), bound)
+    >>> known.z[~known.censored]
+    tensor([0.3000])
     """
 
     z: Tensor
@@ -70,15 +83,30 @@ class Encoded(NamedTuple):
 
 
 def below(z: Tensor) -> Tensor:
-    """Return the probability that a standard normal number is below z."""
+    """Return the probability that a standard normal number is below z.
+
+    Examples
+    --------
+    >>> below(torch.tensor([-1.96, 0.0, 1.96]))
+    tensor([0.0250, 0.5000, 0.9750])
+    """
     return 0.5 * (1 + torch.erf(z / math.sqrt(2)))
 
 
 class Ramps(nn.Module):
     """A basis of the continuous functions of one number that are straight between knots.
 
-    Columns: the constant; a ramp before the first knot, then those from each knot to the next, and one behind
-    the last. Ramps grow from 0 to 1 (the first from below 0 to 0) and stay there.
+    Columns: the constant; a ramp before the first knot, one from each knot to the next, and one after the
+    last. Ramps rise from 0 to 1 (the first one from below 0 to 0) and stay there.
+
+    Examples
+    --------
+    >>> ramps = Ramps(torch.tensor([0.0, 1.0, 3.0]))
+    >>> ramps(torch.tensor([2.0]))
+    tensor([[1.0000, 0.0000, 1.0000, 0.5000, 0.0000]])
+    >>> ramps.hats(torch.tensor([2.0, 9.0]))
+    tensor([[0.0000, 0.5000, 0.5000],
+            [0.0000, 0.0000, 1.0000]])
     """
 
     knots: Tensor
@@ -98,8 +126,8 @@ class Ramps(nn.Module):
     def of_energy(cls, ends: tuple[float, float], knots: int) -> Self:
         """Return ramps of the logarithm of an incident energy between two, MeV.
 
-        Fourth roots are evenly spaced: about as many knots an octave as a spectrum between flat and 1/E has
-        showers there.
+        Fourth roots are evenly spaced: the knots per octave then follow the number of showers in a spectrum
+        between flat and 1/E.
         """
         low, high = ends
         return cls(torch.linspace(low**0.25, high**0.25, knots).log() * 4)
@@ -118,26 +146,35 @@ class Ramps(nn.Module):
         return self.first + ramps[:, :-1] - ramps[:, 1:]
 
     def units(self) -> "Units":
-        """Return numbers from 0 to 1 of which ramps and hats are linear functions."""
+        """Return the `Units`, of which ramps and hats are linear functions."""
         return Units(self)
 
     def mixing(self) -> Tensor:
-        """Return what turns units into ramps, (knots + 2, knots + 2)."""
+        """Return the matrix that turns units into ramps, (knots + 2, knots + 2)."""
         matrix = torch.eye(len(self.low), device=self.low.device).roll(-1, dims=0)
         matrix[0, 1] = matrix[-2, -1] = _BEYOND
         matrix[-1, 1] = -_BEYOND
         return matrix
 
     def hat_mixing(self) -> Tensor:
-        """Return what turns units into hats, (knots + 2, knots)."""
+        """Return the matrix that turns units into hats, (knots + 2, knots)."""
         steps = torch.eye(len(self.knots), device=self.knots.device).diff(dim=0)
         return torch.cat([functional.pad(steps, (0, 0, 1, 1)), self.first.unsqueeze(0)])
 
 
 class Units(nn.Module):
-    """Ramps before the first knot, between any two and behind the last, each from 0 to 1, and a constant 1.
+    """Ramps before the first knot, between neighbours and after the last, each from 0 to 1, and a constant 1.
 
-    They cost two operations.
+    They take two operations.
+
+    Examples
+    --------
+    >>> ramps = Ramps(torch.tensor([0.0, 1.0, 3.0]))
+    >>> units = ramps.units()(torch.tensor([[2.0]]))
+    >>> units
+    tensor([[1.0000, 1.0000, 0.5000, 0.0000, 1.0000]])
+    >>> units @ ramps.hat_mixing()
+    tensor([[0.0000, 0.5000, 0.5000]])
     """
 
     rise: Tensor
@@ -159,8 +196,8 @@ class Units(nn.Module):
 def _ramp_weights(table: Tensor, counts: Sequence[int], straight: bool) -> Tensor:
     """Turn values at knots (..., F, knots) into weights of ramps (..., ramps, F).
 
-    Knots are those of several numbers, counted by ``counts``; the function is the mean of theirs. Outside its
-    knots each goes on straight or stays what it was.
+    The knots are those of several conditions, counted by ``counts``; the function is the mean of one function
+    for each condition. Outside its knots each continues in a straight line or stays constant.
     """
     parts = []
     for part in table.mT.split(list(counts), dim=-2):
@@ -171,19 +208,31 @@ def _ramp_weights(table: Tensor, counts: Sequence[int], straight: bool) -> Tenso
 
 
 class Quantiles(nn.Module):
-    """Normal numbers to logarithms, with weights that are ready for use: what generation needs.
+    """Turns normal numbers into logarithms with precomputed weights, for generation.
 
     Parameters
     ----------
     weights
-        (2 + segments, B, C) of threshold, lowest value and slopes.
+        (2 + segments, B, C): threshold, lowest value and slopes.
     levels
         As `LEVELS`.
+
+    Examples
+    --------
+    A constant condition, a threshold of -1 and a lowest value of 2, from which the value rises by 1 for each
+    standard deviation:
+
+    >>> weights = torch.tensor([-1.0, 2.0, 1.0]).view(3, 1, 1).repeat(1, 1, 2)
+    >>> value, filled = Quantiles(weights, [0.0, 1.0])(torch.tensor([[-2.0, 0.5]]), torch.ones(1, 1))
+    >>> filled
+    tensor([[0., 1.]])
+    >>> round(value[0, 1].item(), 3)
+    3.5
     """
 
     def __init__(self, weights: Tensor, levels: Sequence[float]) -> None:
         super().__init__()
-        # where each segment begins is taken off here once, and not from every number
+        # The start of each segment is subtracted here once, and not from every number.
         begins = torch.tensor(levels[:-1]).view(-1, 1, 1)
         lowest = weights[1] - (weights[2:] * begins).sum(dim=0)
         for number, each in enumerate([weights[0], lowest, *weights[2:]]):
@@ -202,14 +251,17 @@ class Quantiles(nn.Module):
 
         Returns
         -------
-        Values (N, C), and 0 where one is missing, 1 where not. In every row there is at least one: if none
-        is above its threshold the one that is nearest.
+        Values (N, C), and 0 where one is missing, 1 where not. Every row has at least one value: if none is
+        above its threshold, the nearest one.
         """
+        # If all numbers are below their thresholds, all are raised until the nearest is just above: a layer
+        # with energy needs at least one filled cell.
         above = z - basis @ self.get_buffer("weight0")
         above = above - (above.amax(dim=1, keepdim=True) - _LEAST).clamp(max=0)
         value = basis @ self.get_buffer("weight1")
         for number, (low, high) in enumerate(pairwise(self.levels), start=2):
             value = value + (basis @ self.get_buffer(f"weight{number}")) * above.clamp(low, high)
+        # A steep clamped line is a step function in plain arithmetic, without comparison and cast.
         return value, (above * _CUTOFF).clamp(0, 1)
 
 
@@ -224,17 +276,28 @@ class ConditionalQuantiles(nn.Module):
     ```
 
     so that it is missing with probability $\Phi(t(c))$. The slope g > 0 is constant between `LEVELS`;
-    t, m and the increments of the integral are piecewise linear in each condition, and the mean of several.
+    t, m and the increments of the integral are piecewise linear in each condition, averaged over conditions.
     Slopes are kept positive by a softplus, which makes the function monotone and therefore invertible.
 
     Parameters
     ----------
     pool
-        (C,) int64: the feature that each column of the data is an instance of.
+        (C,) int64: the feature to which each column of the data belongs.
     counts
         Knots of each condition.
     levels
         As `LEVELS`.
+
+    Examples
+    --------
+    >>> ramps = Ramps(torch.tensor([0.0, 1.0]))
+    >>> basis = ramps(torch.tensor([0.5]))
+    >>> distributions = ConditionalQuantiles(torch.tensor([0, 0]), counts=[2])
+    >>> value, filled = distributions.decode(torch.tensor([[-0.7, 1.2]]), basis)
+    >>> filled > 0
+    tensor([[False,  True]])
+    >>> round(distributions.encode(value, filled > 0, basis).z[0, 1].item(), 3)
+    1.2
     """
 
     pool: Tensor
@@ -256,7 +319,7 @@ class ConditionalQuantiles(nn.Module):
         Parameters
         ----------
         mixing
-            (B, ramps): what turns another basis into that of the conditions.
+            (B, ramps): turns another basis into that of the conditions.
         """
         widths = self.levels.diff().view(-1, 1, 1)
         threshold, lowest, rises = (part.detach() for part in self._weights())
@@ -270,49 +333,59 @@ class ConditionalQuantiles(nn.Module):
 
     @torch.no_grad()
     def encode(self, value: Tensor, filled: Tensor, basis: Tensor) -> Encoded:
-        """Values (N, C) of which some are there, (N, C) bool -> normal numbers (N, C)."""
+        """Values (N, C), which of them exist (N, C) bool -> normal numbers (N, C)."""
         threshold, lowest, rises = self._weights()
         bound, rest = basis @ threshold, value - basis @ lowest
+        # The inverse of a piecewise linear function: each segment takes its rise from what is left of the
+        # value.
         above = torch.full_like(rest, _LEAST)
         for number, (width, rise) in enumerate(zip(self.levels.diff(), rises, strict=True)):
             step = basis @ rise
+            # The last segment has no end.
             most = math.inf if number == len(rises) - 1 else 1.0
             above = above + width * (rest / step).clamp(0, most)
             rest = rest - step
+        # A value far outside of the training would be encoded as a huge number, which alone would decide
+        # correlations.
         above = torch.minimum(above, (_MOST - bound).clamp(min=_LEAST))
         return Encoded(bound + above, ~filled, bound)
 
     def losses(self, value: Tensor, filled: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Return the negative log-likelihood of what is missing, and the mean loss of the quantiles.
+        r"""Return the negative log-likelihood of the missing numbers, and the mean loss of the quantiles.
 
-        Of the threshold (probit model), with f = 1 where the number is there:
+        The likelihood of the threshold (probit model), with f = 1 where the number exists:
 
         ```math
         -\langle f \ln(1 - \Phi(t)) + (1 - f) \ln \Phi(t) \rangle
         ```
 
-        Of the quantile $q_p$ at each level (pinball loss, Koenker and Bassett 1978, Eq. 3.1):
+        The loss of the quantile $q_p$ at each level (pinball loss, Koenker and Bassett 1978, Eq. 3.1):
 
         ```math
         w_p \langle (p - [x < q_p]) (x - q_p) \rangle, \qquad w_p = e^{z_p^2 / 2}
         ```
 
-        The weight is the inverse of the normal density at the level, so that tails count as the core does. It
-        is limited to 20: further out a batch has too few showers to tell by.
+        The weight is the inverse of the normal density at the level, so that tails count as much as the core.
+        It is limited to 20: further out a batch has too few showers.
         """
         threshold, lowest, rises = self._weights()
         bound = (basis @ threshold).flatten()
+        # The logarithms below must stay finite.
         missing = below(bound).clamp(1e-6, 1 - 1e-6)
         there = filled.flatten()
         likelihood = -torch.where(there, torch.log1p(-missing), missing.log()).mean()
         rows = there.nonzero().squeeze(1)
-        # one level between any two: at the ends alone, what is straight between would be to one side
+        # One random level in each segment: fitted at its ends alone, a straight piece of a curved function
+        # would be on one side of it.
         along = torch.rand((), device=value.device)
         ends = torch.cat([lowest.unsqueeze(0), rises]).cumsum(dim=0)
         quantiles = (basis @ ends[:-1].lerp(ends[1:], along)).flatten(1)[:, rows]
         apart = value.flatten()[rows] - quantiles
+        # The pinball loss is linear between its kinks: this factor is its derivative, so it takes no
+        # gradient.
         with torch.no_grad():
             z = bound[rows] + self.levels[:-1].lerp(self.levels[1:], along).unsqueeze(1)
+            # Quantiles are of the numbers that exist, so probabilities are conditional on existing.
             probability = (below(z) - missing[rows]) / (1 - missing[rows])
             weight = torch.exp(z.square() / 2).clamp(max=_EVEN)
             pull = (probability - (apart < 0).to(z.dtype)) * weight
@@ -330,6 +403,7 @@ class ConditionalQuantiles(nn.Module):
             (N, knots) weights of the knots, those of all conditions.
         """
         missing = hats.T @ (~filled).float()
+        # Half a count more (Jeffreys' prior) keeps shares away from 0 and 1, where the threshold is infinite.
         share = torch.where(missing > 0, (missing + 0.5) / (hats.sum(dim=0) + 1).unsqueeze(1), _RARE)
         self.threshold.copy_(torch.special.ndtri(share.clamp(_RARE, 1 - _RARE)).T)
         known = torch.where(filled, value, math.nan)
@@ -345,16 +419,18 @@ class ConditionalQuantiles(nn.Module):
         """Return lowest value (F,) and softplus's inverse of the increments (J, F) of values (M, F)."""
         missing = below(threshold)
         above = below(threshold + self.levels.unsqueeze(1))
+        # The outermost levels would be single showers, the most extreme ones.
         probability = ((above - missing) / (1 - missing)).clamp(0.002, 0.998)
         ordered = known.sort(dim=0).values  # missing ones are last
         most = (~known.isnan()).sum(dim=0) - 1
         rank = (probability * most.clamp(min=0)).round().long()
         typical = known.nanmean(dim=0).nan_to_num(-4.0)
         values = torch.where(most >= 0, ordered.gather(0, rank), typical)
+        # The inverse of the softplus, which can't be 0: hence the smallest step.
         return values[0], torch.log(torch.expm1(values.diff(dim=0).clamp(min=0.01)))
 
     def kept_threshold(self) -> Tensor:
-        """Return the thresholds, those of what is never missing kept from running away."""
+        """Return the thresholds; those of numbers that are never missing can't fall without end."""
         return self.threshold.clamp(min=NEVER)
 
     def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
