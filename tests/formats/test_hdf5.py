@@ -150,11 +150,11 @@ def test_showers_are_read_if_the_memory_just_has_room(
             file.read()
 
 
-@pytest.mark.parametrize(("n", "ends"), [(5, False), (6, True)])
-def test_the_names_in_a_foreign_file_are_listed_up_to_five(tmp_path: Path, n: int, ends: bool) -> None:
+@pytest.mark.parametrize(("n", "end"), [(1, "'n0'."), (5, "'n3', 'n4'."), (6, "'n3', 'n4', ....")])
+def test_the_names_in_a_foreign_file_are_listed_up_to_five(tmp_path: Path, n: int, end: str) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         for number in range(n):
             file[f"n{number}"] = 1.0
-    with pytest.raises(ShowerFileError, match="it has 'n0', 'n1', 'n2', 'n3', 'n4'") as caught:
+    with pytest.raises(ShowerFileError, match="it has 'n0'") as caught:
         ENTRY.read(tmp_path / "a.h5")
-    assert str(caught.value).endswith(", ....") == ends
+    assert str(caught.value).endswith(end)
