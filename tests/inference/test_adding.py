@@ -7,7 +7,9 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pooch
 import pytest
+import requests
 
 from caloforge.errors import CatalogError, CheckpointError
 from caloforge.geometry import Calorimeter
@@ -132,6 +134,27 @@ def test_of_a_failed_download_nothing_stays(home: Path, source: Path, url: str, 
     damage(source)
     with pytest.raises(CheckpointError, match=said):
         add(f"{url}/{name}")
+    assert files(home) == set()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(OSError(28, "No space left"), OSError), (requests.HTTPError("503"), CheckpointError)]
+)
+def test_a_card_may_be_missing_but_nothing_else_may_fail(
+    home: Path, url: str, monkeypatch: pytest.MonkeyPatch, error: OSError, said: type[Exception]
+) -> None:
+    retrieve = pooch.retrieve
+
+    def fails_at_the_card(url: str, *given: object, **named: object) -> str:
+        if url.endswith(".md"):
+            raise error
+        return str(retrieve(url, *given, **named))
+
+    monkeypatch.setattr(pooch, "retrieve", fails_at_the_card)
+    with pytest.raises(
+        said, match="No space left" if said is OSError else r"one\.md can't be downloaded: 503"
+    ):
+        add(f"{url}/one.json")
     assert files(home) == set()
 
 

@@ -10,7 +10,7 @@ from typer.main import get_command
 from caloforge.cli import app
 from caloforge.incident.particles import parse_particle
 from caloforge.inference import zoo
-from caloforge.inference.commands import incidence, recipe
+from caloforge.inference.commands import export_command, incidence, recipe, training_command
 from caloforge.inference.model import TrainedModel
 from caloforge.stages.export import model_card as card
 
@@ -71,6 +71,46 @@ def test_the_command_of_a_card_is_one(name: str) -> None:
     assert context.params["batch"] == record["plan"]["batch"]
     assert context.params["model"] == record["model"]
     assert context.params["output"] == Path("FOLDER")
+
+
+@pytest.mark.parametrize("flips", [True, False])
+@pytest.mark.parametrize("parent", [None, {"folder": "their run"}])
+def test_a_training_is_done_again_with_what_it_was_done_with(
+    flips: bool, parent: dict[str, str] | None
+) -> None:
+    trained = record(22, "my read-out.toml") | {
+        "data": [{"file": "a.h5", "showers": 2000}, {"file": "b c.h5", "showers": 400}],
+        "plan": {"epochs": 7, "batch": 32, "held_out": 9, "average": None, "flips": flips},
+        "config": {"width": 5, "names": ["a", "b"], "particles": ["gamma"], "position_range": [0, 1]},
+        "surroundings": {"threads": 3},
+        "parent": parent,
+    }
+    program, stage, *words = shlex.split(training_command(trained))
+    train = get_command(app).commands["train"]  # type: ignore[attr-defined]
+    asked = train.make_context("train", words).params
+    assert (program, stage) == ("caloforge", "train")
+    assert (asked["epochs"], asked["batch"], asked["held_out"]) == (7, 32, 9)
+    assert (asked["flips"], asked["threads"]) == (flips, 3)
+    assert asked["parent"] == (parent and Path(parent["folder"]))
+    assert asked["data"] == [Path("a.h5"), Path("b c.h5")]
+    assert asked["geometry"] == ["my read-out.toml"]
+    assert asked["settings"] == ["width=5", 'names=["a", "b"]']
+    assert "--average" not in words
+
+
+@pytest.mark.parametrize("chosen", ["best", "last", None])
+@pytest.mark.parametrize("quality", ["fast", None])
+@pytest.mark.parametrize("preferred", [True, False])
+def test_an_export_is_done_again_as_it_was_done(
+    chosen: str | None, quality: str | None, preferred: bool
+) -> None:
+    exported = {"graph": "a.onnx", "quality": quality, "preferred": preferred}
+    program, stage, *words = shlex.split(export_command(exported | ({"chosen": chosen} if chosen else {})))
+    export = get_command(app).commands["export"]  # type: ignore[attr-defined]
+    asked = export.make_context("export", words).params
+    assert (program, stage, asked["output"]) == ("caloforge", "export", Path("a.onnx"))
+    assert asked["folder"] == Path("FOLDER" if chosen == "last" else "FOLDER/best")
+    assert (asked["quality"], asked["preferred"]) == (quality, preferred)
 
 
 @pytest.mark.parametrize(

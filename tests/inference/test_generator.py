@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from caloforge.errors import InputError
-from caloforge.incident.beam import Beam, Ranges, RecordedParticles, parse_direction, parse_position
+from caloforge.errors import CheckpointError, InputError
+from caloforge.incident.beam import Beam, Range, Ranges, RecordedParticles, parse_direction, parse_position
 from caloforge.incident.incident import Incident
 from caloforge.incident.spectrum import Spectrum
 from caloforge.inference import zoo
@@ -68,6 +68,108 @@ def test_energies_a_little_beyond_the_training_are_made_with_a_warning(
     assert (showers.cells.sum(axis=1) > 0).all()
 
 
+@pytest.mark.parametrize(
+    ("energy", "words"),
+    [
+        ("0.499", r"showers of 0\.499 GeV reach.*Ask for 0\.5 to 150 GeV(.|\n)*--energy 0\.499:100 "),
+        ("150.1", r"showers of 150\.1 GeV reach.*Ask for 0\.5 to 150 GeV(.|\n)*--energy 1:150\.1 "),
+        ("0.25:200", r"showers of 0\.25 to 200 GeV reach(.|\n)*--energy 0\.25:200 "),
+    ],
+)
+def test_energies_far_beyond_the_training_are_refused_with_a_recipe(
+    gamma: TrainedModel, energy: str, words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        stream(gamma, energy=energy).batches(1, 1)
+
+
+@pytest.mark.parametrize("energy", ["1:100", "1", "100", "2:50"])
+def test_trained_energies_are_made_without_a_word(gamma: TrainedModel, energy: str) -> None:
+    assert stream(gamma, energy=energy).batches(1, 1)
+
+
+def test_seeds_have_64_bits(gamma: TrainedModel) -> None:
+    for seed in (0, 2**64 - 1):
+        (showers,) = stream(gamma, seed).batches(1, 1)
+        assert showers.provenance["seed"] == seed
+    for seed in (-1, 2**64):
+        with pytest.raises(InputError, match=f"The seed {seed} is not possible"):
+            stream(gamma, seed).batches(1, 1)
+
+
+class Sketch:
+    """Stands for a model: its noise is the number of each shower and of the attempt."""
+
+    class geometry:  # noqa: N801
+        n_cells = 2
+
+    def __init__(self, share) -> None:
+        self.share = share  # of the incident energy that a shower holds, by number and attempt
+
+    def noise(self, seed: int, start: int, stop: int, attempt: int = 0) -> np.ndarray:
+        return np.array([(number, attempt) for number in range(start, stop)])
+
+    def __call__(self, noise: np.ndarray, incident: Incident, out: np.ndarray | None = None) -> np.ndarray:
+        cells = np.zeros((len(noise), 2), np.float32) if out is None else out
+        cells[:] = 0.5 * (incident.energy * [self.share(*row) for row in noise.tolist()])[:, None]
+        return cells
+
+
+def sketched(share, conservation: Conservation | None = None) -> Generator:
+    return Generator(Sketch(share), Beam(22, Spectrum.parse("2")), 1, conservation)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 3), (5, 1029), (5, 1030), (100, 2500)])
+def test_every_shower_is_drawn_with_its_own_number(start: int, stop: int) -> None:
+    incident, cells = sketched(lambda number, attempt: number).draw(start, stop)
+    assert len(incident) == stop - start
+    np.testing.assert_array_equal(cells.sum(axis=1), 2e3 * np.arange(start, stop))
+
+
+def test_showers_are_drawn_again_until_they_hold_no_more_than_came_in() -> None:
+    """Shower i holds too much i times; what came in, exactly, is not too much."""
+    careful = sketched(lambda number, attempt: 1.0 if attempt >= number else 1.0001, Conservation(4))
+    incident, cells = careful.draw(0, 5)
+    np.testing.assert_array_equal(cells.sum(axis=1), incident.energy)
+    assert careful.rejected == 0 + 1 + 2 + 3 + 4
+
+
+def test_drawing_again_ends() -> None:
+    never = sketched(lambda number, attempt: 1.0 if attempt >= number else 2.0, Conservation(3))
+    with pytest.raises(InputError, match=r"After 3 draws 2 of 6 showers .* \(the lowest is 2 GeV\)"):
+        never.draw(0, 6)
+
+
+@pytest.mark.parametrize("conservation", [None, Conservation()])
+def test_the_provenance_says_whether_energy_was_conserved(
+    gamma: TrainedModel, conservation: Conservation | None
+) -> None:
+    made = Generator(gamma, Beam(22, Spectrum.parse("50")), 1, conservation)
+    assert made.provenance["conserve_energy"] == (conservation is not None)
+    assert made.provenance["weights_sha256"] == gamma.record["sha256"]
+
+
+def test_cells_are_believed_up_to_a_hundred_times_what_a_particle_can_bring(
+    gamma: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = Incident(22, [2e3, 2e3, 2e3])
+    cells = np.zeros((3, gamma.geometry.n_cells), np.float32)
+    monkeypatch.setattr(
+        Generator, "draw", lambda self, start, stop: (incident[start:stop], cells[start:stop])
+    )
+    most = np.float32(100 * (2e3 + 2e3))
+    cells[:, 7] = most
+    (showers,) = stream(gamma).batches(3, 3)
+    np.testing.assert_array_equal(showers.cells, cells)
+    for wrong, said in (
+        (np.nextafter(most, np.float32(np.inf)), "400 GeV"),
+        (np.float32(-1e-30), "-1e-33 GeV"),
+    ):
+        cells[2, 7] = wrong
+        with pytest.raises(CheckpointError, match=f"shower 2 of seed 1 holds .*{said}.* particle of 2 GeV"):
+            list(stream(gamma).batches(3, 2))
+
+
 @pytest.mark.parametrize(("n", "size"), [(0, 10), (-5, 10), (10, 0)])
 def test_impossible_numbers_are_refused(gamma: TrainedModel, n: int, size: int) -> None:
     with pytest.raises(InputError, match="at least 1"):
@@ -108,8 +210,8 @@ def test_a_shower_of_a_shipped_model_does_not_depend_on_its_batch(name: str) -> 
     ("asked", "words"),
     [
         (
-            {"direction": parse_direction("20", "0")},
-            r"directions .*\(theta 20 degrees.*trained on \(perpendicular",
+            {"direction": parse_direction("20", "30")},
+            r"directions .*\(theta 20 degrees and phi 30 degrees.*trained on \(perpendicular",
         ),
         ({"position": parse_position("0:40", "0")}, r"positions .*\(eta 0 to 40 mm.*trained on \(the centre"),
     ],
@@ -120,6 +222,19 @@ def test_other_directions_and_places_than_those_of_the_training_are_refused(
     stream = Generator(gamma, Beam(22, Spectrum.parse("50"), **asked))
     with pytest.raises(InputError, match=words):
         stream.batches(1, 1)
+
+
+def test_a_rounding_of_directions_and_places_is_allowed_and_no_more(gamma: TrainedModel) -> None:
+    def asked(**ranges: Ranges) -> Generator:
+        return Generator(gamma, Beam(22, Spectrum.parse("50"), **ranges))
+
+    zero = Range(0.0, 0.0)
+    for name, slack in (("direction", 1e-3), ("position", 0.1)):
+        for inside in ((Range(0.0, slack), zero), (zero, Range(-slack, slack))):
+            assert asked(**{name: inside}).batches(1, 1)
+        for outside in ((Range(0.0, 1.001 * slack), zero), (zero, Range(-1.001 * slack, 0.0))):
+            with pytest.raises(InputError, match=f"The {name}s that are asked for"):
+                asked(**{name: outside}).batches(1, 1)
 
 
 def test_recorded_particles_are_taken_in_turn(every_noise: TrainedModel) -> None:

@@ -46,6 +46,9 @@ SHIPPED = {
         ("gamma", "nowhere", "fast_gamma"),
         ("e-", "ild_ecal", "fast_gamma_ild"),
         ("e-", "nowhere", "fast_eplus"),
+        ("e+", "nowhere", "fast_eplus"),
+        ("mu-", "calogan", "fast_piplus"),
+        ("gamma", "ild_ecal", "fast_gamma_ild"),
     ],
 )
 def test_the_nearest_shares_calorimeter_or_particle(particle: str, geometry: str, name: str) -> None:

@@ -44,6 +44,11 @@ def test_models_of_the_checkout_are_found_by_name() -> None:
         assert zoo.locate(name).with_suffix(".md").is_file()
 
 
+def test_the_folder_of_the_user_is_caloforges_own() -> None:
+    assert zoo.home().is_absolute()
+    assert zoo.home().parts[-2:] == ("caloforge", "models")
+
+
 def test_every_place_is_looked_into_in_its_order(places: dict[str, Path], small: Calorimeter) -> None:
     assert zoo.folders() == list(places.values())
     for name, folder in reversed(places.items()):
@@ -75,6 +80,7 @@ def test_an_installed_caloforge_knows_no_zoo(
 def test_other_json_is_no_model(places: dict[str, Path], small: Calorimeter) -> None:
     for name, content in {"figures": '{"speeds": []}', "list": "[1]", "broken": "{"}.items():
         (places["first"] / f"{name}.json").write_text(content)
+    (places["first"] / "folder.json").mkdir()
     assert zoo.names() == []
     small_weights.write(places["first"] / "mine.json", small)
     assert zoo.names() == ["mine"]

@@ -7,12 +7,12 @@ from typing import Any
 
 from caloforge.incident.particles import particle_name
 from caloforge.incident.text import direction_text, position_text
+from caloforge.inference.record import STRAIGHT
 
 __all__ = ["Record", "export_command", "incidence", "recipe", "training_command"]
 
 Record = Mapping[str, Any]
 
-_ZEROS = ((0.0, 0.0), (0.0, 0.0))
 _FROM_DATA = ("particles", "direction_range", "position_range")  # keys that training fills in
 
 
@@ -75,6 +75,6 @@ def training_command(record: Mapping[str, Any]) -> str:
 
 def incidence(record: Mapping[str, Any]) -> str:
     """Say in words from where and to which place the particles of a model come."""
-    direction = direction_text(*record.get("direction_range_deg", _ZEROS))
-    place = position_text(*record.get("position_range_mm", _ZEROS))
+    direction = direction_text(*record.get("direction_range_deg", STRAIGHT))
+    place = position_text(*record.get("position_range_mm", STRAIGHT))
     return f"{direction}, at {place}"

@@ -18,7 +18,7 @@ from caloforge.incident.incident import Incident
 from caloforge.incident.particles import particle_name
 from caloforge.inference import zoo
 from caloforge.inference.noise import Noise, draw
-from caloforge.inference.record import read_record
+from caloforge.inference.record import STRAIGHT, read_record
 from caloforge.inference.runtime import RUNTIMES, Cells, Promise, Runtime
 from caloforge.resources import check_threads
 from caloforge.units import GeV
@@ -33,8 +33,6 @@ ROWS = 16
 
 Then every row of a matrix product goes through the same instructions, and so does every shower.
 """
-
-_ZEROS = ((0.0, 0.0), (0.0, 0.0))
 
 
 @dataclass(frozen=True)
@@ -104,13 +102,13 @@ class TrainedModel:
     @property
     def direction_range(self) -> Ranges:
         """Ranges of theta and phi of the training, in rad; perpendicular where the record does not say."""
-        theta, phi = (Range(*bounds) for bounds in self.record.get("direction_range_deg", _ZEROS))
+        theta, phi = (Range(*bounds) for bounds in self.record.get("direction_range_deg", STRAIGHT))
         return theta.scaled(math.pi / 180), phi.scaled(math.pi / 180)
 
     @property
     def position_range(self) -> Ranges:
         """Ranges of eta and phi of the training, in mm; the centre where the record does not say."""
-        eta, phi = (Range(*bounds) for bounds in self.record.get("position_range_mm", _ZEROS))
+        eta, phi = (Range(*bounds) for bounds in self.record.get("position_range_mm", STRAIGHT))
         return eta, phi
 
     @cached_property

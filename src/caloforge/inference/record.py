@@ -15,6 +15,7 @@ from caloforge.inference.noise import NOISES
 from caloforge.inference.runtime import RUNTIMES
 
 __all__ = [
+    "STRAIGHT",
     "Energies",
     "Energy",
     "Length",
@@ -29,6 +30,9 @@ __all__ = [
 
 _LARGEST = 10_000_000
 """Bytes that a record may have; those that ship have about 5,000."""
+
+STRAIGHT = ((0.0, 0.0), (0.0, 0.0))
+"""Ranges of a record that names no directions, or no positions: perpendicular, at the centre."""
 
 _SLACK = 0.01  # degrees: ranges of directions are those of the data, rounded
 
@@ -138,8 +142,8 @@ class _Record(_Part):
     noise_size: Annotated[int, Field(ge=1, le=10_000_000)]
     model: str
     data: list[_Sample]
-    direction_range_deg: Annotated[tuple[Thetas, Phis], _Lenient] = ((0.0, 0.0), (0.0, 0.0))
-    position_range_mm: Annotated[tuple[Lengths, Lengths], _Lenient] = ((0.0, 0.0), (0.0, 0.0))
+    direction_range_deg: Annotated[tuple[Thetas, Phis], _Lenient] = STRAIGHT
+    position_range_mm: Annotated[tuple[Lengths, Lengths], _Lenient] = STRAIGHT
     quality: str | None = None
     preferred: bool = False
     chosen: Literal["best", "last"] = "last"

@@ -153,7 +153,7 @@ class OnnxGraph:
 def _first_line(error: Exception) -> str:
     """Return the start of an error of onnxruntime, which may be very long."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return line if len(line) < 200 else f"{line[:200]}..."
+    return line if len(line) <= 200 else f"{line[:200]}..."
 
 
 RUNTIMES: dict[str, Callable[[Path, Promise, int | None], Runtime]] = {"onnx": OnnxGraph}
