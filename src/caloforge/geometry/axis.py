@@ -20,7 +20,14 @@ Integers = npt.NDArray[np.int64]
 
 
 def exact(value: float) -> Fraction:
-    """Return the decimal number that was meant: 0.1 is one tenth, not its nearest double."""
+    """Return the decimal number that was meant: 0.1 is one tenth, not its nearest double.
+
+    Examples
+    --------
+    >>> exact(0.1), exact(0.1) * 3 == exact(0.3)
+    (Fraction(1, 10), True)
+    """
+    # repr is the shortest decimal that rounds to this double, so the one that was written in the file.
     return Fraction(repr(float(value)))
 
 
@@ -32,12 +39,12 @@ def _ascending(values: object) -> npt.NDArray[np.float64]:
     if edges.ndim != 1 or len(edges) < 2:
         raise ValueError("an axis needs a list of at least two edges in mm.")
     check_size("bins", len(edges) - 1, MOST_BINS)
-    if not (np.abs(edges) <= LONGEST).all():
+    if not (np.abs(edges) <= LONGEST).all():  # so written, nan is refused too
         raise ValueError(f"edges must be finite numbers of mm, from -{LONGEST:g} to {LONGEST:g}.")
     if not (np.diff(edges) > 0).all():
         at = int(np.argmin(np.diff(edges) > 0))
         raise ValueError(f"edges must ascend, but {edges[at]:g} mm is followed by {edges[at + 1]:g} mm.")
-    edges.flags.writeable = False
+    edges.flags.writeable = False  # axes are hashed by their edges, and cached results depend on them
     return edges
 
 
@@ -56,6 +63,7 @@ def check_subset(
     fine: npt.NDArray[np.float64], coarse: npt.NDArray[np.float64], where: str, grid: str
 ) -> None:
     """Refuse coarse edges that are not all among the fine ones, or that end elsewhere (`GeometryError`)."""
+    # Equal bit for bit, without a tolerance: `_uniform_edges` makes equal edges equal doubles.
     strangers = coarse[~np.isin(coarse, fine)]
     if len(strangers):
         raise GeometryError(
@@ -79,6 +87,14 @@ class Axis:
     ----------
     edges
         (n + 1,) ascending, in mm.
+
+    Examples
+    --------
+    >>> axis = Axis.uniform(4, -20.0, 20.0)
+    >>> axis.edges, axis.n, axis.symmetric
+    (array([-20., -10.,   0.,  10.,  20.]), 4, True)
+    >>> Axis(edges=[0.0, 5.0, 20.0]).middles
+    array([ 2.5, 12.5])
     """
 
     edges: Annotated[
@@ -117,7 +133,7 @@ class Axis:
 
     @property
     def symmetric(self) -> bool:
-        """Whether the edges stay what they are when the sign of the coordinate flips."""
+        """Whether the edges stay the same when the sign of the coordinate flips."""
         return np.array_equal(self.edges, -self.edges[::-1])
 
     def containing(self, fine: "Axis", where: str, grid: str) -> Integers:
@@ -129,10 +145,11 @@ class Axis:
             An edge is not on the finer axis, or the outer edges differ.
         """
         check_subset(fine.edges, self.edges, where, grid)
+        # All edges are on the finer axis, so a fine bin lies inside the bin that holds its lower edge.
         return np.searchsorted(self.edges, fine.edges[:-1], side="right") - 1
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the shorter of the two ways to write these edges."""
+        """Return these edges in the shorter of the two ways to write them."""
         low, high = float(self.edges[0]), float(self.edges[-1])
         if np.array_equal(_uniform_edges(self.n, low, high), self.edges):
             return {"bins": self.n, "range": [low, high]}

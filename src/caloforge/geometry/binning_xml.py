@@ -1,8 +1,8 @@
 """Read-outs as the Fast Calorimeter Simulation Challenge describes them: ``binning.xml``.
 
 C. Krause et al., CaloChallenge 2022: A Community Challenge for Fast Calorimeter Simulation,
-arXiv:2410.21611, Sec. 2. A file has one ``Bin`` a particle and in it one ``Layer`` a layer with the edges of
-its rings and the number of its sectors; a layer with fewer than two edges has no voxels.
+arXiv:2410.21611, Sec. 2. A file has one ``Bin`` per particle, and in it one ``Layer`` per layer with the
+edges of its rings and the number of its sectors; a layer with fewer than two edges has no voxels.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Calorimeters: what they are made of, where their cells are, and how one read-out maps on a coarser one.
+"""Calorimeters: what they are made of and where their cells are.
 
 Frame: z runs along the particle and starts at 0 on the front face; x is phi and y is eta, both in mm and
 centred on the particle. The cells of a shower are one row: layers in the direction of the particle, within
@@ -39,6 +39,11 @@ class Slab:
         Along z, in mm.
     role
         Whether the plate is absorber or active material.
+
+    Examples
+    --------
+    >>> Slab("G4_Pb", 2.0, "absorber").thickness
+    2.0
     """
 
     material: Annotated[str, Field(min_length=1)]
@@ -48,7 +53,14 @@ class Slab:
 
 @strict_dataclass
 class Stack:
-    """Slabs that repeat along z."""
+    """Slabs that repeat along z.
+
+    Examples
+    --------
+    >>> lead, argon = Slab("G4_Pb", 2.0, "absorber"), Slab("G4_lAr", 4.0, "active")
+    >>> Stack(repeat=60, slabs=(lead, argon)).repeat
+    60
+    """
 
     repeat: Annotated[int, Field(ge=1)]
     slabs: Annotated[tuple[Slab, ...], Field(min_length=1)]
@@ -67,7 +79,7 @@ AnyLayer = Annotated[
 
 
 def _written_out(layer: object) -> list[object]:
-    """Return the layers that one with ``repeat = n`` stands for: n of its thickness behind each other."""
+    """Return the layers that one with ``repeat = n`` stands for: n of equal thickness in a row."""
     if not (isinstance(layer, Mapping) and "repeat" in layer):
         return [layer]
     rest = {key: value for key, value in layer.items() if key != "repeat"}
@@ -77,18 +89,19 @@ def _written_out(layer: object) -> list[object]:
     try:
         return [{**rest, "z": _behind(layer["z"], i)} for i in range(repeat)]
     except (KeyError, TypeError, ValueError, OverflowError):
-        return [rest]  # what is wrong with z is said where z is read
+        return [rest]  # the error in z is reported when z is read
 
 
 def _behind(z: Sequence[float], number: int) -> list[float]:
-    """Return where the layer begins and ends that is so many thicknesses behind one."""
+    """Return where a layer begins and ends that is ``number`` thicknesses behind another."""
+    # Rational numbers: with doubles, layers of 0.1 mm would not all start exactly where the last one ends.
     low, high = map(exact, z)
     step = (high - low) * number
     return [float(low + step), float(high + step)]
 
 
 def _folded(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Write equal layers behind each other as one with ``repeat``: undoes `_written_out`."""
+    """Write consecutive equal layers as one with ``repeat``: the inverse of `_written_out`."""
     folded: list[dict[str, Any]] = []
     for layer in layers:
         last = folded[-1] if folded else {}
@@ -154,7 +167,7 @@ class Calorimeter:
     def _contiguous(cls, layers: tuple[AnyLayer, ...]) -> tuple[AnyLayer, ...]:
         end = 0.0
         for number, layer in enumerate(layers):
-            if layer.z[0] != end:
+            if layer.z[0] != end:  # no tolerance is needed: both are the doubles nearest to a decimal number
                 raise ValueError(
                     f"layer {number} starts at z = {layer.z[0]:g} mm, but what is in front of it ends at "
                     f"{end:g} mm: layers follow each other without gaps, the first from z = 0."
@@ -166,6 +179,7 @@ class Calorimeter:
     def _consistent(self) -> "Calorimeter":
         if not self.stack:
             return self
+        # Exact, as 60 slabs of 0.1 mm add up to 6 mm only as rational numbers.
         thickness = sum(exact(slab.thickness) for slab in self.slabs)
         if thickness != exact(self.depth):
             raise ValueError(
@@ -229,7 +243,7 @@ class Calorimeter:
         return _validated(content)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dictionary of JSON's types that holds everything."""
+        """Return everything as a dictionary of JSON's types."""
         return {**config.to_dict(self), "layers": [layer.to_dict() for layer in self.layers]}
 
     def to_toml(self) -> str:
@@ -293,11 +307,12 @@ class Calorimeter:
         for direction in get_args(Direction):
             mirror = self._mirrored(direction)
             if mirror is not None:
+                # Each flip doubles the group: [1], [1, flip of eta], [1, eta, phi, eta and phi].
                 rows += [row[mirror] for row in rows]
         return np.stack(rows)
 
     def mirror_signs(self) -> npt.NDArray[np.float32]:
-        """Return what each of the `symmetries` multiplies eta and phi of a point by, (S, 2) of 1 and -1."""
+        """Return the factors of eta and phi of a point for each of the `symmetries`, (S, 2) of 1 and -1."""
         signs = [[1.0, 1.0]]
         for axis, direction in enumerate(get_args(Direction)):
             if self._mirrored(direction) is not None:

@@ -1,4 +1,4 @@
-"""How a layer is cut into cells: boxes between edges in eta and phi, or rings cut into sectors."""
+"""How a layer is divided into cells: boxes between edges in eta and phi, or rings cut into sectors."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -28,7 +28,14 @@ Depths = Annotated[tuple[float, float], AfterValidator(_forward)]
 
 @strict_dataclass
 class Layer:
-    """A range of z (mm) that is read out in cells of eta and phi."""
+    """A range of z (mm) that is read out in cells of eta and phi.
+
+    Examples
+    --------
+    >>> layer = Layer(z=(0.0, 10.0), eta=Axis.uniform(6, -30.0, 30.0), phi=Axis.uniform(3, -30.0, 30.0))
+    >>> layer.shape, layer.n_cells, layer.cell_name(7)
+    ((3, 6), 18, 'phi 1, eta 1')
+    """
 
     axes: ClassVar[tuple[str, str]] = ("phi", "eta")
     """What the rows and the columns of the layer's image are."""
@@ -93,7 +100,7 @@ class Layer:
         return phi[:, None] * self.n_eta + eta
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dictionary of JSON's types that holds everything."""
+        """Return everything as a dictionary of JSON's types."""
         return {"z": list(self.z), "eta": self.eta.to_dict(), "phi": self.phi.to_dict()}
 
 
@@ -112,6 +119,12 @@ class RingLayer:
         Edges of the rings in mm, from 0 on.
     alpha
         Number of sectors.
+
+    Examples
+    --------
+    >>> rings = RingLayer(z=(0.0, 10.0), r=Axis(edges=[0.0, 5.0, 10.0]), alpha=8)
+    >>> rings.shape, rings.reach, rings.cell_name(3)
+    ((8, 2), 10.0, 'alpha 1, r 1')
     """
 
     axes: ClassVar[tuple[str, str]] = ("alpha", "r")
@@ -175,6 +188,8 @@ class RingLayer:
         n = self.n_alpha
         if direction == "eta" and n % 2 and n > 1:  # alpha -> pi - alpha halves the sector at alpha = 0
             return None
+        # Sectors start at -pi. alpha -> -alpha (phi) reverses their order; alpha -> pi - alpha (eta) does so
+        # too, and shifts them by half a circle, n / 2 sectors.
         sectors = np.arange(n)[::-1] if direction == "phi" else (n // 2 - 1 - np.arange(n)) % n
         return np.arange(self.n_cells).reshape(self.shape)[sectors]
 
@@ -194,11 +209,12 @@ class RingLayer:
                 f"{grid}, so cells would have to be divided; their number must be a divisor."
             )
         r = self.r.containing(other.r, f"{where}, r", grid)
+        # The first sectors of both start at -pi, so consecutive fine sectors make up a coarse one.
         alpha = np.arange(other.n_alpha) // (other.n_alpha // self.n_alpha)
         return alpha[:, None] * self.n_r + r
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dictionary of JSON's types that holds everything."""
+        """Return everything as a dictionary of JSON's types."""
         return {"z": list(self.z), "r": self.r.to_dict(), "alpha": self.alpha}
 
 

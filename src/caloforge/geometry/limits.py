@@ -1,7 +1,7 @@
-"""How large a calorimeter may be, checked by arithmetic before anything is written out.
+"""Limits on the size of a calorimeter, checked on its description before any array is made.
 
-A description of a hundred bytes can ask for a billion cells; the limits lie above the largest calorimeters
-that are built.
+A description of a hundred bytes can ask for a billion cells. The limits are above the largest calorimeters
+that have been built.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["LONGEST", "MOST_BINS", "MOST_CELLS", "MOST_LAYERS", "MOST_SLABS", "check_layers", "check_size"]
 
 MOST_CELLS = 10**8
-"""Of all layers: a shower of so many cells takes 400 MB."""
+"""In all layers: a shower of this many cells takes 400 MB."""
 MOST_BINS = 10**5
 """Along one direction of a layer."""
 MOST_LAYERS = 10**4
@@ -19,26 +19,27 @@ MOST_SLABS = 10**4
 LONGEST = 1e7
 """Largest coordinate in mm: 10 km."""
 
-_SHOWN = 10**300  # what a float can hold
+_SHOWN = 10**300  # converting a larger integer to a float would overflow
 
 
 def check_size(what: str, found: int, most: int) -> None:
-    """Refuse a number that is too large, by a `ValueError` that says both."""
+    """Raise `ValueError` if a number is too large; the message gives both."""
     if found > most:
         raise ValueError(f"{what}: {_short(found)}, but at most {_short(most)} are possible.")
 
 
 def check_layers(layers: Sequence[object]) -> None:
-    """Refuse layers, as they are described, that stand for too many layers or cells.
+    """Refuse descriptions of layers that stand for too many layers or cells.
 
     Raises
     ------
     ValueError
-        The message says how many. Layers that are described wrongly count as one cell: what is wrong with
-        them is said where they are read.
+        The message gives the number. Layers with an error in their description count as one cell; the error
+        is reported when they are read.
     """
     repeats = [_natural(_of(layer, "repeat")) for layer in layers]
     check_size("layers, with repeat written out", sum(repeats), MOST_LAYERS)
+    # Python's integers do not overflow, however large the numbers in a description are.
     cells = sum(repeat * _cells(layer) for repeat, layer in zip(repeats, layers, strict=True))
     check_size("cells of all layers", cells, MOST_CELLS)
 
@@ -62,6 +63,7 @@ def _of(layer: object, key: str) -> Any:
 
 
 def _natural(value: object) -> int:
+    # Not isinstance: True and False are integers, too.
     return value if type(value) is int and value > 0 else 1
 
 

@@ -10,7 +10,7 @@ from caloforge.geometry.calorimeter import Calorimeter, Floats
 
 __all__ = ["rebin_cells", "rebin_matrix"]
 
-_REBIN_ROWS = 1024  # showers that are held in double precision at once
+_REBIN_ROWS = 1024  # showers in double precision at once, which limits the memory
 
 
 def rebin_matrix(fine: Calorimeter, coarse: Calorimeter) -> csr_array:
@@ -22,26 +22,42 @@ def rebin_matrix(fine: Calorimeter, coarse: Calorimeter) -> csr_array:
     ------
     GeometryError
         An edge is not on the fine grid, the outer edges differ, or the two calorimeters are made differently.
+
+    Examples
+    --------
+    >>> matrix = rebin_matrix(Calorimeter.load("calogan_fine"), Calorimeter.load("calogan"))
+    >>> matrix.shape
+    (12096, 504)
     """
     _check_same_matter(fine, coarse)
     z_fine = _z_edges(fine)
     check_subset(z_fine, _z_edges(coarse), f"{coarse.name}, z", fine.name)
     columns = []
     for layer in fine.layers:
+        # z edges are a subset, so the coarse layer that holds the front of a fine one holds all of it.
         number = int(np.searchsorted(_z_edges(coarse), layer.z[0], side="right")) - 1
         cells = coarse.layers[number].containing(layer, f"{coarse.name}, layer {number}", fine.name)
         columns.append(coarse.offsets[number] + cells.ravel())
+    # Each fine cell is in exactly one coarse cell: one entry per row, so the row bounds just count up.
     ones, rows = np.ones(fine.n_cells), np.arange(fine.n_cells + 1)
     return csr_array((ones, np.concatenate(columns), rows), shape=(fine.n_cells, coarse.n_cells))
 
 
 def rebin_cells(cells: Floats, fine: Calorimeter, coarse: Calorimeter) -> npt.NDArray[np.float32]:
-    """Sum fine cells (N, n_fine) to coarse cells (N, n_coarse), in double precision until the last rounding.
+    """Sum fine cells (N, n_fine) to coarse cells (N, n_coarse), in double precision with one final rounding.
 
     Raises
     ------
     GeometryError
         The coarse grid is not a subset of the fine one (see `rebin_matrix`), or the cells are of another one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fine, coarse = Calorimeter.load("calogan_fine"), Calorimeter.load("calogan")
+    >>> cells = np.ones((1, fine.n_cells), np.float32)
+    >>> int(rebin_cells(cells, fine, coarse).sum()), fine.n_cells
+    (12096, 12096)
     """
     matrix = rebin_matrix(fine, coarse)
     fine._check_width(cells)
