@@ -1,8 +1,7 @@
-"""The beam: which particles meet the calorimeter, with what energy, from what direction, at what place.
+"""The beam: which particles meet the calorimeter, and with what energy, direction and position.
 
-Shower number i depends on the seed and on i alone, as its energy does (`caloforge.incident.spectrum`).
-Directions and positions have random numbers of their own, so a tilted beam has the energies of the
-perpendicular one.
+Shower number i depends only on the seed and i, like its energy (`caloforge.incident.spectrum`). Directions
+and positions use separate random numbers, so a tilted beam has the same energies as a perpendicular one.
 """
 
 import math
@@ -36,12 +35,20 @@ __all__ = [
 ]
 
 _STREAM = 1 << 64  # added to the seed: the upper word of Philox's key, which is 0 for energies
-_COORDINATES = 4  # theta, phi, eta, phi: one counter step of Philox a shower
+_COORDINATES = 4  # theta, phi, eta, phi: one counter step of Philox per shower
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers that are uniform between two bounds, or one number where the bounds are equal."""
+    """Numbers that are uniform between two bounds, or a single number if the bounds are equal.
+
+    Examples
+    --------
+    >>> Range.parse("0:60", "theta (degrees)").covers(Range(10.0, 20.0))
+    True
+    >>> str(Range(20.0, 20.0))
+    '20'
+    """
 
     low: float
     high: float
@@ -79,11 +86,11 @@ class Range:
         return Range(self.low * factor, self.high * factor)
 
     def at(self, uniforms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the numbers that stand for uniform ones between 0 and 1."""
+        """Map uniform numbers between 0 and 1 to this range."""
         return self.low + (self.high - self.low) * uniforms
 
     def covers(self, other: "Range", slack: float = 0.0) -> bool:
-        """Whether another range lies within this one, but for a slack at either end."""
+        """Whether another range lies within this one, apart from a slack at each end."""
         return self.low - slack <= other.low and other.high <= self.high + slack
 
     @property
@@ -115,7 +122,13 @@ def as_direction(given: Coordinates) -> Ranges:
 
 
 def as_position(given: Coordinates) -> Ranges:
-    """Return eta and phi (mm), each a number or a range, as ranges; raises `InputError` if they are not."""
+    """Return eta and phi (mm), each a number or a range, as ranges; raises `InputError` if they are not.
+
+    Examples
+    --------
+    >>> as_position((5.0, (-10.0, 10.0)))
+    (Range(low=5.0, high=5.0), Range(low=-10.0, high=10.0))
+    """
     return _as_ranges(given, "position (eta and phi in mm)")
 
 
@@ -133,10 +146,11 @@ def _as_ranges(given: Coordinates, what: str) -> Ranges:
 def _as_range(one: Coordinate) -> Range:
     if isinstance(one, Range):
         return one
-    if isinstance(one, str):
+    if isinstance(one, str):  # which float() would read
         raise TypeError
     low, high = one if isinstance(one, tuple) else (one, one)
     bounds = Range(float(low), float(high))
+    # One chain of comparisons, which nan fails as well.
     if not -math.inf < bounds.low <= bounds.high < math.inf:
         raise ValueError
     return bounds
@@ -168,6 +182,14 @@ class Beam:
     ------
     InputError
         Theta is not from 0 to below 90 degrees, or phi is more than a full turn.
+
+    Examples
+    --------
+    >>> beam = Beam(22, Spectrum.parse("1:100"), position=(Range(-10.0, 10.0), Range(0.0, 0.0)))
+    >>> beam.sample(seed=1, start=0, stop=5)
+    <5 incident particles>
+    >>> beam.provenance()["position_mm"]
+    '-10:10 0'
     """
 
     pdg: int
@@ -177,7 +199,7 @@ class Beam:
 
     def __post_init__(self) -> None:
         theta, phi = self.direction
-        # As the files' single precision has it: rounded up to 90 degrees, the particle would fly past.
+        # In the single precision of files: rounded up to 90 degrees, the particle would never enter.
         if theta.low < 0 or not float(np.float32(theta.high)) < math.pi / 2:
             raise InputError(
                 f"The angle theta = {theta.scaled(180 / math.pi)} degrees is not possible: particles come "
@@ -198,6 +220,7 @@ class Beam:
         if all(bounds.low == bounds.high for bounds in ranges):
             placed = np.tile(np.array([bounds.low for bounds in ranges], np.float32), (stop - start, 1))
         else:
+            # A counter-based generator can start at any shower without making the numbers before it.
             random = np.random.Philox(key=seed + _STREAM)
             random.advance(start)
             uniforms = np.random.Generator(random).random((stop - start, _COORDINATES))
@@ -224,6 +247,7 @@ class Beam:
             inside = _within(eta, first.eta.edges) and _within(phi, first.phi.edges)
             face = f"eta {_span(first.eta.edges)} mm, phi {_span(first.phi.edges)} mm"
         else:
+            # The corner of the ranges that is farthest from the axis.
             inside = math.hypot(eta.extreme, phi.extreme) <= first.reach
             face = f"a disc with a radius of {first.reach:g} mm"
         if not inside:
@@ -233,7 +257,7 @@ class Beam:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dictionary of JSON's types that holds everything: MeV, rad and mm."""
+        """Return everything as a dictionary of JSON's types, in MeV, rad and mm."""
         energy = {**asdict(self.spectrum), "values": list(self.spectrum.values)}
         return {
             "particle": self.pdg,
@@ -254,7 +278,7 @@ class Beam:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "Beam":
-        """Build a beam from what `to_dict` returned; other keys are left alone."""
+        """Build a beam from what `to_dict` returned; other keys are ignored."""
         energy = {**content["energy"], "values": tuple(content["energy"]["values"])}
         position = content["position"]
         return cls(
@@ -267,19 +291,25 @@ class Beam:
 
 @dataclass(frozen=True)
 class RecordedParticles:
-    """Particles that are there already, taken in turn: those of a file, or of the caller.
+    """Given particles, taken in turn: those of a file or of the caller.
 
     Attributes
     ----------
     incident
         The particles, all of one kind.
     name
-        What they are called in a sample's provenance.
+        Their name in a sample's provenance.
 
     Raises
     ------
     InputError
-        There is none, or they are of several kinds.
+        There are none, or they are of several kinds.
+
+    Examples
+    --------
+    >>> particles = RecordedParticles(Incident(22, [1e4, 2e4]), "two photons")
+    >>> particles.sample(seed=1, start=0, stop=3).energy
+    array([10000., 20000., 10000.])
     """
 
     incident: Incident
@@ -331,6 +361,11 @@ def parse_direction(theta: str, phi: str) -> Ranges:
     ------
     InputError
         An angle is neither a number nor a range.
+
+    Examples
+    --------
+    >>> parse_direction("0", "0:180")
+    (Range(low=0.0, high=0.0), Range(low=0.0, high=3.141592653589793))
     """
     degrees = Range.parse(theta, "theta (degrees)"), Range.parse(phi, "phi (degrees)")
     return degrees[0].scaled(math.pi / 180), degrees[1].scaled(math.pi / 180)
@@ -343,6 +378,11 @@ def parse_position(eta: str, phi: str) -> Ranges:
     ------
     InputError
         A coordinate is neither a number nor a range.
+
+    Examples
+    --------
+    >>> parse_position("-10:10", "5")
+    (Range(low=-10.0, high=10.0), Range(low=5.0, high=5.0))
     """
     return Range.parse(eta, "eta (mm)"), Range.parse(phi, "phi (mm)")
 

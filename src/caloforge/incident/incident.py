@@ -1,4 +1,4 @@
-"""The incident particles of showers: what simulations shoot, models are conditioned on, and files keep."""
+"""The incident particles of showers, as simulations, models and files use them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ FIELDS = ("pdg", "energy", "direction", "position")
 class Incident:
     """The incident particles of n showers.
 
-    Every argument is one value a particle, or a single one for all.
+    Every argument has one value per particle, or a single one for all.
 
     Attributes
     ----------
     pdg
-        (n,) int32: PDG ids; 0 where a foreign file did not say it.
+        (n,) int32: PDG ids; 0 where a foreign file does not give it.
     energy
         (n,) float64: kinetic energies in MeV, finite and above 0.
     direction
@@ -64,7 +64,7 @@ class Incident:
             "position": numbers("position", position, np.float32),
         }
         n = _number(given)
-        for name, values in given.items():
+        for name, values in given.items():  # a frozen dataclass can only be filled in this way
             object.__setattr__(self, name, _CHECKS[name](filled(name, values, (n, *_TAILS[name]))))
 
     def __len__(self) -> int:
@@ -102,7 +102,7 @@ class Incident:
     def bounds(self, name: str, degrees: bool = False) -> list[list[float]]:
         """Return the lowest and highest value of each coordinate of ``direction`` or ``position``.
 
-        In rad and mm; angles in degrees on demand.
+        In rad and mm; angles in degrees on request.
         """
         values = getattr(self, name).astype(np.float64)
         ends = np.stack([values.min(axis=0), values.max(axis=0)], axis=1)
@@ -116,7 +116,14 @@ class Incident:
 
 
 def unit_vectors(direction: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return directions (n, 2), theta and phi in rad, as unit vectors (n, 3) along eta, phi and z."""
+    """Return directions (n, 2), theta and phi in rad, as unit vectors (n, 3) along eta, phi and z.
+
+    Examples
+    --------
+    >>> unit_vectors(np.array([[0.0, 0.0], [np.pi / 2, 0.0]])).round(3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
+    """
     theta, phi = direction.astype(np.float64).T
     return np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], axis=1)
 
@@ -130,7 +137,7 @@ def numbers(name: str, values: npt.ArrayLike, dtype: npt.DTypeLike | None = None
     if found.dtype.kind not in "biuf":
         kind = "other than plain numbers" if found.dtype.kind == "O" else f"of type {found.dtype}"
         raise InputError(f"The {name} can't hold values {kind}; give real numbers.")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, which the checks refuse
         return found if dtype is None else found.astype(dtype, copy=False)
 
 
@@ -159,6 +166,7 @@ def _number(given: dict[str, npt.NDArray[Any]]) -> int:
 def _checked_pdg(given: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     if len(given) and given.dtype.kind not in "iu":
         raise InputError(f"PDG ids are whole numbers, not {given.dtype}.")
+    # As floats, because the absolute value of the lowest int64 overflows.
     _refuse(np.abs(given.astype(np.float64)) > _LARGEST_PDG, given, "pdg", f"PDG ids end at {_LARGEST_PDG}")
     return given.astype(np.int32, copy=False)
 
@@ -201,7 +209,7 @@ _TAILS: dict[str, tuple[int, ...]] = {"pdg": (), "energy": (), "direction": (2,)
 """Shape of one particle's value."""
 
 _LARGEST_PDG = np.iinfo(np.int32).max
-_LARGEST_THETA = np.float32(np.pi / 2)  # which, rounded up, is beyond a right angle
+_LARGEST_THETA = np.float32(np.pi / 2)  # rounded up, so it is beyond a right angle itself
 _LARGEST_PHI = np.float32(2 * np.pi)
 
 _CHECKS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {

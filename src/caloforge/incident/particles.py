@@ -1,4 +1,4 @@
-"""Names of incident particles, by the PDG's tables."""
+"""Names of incident particles, from the tables of the Particle Data Group (PDG)."""
 
 from typing import SupportsIndex
 
@@ -9,7 +9,7 @@ from caloforge.errors import InputError
 
 __all__ = ["brought", "parse_particle", "particle_name"]
 
-# How physicists, and Geant4, call the particles that test beams and simulations are made of.
+# What physicists and Geant4 call the particles of test beams and simulations.
 _NAMES: dict[str, int] = {
     "e-": 11,
     "electron": 11,
@@ -45,13 +45,13 @@ _NAMES: dict[str, int] = {
     "alpha": 1000020040,
 }
 
-_BINDING = 8.8  # MeV that a nucleon gains at most where it is bound in a nucleus
+_BINDING = 8.8  # MeV per nucleon, the highest binding energy of a nucleus
 
 
 def parse_particle(particle: str | SupportsIndex) -> int:
     """Turn a particle's name (``e+``, ``gamma``, ``C12``) or PDG id (``-11``) into its PDG id.
 
-    The names of `particle_name` are known, too.
+    The names that `particle_name` returns are known, too.
 
     Raises
     ------
@@ -83,7 +83,13 @@ def _parse(text: str) -> int:
 
 
 def particle_name(pdg: int) -> str:
-    """Return the plain name of a particle, which `parse_particle` knows; the number where it has none."""
+    """Return the plain name of a particle, which `parse_particle` knows; its PDG id if it has none.
+
+    Examples
+    --------
+    >>> particle_name(-11), particle_name(1000060120)
+    ('e+', 'C12')
+    """
     for name, known in _NAMES.items():
         if known == pdg:
             return name
@@ -96,13 +102,20 @@ def particle_name(pdg: int) -> str:
 def brought(pdg: int) -> float:
     """Return the energy in MeV that a particle can deposit in addition to its kinetic energy.
 
-    It is what remains of its rest energy for the charge and the baryons that can't vanish: nothing of a
-    photon's, electron's or proton's, two electron masses of a positron (annihilation), all of a pion. A
-    baryon also gains its binding in a nucleus.
+    It is the rest energy beyond that of the conserved charge and baryon number: nothing for a photon,
+    electron or proton, two electron masses for a positron (annihilation), about the mass for a pion. A baryon
+    also gains its binding energy in a nucleus.
+
+    Examples
+    --------
+    >>> brought(11), round(brought(-11), 3), round(brought(211), 1)
+    (0.0, 1.022, 140.1)
     """
     one = Particle.from_pdgid(pdg)
     baryons = (1 if pdg > 0 else -1) * int(one.pdgid.A or one.pdgid.is_baryon)
     proton, electron = (float(Particle.from_pdgid(number).mass or 0) for number in (2212, 11))
     charge = round(one.charge or 0)
+    # The lightest final state has a proton per baryon, and electrons for the rest of the charge: one that
+    # remains if it is negative, and one of the material that annihilates if it is positive.
     rest = float(one.mass or 0) - baryons * proton + (charge - baryons) * electron
     return max(rest + _BINDING * max(baryons, 0), 0.0)

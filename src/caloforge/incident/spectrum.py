@@ -1,8 +1,8 @@
 """Incident energies: fixed, uniform in a range or in its logarithm, a list, or read from a file.
 
-The energy of shower number i depends on the seed and on i alone. So any part of a sample can be made
-anywhere, in any order, and a sample that grows keeps what it had. Simulation and generation with the same
-seed and range meet the same energies.
+The energy of shower number i depends only on the seed and i. Any part of a sample can therefore be made
+anywhere and in any order, and a sample that is extended keeps its showers. Simulation and generation with the
+same seed and range have the same energies.
 """
 
 from collections.abc import Sequence
@@ -32,11 +32,21 @@ class Spectrum:
     text
         How it was written, with energies in GeV; part of a sample's provenance.
     values
-        Energies in MeV that are taken in turn; empty for a spectrum over a range.
+        Energies in MeV, taken in turn; empty for a spectrum over a range.
     low, high
         Bounds in MeV.
     logarithmic
         Whether the logarithm of the energy is uniform, not the energy.
+
+    Examples
+    --------
+    >>> spectrum = Spectrum.parse("1:100")
+    >>> spectrum.low, spectrum.high
+    (1000.0, 100000.0)
+    >>> bool((spectrum.sample(1, 0, 10)[5:] == spectrum.sample(1, 5, 10)).all())
+    True
+    >>> Spectrum.parse("10,50").sample(1, 0, 3)
+    array([10000., 50000., 10000.])
     """
 
     text: str
@@ -83,18 +93,19 @@ class Spectrum:
 
     @classmethod
     def named(cls, text: str, values: Sequence[float]) -> "Spectrum":
-        """Energies in MeV that are taken in turn, with what they are called in a sample's provenance."""
+        """Energies in MeV, taken in turn, and their name in a sample's provenance."""
         if not values:
             raise InputError(f"{text} holds no energy: give at least one, in GeV.")
         checked = tuple(check_energy(value) for value in values)
         return cls(text, min(checked), max(checked), checked)
 
     def part(self, start: int, stop: int) -> "Spectrum":
-        """Return a spectrum that has the same energies for showers start to stop, and no longer list."""
+        """Return a spectrum with the same energies for showers start to stop, with only the values needed."""
         length = stop - start
         if len(self.values) <= length:
             return self
-        # Number i takes value i modulo the length, of which so many numbers in a row have one each.
+        # Shower i takes value i modulo the length, and consecutive showers have different remainders. The
+        # smallest number from ``start`` on with remainder r holds the value in place r.
         first = start - start % length
         numbers = (first + i + (length if first + i < start else 0) for i in range(length))
         return replace(self, values=tuple(self.values[i % len(self.values)] for i in numbers))
@@ -107,6 +118,7 @@ class Spectrum:
         if self.values:
             energies = np.array([self.values[i % len(self.values)] for i in range(start, stop)])
         elif self.logarithmic:
+            # Uniform in the logarithm without taking one: low^(1 - u) high^u.
             energies = self.low * (self.high / self.low) ** _uniforms(seed, start, stop)
         else:
             energies = self.low + (self.high - self.low) * _uniforms(seed, start, stop)
@@ -114,7 +126,13 @@ class Spectrum:
 
 
 def check_energy(value: float) -> float:
-    """Return a kinetic energy in MeV, or raise `InputError` unless single precision can hold it above 0."""
+    """Return a kinetic energy in MeV, or raise `InputError` unless single precision can hold it above 0.
+
+    Examples
+    --------
+    >>> check_energy(5e4)
+    50000.0
+    """
     if not _SMALLEST <= value <= _LARGEST:
         raise InputError(
             f"The energy {value / GeV:g} GeV is not possible: give a number above 0, in GeV, that single "
@@ -124,7 +142,13 @@ def check_energy(value: float) -> float:
 
 
 def parse_energy(text: str) -> float:
-    """Read an energy in GeV and return it in MeV; raises `InputError` unless it is a possible one."""
+    """Read an energy in GeV and return it in MeV; raises `InputError` unless it is a possible one.
+
+    Examples
+    --------
+    >>> parse_energy("50")
+    50000.0
+    """
     try:
         return check_energy(float(text) * GeV)
     except ValueError as error:
@@ -140,5 +164,6 @@ def _uniforms(seed: int, start: int, stop: int) -> npt.NDArray[np.float64]:
     """Numbers start to stop of one counter-based random stream, without making those before."""
     stream = np.random.Philox(key=seed)
     stream.advance(start // _DOUBLES_PER_COUNTER)
+    # ``advance`` goes by whole counter steps of four numbers; those in front of ``start`` are skipped.
     skip = start % _DOUBLES_PER_COUNTER
     return np.random.Generator(stream).random(skip + stop - start)[skip:]

@@ -11,7 +11,7 @@ Bounds = Sequence[float]
 
 
 def direction_text(theta: Bounds, phi: Bounds) -> str:
-    """Say from where particles come; angles in degrees.
+    """Return in words where particles come from; angles in degrees.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def direction_text(theta: Bounds, phi: Bounds) -> str:
 
 
 def position_text(eta: Bounds, phi: Bounds) -> str:
-    """Say where on the front face particles come to, in mm.
+    """Return in words where particles meet the front face, in mm.
 
     Examples
     --------
@@ -41,11 +41,18 @@ def position_text(eta: Bounds, phi: Bounds) -> str:
 
 
 def incident_text(incident: Incident) -> str:
-    """Say both of some particles: ``perpendicular to the front face, at the centre of the front face``."""
+    """Return both for some particles: ``perpendicular to the front face, at the centre of the front face``.
+
+    Examples
+    --------
+    >>> incident_text(Incident(22, 1e4))
+    'perpendicular to the front face, at the centre of the front face'
+    """
     theta, phi = incident.bounds("direction", degrees=True)
     return f"{direction_text(theta, phi)}, at {position_text(*incident.bounds('position'))}"
 
 
 def _range(bounds: Bounds) -> str:
+    # Adding 0.0 turns -0.0 into 0.0, so that the sign is not printed.
     low, high = (f"{value + 0.0:.4g}" for value in bounds)
     return low if low == high else f"{low} to {high}"
