@@ -52,6 +52,11 @@ class ModelConfig:
     position_range
         Lowest and highest eta and phi at which they meet the front face, mm; training takes them from the
         data.
+
+    Examples
+    --------
+    >>> ModelConfig(particles=("e+", "gamma")).energy_range
+    (1.0, 100.0)
     """
 
     particles: tuple[str, ...] = Field(default=("e+",), min_length=1)
@@ -60,7 +65,7 @@ class ModelConfig:
     position_range: tuple[Pair, Pair] = ((0.0, 0.0), (0.0, 0.0))
 
     def __post_init__(self) -> None:
-        """Refuse what no single field can tell."""
+        """Refuse values that do not fit together."""
         low, high = self.energy_range
         if not 0 < low < high < math.inf:
             raise ValueError(f"energy_range must be two ascending energies above 0 (found {low}, {high}).")
@@ -109,6 +114,7 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> "Batch":
         """Return the same showers on a device."""
+        # Not blocking: the CPU does not wait for a copy from pinned memory.
         tensors = {name: getattr(self, name).to(device, non_blocking=True) for name in self._fields[:-1]}
         return self._replace(**tensors)
 
@@ -130,17 +136,17 @@ Figures = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a training, with what is learned in it and how.
+    """A part of a training: what is learned in it, and how.
 
     Attributes
     ----------
     name
-        In a word, for the log.
+        Short name, for the log.
     step
         Called with a batch and the share of the phase that is done (0 to below 1); makes all updates that the
         algorithm makes of a batch, and returns named scalars (0-dimensional, detached) for the log.
     optimizers
-        What the step uses, by name; their state is part of a checkpoint.
+        Optimizers of the step by name; their state is part of a checkpoint.
     schedules
         Called with the number of steps of the phase; returns the schedules of the optimizers' rates, each of
         which is advanced after every step.
@@ -156,7 +162,7 @@ class Phase:
 
     Examples
     --------
-    A phase that learns the mean response in 100 steps, by gradient, at a rate that falls to nothing.
+    A phase that learns the mean response in 100 steps, by gradient, at a rate that falls to zero.
 
     >>> response = nn.Parameter(torch.tensor(1.0))
     >>> sgd = torch.optim.SGD([response], lr=0.1)
@@ -204,6 +210,15 @@ class Symmetries(NamedTuple):
         (S, n_cells) int64 permutations of the cells; the first is the identity.
     signs
         (S, 2) float32, what eta and phi of the incident particle are multiplied by.
+
+    Examples
+    --------
+    >>> geometry = Calorimeter.load("calogan")
+    >>> symmetries = Symmetries(geometry.symmetries(), geometry.mirror_signs())
+    >>> symmetries.cells.shape
+    (4, 504)
+    >>> symmetries.signs[0].tolist()
+    [1.0, 1.0]
     """
 
     cells: npt.NDArray[np.int64]
@@ -229,6 +244,16 @@ class GenerativeModel(nn.Module, ABC):
         Which of `CONDITIONS` the model uses. Showers that vary in another one are refused by training.
     parent_model
         Name of the model whose training this one starts from (`inherit`), or None.
+
+    Examples
+    --------
+    >>> from caloforge import catalog
+    >>> entry = catalog.load("models", "shower_library")
+    >>> model = entry(entry.Config(particles=("e+",)), Calorimeter.load("calogan"))
+    >>> model.name, model.inputs
+    ('shower_library', ('energy', 'label'))
+    >>> [phase.name for phase in model.phases()]
+    ['library']
     """
 
     Config: type[Any]
@@ -252,14 +277,14 @@ class GenerativeModel(nn.Module, ABC):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that a `sampler` takes behind the noise: all conditions but the read-out."""
+        """Names of the tensors that a `sampler` takes after the noise: all conditions except the read-out."""
         return tuple(name for name in self.conditions if name != "geometry")
 
     def symmetries(self, geometry: Calorimeter) -> Symmetries:
         """Return the mirror images under which the model's showers have one distribution.
 
-        What the model is not conditioned on must stay as it is: a model of showers that all come from one
-        side knows no image in which they come from the other.
+        A quantity that the model is not conditioned on must stay the same: if all showers come from one side,
+        the image in which they come from the other side is not a symmetry of the model.
         """
         signs = geometry.mirror_signs()
         (theta, _), (phi, _) = self.config.direction_range
@@ -268,18 +293,19 @@ class GenerativeModel(nn.Module, ABC):
         fixed = {"direction": direction, "position": np.array([eta_mm, phi_mm])}
         same = np.ones(len(signs), bool)
         for name in fixed.keys() - set(self.conditions):
+            # A sign of -1 moves a value by twice its size: only one that is 0 stays the same.
             same &= (np.abs((signs - 1) * fixed[name]) < _SAME).all(axis=1)
         return Symmetries(geometry.symmetries()[same], signs[same])
 
     def inherit(self, parent: "GenerativeModel") -> None:
         """Start from a trained model, of the kind that `parent_model` names: a teacher, an autoencoder.
 
-        Called once for each process that trains, before the first phase or the checkpoint to go on from.
+        Called once in each process that trains, before the first phase or before a checkpoint is loaded.
 
         Raises
         ------
         InputError
-            This model starts from no other.
+            This model does not start from another one.
         """
         raise InputError(f"{self.name} does not start from another training: leave --from out.")
 
@@ -303,6 +329,16 @@ class Sampler(nn.Module, ABC):
     ----------
     noise_size
         Standard normal numbers that a shower takes.
+
+    Examples
+    --------
+    >>> class Flat(Sampler):
+    ...     noise_size = 1
+    ...     def forward(self, noise: Tensor, *conditions: Tensor) -> Tensor:
+    ...         (energy,) = conditions
+    ...         return (energy / 504).unsqueeze(1).expand(-1, 504)
+    >>> Flat()(torch.zeros(2, 1), torch.tensor([1e4, 5e4])).sum(dim=1).round()
+    tensor([10000., 50000.])
     """
 
     noise_size: int

@@ -52,7 +52,7 @@ __all__ = [
 
 SLOPE = 0.3  # of the leaky ReLU below zero
 _EPOCHS = 50
-CARRY_OVER_BIAS = -10.0  # at first a layer copies nothing from the one before it
+CARRY_OVER_BIAS = -10.0  # initially a layer copies nothing from the layer before it
 
 
 @strict_dataclass
@@ -64,20 +64,20 @@ class Config(ModelConfig):
     Attributes
     ----------
     conditioning
-        How the networks learn of the label: not at all, by an auxiliary classifier (AC-GAN) or as an input of
+        How the networks learn the label: not at all, by an auxiliary classifier (AC-GAN) or as an input of
         the discriminator (conditional GAN). In both of these the noise is multiplied by an embedding of it.
     attention
         In-painting from each layer into the next; False is the ablation without it.
     latent
         Size of the noise.
     energy_tolerance
-        Deviation of the total energy beyond which the discriminator is told so.
+        Deviation of the total energy beyond which the discriminator gets a signal.
     lambda_energy, lambda_class
         Weights of the energy loss (Eq. 3 and 4) and, AC-GAN, of the class loss.
     label_flip
-        AC-GAN: fraction of the generated showers whose class the discriminator is told wrongly.
+        AC-GAN: fraction of the generated showers for which the discriminator gets a wrong class.
     generator_updates
-        Updates of the generator for each one of the discriminator (which sees a real and a generated batch).
+        Updates of the generator for each update of the discriminator (with a real and a generated batch).
     precision
         Arithmetic of the generator's dense products in training; all else is float32.
     """
@@ -97,14 +97,14 @@ class Config(ModelConfig):
     precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
-        """Refuse what no single field can tell."""
+        """Refuse values that do not fit together."""
         ModelConfig.__post_init__(self)
         if len(self.particles) > 1 and self.conditioning == "none":
             raise ValueError('more than one particle needs conditioning = "acgan" or "cgan".')
 
 
 class DiscriminatorOutput(NamedTuple):
-    """What the discriminator says of N showers.
+    """Output of the discriminator for N showers.
 
     Attributes
     ----------
@@ -144,10 +144,11 @@ class Stream(nn.Module):
 
 
 class Inpainting(nn.Module):
-    """Attention from layer to layer: W * I + (1 - W) * I', W learned a pixel (Sec. IV A)."""
+    """Attention from layer to layer: W * I + (1 - W) * I', with W learned for each pixel (Sec. IV A)."""
 
     def __init__(self, before: Size, size: Size) -> None:
         super().__init__()
+        # Empty tensors cost nothing and go through the same checks.
         resize(torch.empty(*before, 0, 0), size)  # refuses layers that do not fit, before training starts
         self.weighting = LocallyConnected(size, 2, 2, (3, 3), padding=1)
         assert self.weighting.bias is not None
@@ -157,6 +158,7 @@ class Inpainting(nn.Module):
     def forward(self, own: Tensor, carried: Tensor) -> Tensor:
         """Two times (rows, columns, 1, N) -> (rows, columns, 1, N)."""
         both = torch.cat([own, carried], dim=2)
+        # A softmax over two channels is W and 1 - W.
         weights = self.weighting(both).softmax(dim=2)
         painted: Tensor = (both * weights).sum(dim=2, keepdim=True)
         return painted
@@ -178,6 +180,7 @@ class GeneratorNetwork(nn.Module):
 
     def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> list[Tensor]:
         """(N, latent), (N,) GeV, (N,) -> images (rows, columns, 1, N) in GeV."""
+        # The noise scales with the energy, in units of 100 GeV, so that it is of order 1.
         vectors = self.latent(noise, label) * (energy / 100).unsqueeze(1)
         return self.combine([stream(vectors) for stream in self.streams])
 
@@ -196,7 +199,7 @@ class GeneratorNetwork(nn.Module):
 
 
 class LayerFeatures(nn.Module):
-    """What the discriminator sees in one layer (Fig. 5)."""
+    """Features of one layer for the discriminator (Fig. 5)."""
 
     def __init__(self, size: Size, inputs: int) -> None:
         super().__init__()
@@ -224,7 +227,7 @@ class LayerFeatures(nn.Module):
 class Discriminator(nn.Module):
     """Images and requested energy (GeV) to a verdict (Fig. 5).
 
-    In the conditional GAN the label is laid as one-hot maps beside each image.
+    In the conditional GAN the label is added to each image as one-hot maps, in further channels.
     """
 
     def __init__(self, config: Config, shapes: list[Size]) -> None:
@@ -300,6 +303,7 @@ class CaloGAN(GenerativeModel):
         """
         betas = (self.config.beta_1, self.config.beta_2)
         rates = {"generator": self.config.generator_rate, "discriminator": self.config.discriminator_rate}
+        # Fused: one kernel updates all parameters, of which the locally connected layers have millions.
         optimizers = {
             name: torch.optim.Adam(self.get_submodule(name).parameters(), lr=rate, betas=betas, fused=True)
             for name, rate in rates.items()
@@ -323,6 +327,7 @@ class CaloGAN(GenerativeModel):
         verdict = self.discriminator(self._images(batch.cells), energy, label)
         real = self._update(verdict, energy, label, True, optimizer)
         noise, energy, label = self._requests(batch.energy)
+        # As Keras' predict() in the reference implementation: with running averages, as in generation.
         self.generator.eval()
         with torch.no_grad():
             images = self.generator(noise, energy, label)
@@ -338,8 +343,8 @@ class CaloGAN(GenerativeModel):
     def _learn_to_generate(self, like: Tensor, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         """One update on showers that the discriminator, in training mode, should take for real.
 
-        The discriminator's parameters stay; its running averages, which nothing uses, move along as they did
-        in the reference implementation.
+        The discriminator's parameters stay the same. Its running averages, which are not used anywhere, are
+        updated as in the reference implementation.
         """
         noise, energy, label = self._requests(like)
         with _frozen(self.discriminator):
@@ -356,7 +361,7 @@ class CaloGAN(GenerativeModel):
     ) -> dict[str, Tensor]:
         """Descend on Eq. 3 (generator) or 4 (discriminator); the adversarial part is Eq. 1 as cross-entropy.
 
-        The energy loss is the same for any discriminator: there it enters the value, not the gradient.
+        The energy loss does not depend on the discriminator: it changes its loss but not its gradient.
         """
         target = torch.full_like(verdict.real, float(real))
         losses = {
@@ -373,17 +378,18 @@ class CaloGAN(GenerativeModel):
         return {name: value.detach() for name, value in losses.items()}
 
     def _requests(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw noise, energy (GeV) and label of as many showers to generate."""
+        """Draw noise, energy (GeV) and label of equally many showers to generate."""
         low, high = self.config.energy_range
         noise = torch.randn(len(like), self.config.latent, device=like.device)
         label = torch.randint(len(self.config.particles), like.shape, device=like.device)
         return noise, low + (high - low) * torch.rand_like(like), label
 
     def _flip(self, label: Tensor) -> Tensor:
-        """Tell the class of some showers wrongly, so that the auxiliary classifier stays unsure."""
+        """Replace the class of some showers by a wrong one: the auxiliary classifier stays uncertain."""
         classes = len(self.config.particles)
         if self.config.conditioning != "acgan" or classes == 1:
             return label
+        # 1 to classes - 1 further, modulo the classes: always another class.
         other = (label + torch.randint_like(label, 1, classes)) % classes
         return torch.where(
             torch.rand(label.shape, device=label.device) < self.config.label_flip, other, label
@@ -408,7 +414,10 @@ class FoldedStream(nn.Module):
     def __init__(self, stream: Stream) -> None:
         super().__init__()
         dense, convolution = stream.dense, stream.convolution
+        # The columns of the dense layer are sent through the convolution as if they were showers: the result
+        # is the matrix of both.
         columns = convolution.linear(dense.weight.view(*dense.shape, -1))
+        # The bias goes through the convolution with its own bias, and is independent of the noise.
         offset = convolution(dense.bias.view(*dense.shape, 1))
         self.shape = (int(offset.shape[0]), int(offset.shape[1]), int(offset.shape[2]))
         self.register_buffer("matrix", columns.flatten(0, 2).T.contiguous())
@@ -419,8 +428,8 @@ class FoldedStream(nn.Module):
     def forward(self, vectors: Tensor, energy: Tensor) -> Tensor:
         """(N, latent) and (N,) GeV -> (rows, columns, 1, N).
 
-        The energy, which the paper multiplies to the noise, is taken out of the product: what remains depends
-        on noise and weights alone, so that export can do it in whole numbers.
+        The paper multiplies the noise by the energy. Here the energy is taken out of the product: the rest
+        depends on noise and weights alone, so that the export can do it in integers.
         """
         product = (vectors @ self.matrix) * (energy / 100).unsqueeze(1) + self.offset
         maps = functional.leaky_relu(product, SLOPE).T.view(*self.shape, -1)
@@ -453,6 +462,7 @@ class CaloGANSampler(base.Sampler):
 
 def _cells(images: list[Tensor]) -> Tensor:
     """Images (rows, columns, 1, N) GeV -> (N, n_cells) MeV."""
+    # Rows, columns and the single channel become cells; the transpose puts the showers first.
     return torch.cat([image.flatten(0, 2) for image in images]).T * GeV
 
 

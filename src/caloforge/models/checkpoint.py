@@ -1,7 +1,7 @@
 """Checkpoints: safetensors for the numbers, JSON for everything that rebuilds the model.
 
 The JSON names its tensor file and that file's sha256, and is renamed into place last: it is the commit.
-Killed at any moment, a folder holds the checkpoint before or the one after, whole.
+If the process is killed at any moment, the folder holds a complete checkpoint: the old one or the new one.
 """
 
 import json
@@ -36,7 +36,7 @@ __all__ = [
 
 _RECORD = "checkpoint.json"
 _KEYS = {"step", "tensors", "sha256"}
-_REFUSED = re.compile(r"os error (\d+)")  # how safetensors tells what the operating system said
+_REFUSED = re.compile(r"os error (\d+)")  # how safetensors passes on the error code of the operating system
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,19 @@ class Checkpoint:
         entry = catalog.load("models", self.record["model"])
         geometries = [Calorimeter.from_dict(content) for content in self.record["geometries"]]
         model: GenerativeModel = entry(config.load(entry.Config, self.record["config"]), *geometries)
+        # An empty group is false: the average is taken where there is one.
         model.load_state_dict(self.group("average.module") or self.group("model"))
         return model
 
 
 def surroundings() -> dict[str, str | int]:
-    """Return what a result may also depend on, in its last digits: versions and threads."""
+    """Return versions and threads, on which the last digits of a result may depend."""
     packages = {name: version(name) for name in ("caloforge", "torch", "numpy")}
     return {"python": platform.python_version(), **packages, "threads": torch.get_num_threads()}
 
 
 def save(folder: Path, record: Mapping[str, Any], tensors: dict[str, torch.Tensor]) -> None:
-    """Write a checkpoint into a folder; remove the one before it and what a process that was killed left.
+    """Write a checkpoint into a folder; remove the previous one and the remains of killed processes.
 
     Parameters
     ----------
@@ -96,9 +97,11 @@ def save(folder: Path, record: Mapping[str, Any], tensors: dict[str, torch.Tenso
     path = folder / f"step-{record['step']:08d}.safetensors"
     with written_aside(path) as aside:
         _write_tensors(aside, tensors)
+    # The tensor file is complete on the disk before the JSON names it.
     whole = {**record, "tensors": path.name, "sha256": sha256(path), "surroundings": surroundings()}
     with written_aside(folder / _RECORD) as aside:
         aside.write_text(json.dumps(whole, indent=1), encoding="utf-8")
+    # Only now is the old tensor file not needed any more.
     for old in [*folder.glob("step-*.safetensors"), *folder.glob(".step-*.partial-*")]:
         if old != path:
             old.unlink()
@@ -106,6 +109,7 @@ def save(folder: Path, record: Mapping[str, Any], tensors: dict[str, torch.Tenso
 
 def _write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     try:
+        # safetensors refuses views that are not contiguous.
         safetensors.torch.save_file({name: value.contiguous() for name, value in tensors.items()}, path)
     except safetensors.SafetensorError as error:
         refused = _REFUSED.search(str(error))
@@ -175,4 +179,5 @@ def restore_optimizers(optimizers: Mapping[str, torch.optim.Optimizer], checkpoi
         for key, value in checkpoint.group(f"optimizer.{name}").items():
             index, _, field = key.partition(".")
             state.setdefault(int(index), {})[field] = value
+        # The groups, with learning rates and betas, are those of the fresh optimizer.
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -1,15 +1,15 @@
 r"""A censored Gaussian copula: the numbers of `caloforge.preprocessing`, drawn from one normal distribution.
 
-A copula is a joint distribution with the single ones divided out (Sklar, Publ. Inst. Stat. Univ. Paris 8
-(1959) 229). Here the single ones are the conditional distributions of layer energies and cells, and what
-joins them is one correlation matrix. A shower costs one product of a matrix with noise.
+A copula is what remains of a joint distribution when the single ones are divided out (Sklar, Publ. Inst.
+Stat. Univ. Paris 8 (1959) 229). Here the single ones are the conditional distributions of layer energies and
+cells, and one correlation matrix joins them. A shower takes one product of a matrix with noise.
 
 ```math
 z = A \varepsilon, \qquad A A^\mathsf{T} = \Sigma, \qquad \varepsilon \sim N(0, 1)
 ```
 
 with a lower triangular A, so that the first numbers, those of the layers, depend on the first ones of the
-noise alone. docs/generators.md derives it and says what each choice brought.
+noise alone. docs/generators.md has the derivation and the effect of each choice.
 """
 
 import copy
@@ -37,14 +37,14 @@ class Config(CopulaConfig, ModelConfig):
     Attributes
     ----------
     steps
-        Of the training, unless epochs are given.
+        Steps of the training, unless epochs are given.
     """
 
     particles: Annotated[tuple[str, ...], Field(min_length=1, max_length=1)] = ("e+",)
     steps: int = Field(default=1500, gt=0)
 
     def __post_init__(self) -> None:
-        """Refuse what no single field can tell."""
+        """Refuse values that do not fit together."""
         ModelConfig.__post_init__(self)
         self.check_levels()
 
@@ -55,6 +55,7 @@ class CopulaSampler(base.Sampler):
     def __init__(self, factor: Tensor, decoder: Decoder) -> None:
         super().__init__()
         self.noise_size = len(factor)
+        # Separate matrices make each layer's numbers directly: the graph needs no split of the product.
         parts = factor.T.split([len(decoder.sizes), *decoder.sizes], dim=1)
         self.parts = len(parts)
         for number, part in enumerate(parts):
@@ -86,10 +87,11 @@ class Copula(GenerativeModel):
         """Return the map from noise to showers as it stands now."""
         showers = self.showers
         drawn = CopulaSampler(showers.gaussian.factor(), showers.scaling.decoder())
+        # A copy, since the training may continue and change the tables that the decoder shares.
         return copy.deepcopy(drawn).eval().requires_grad_(False)
 
     def phases(self) -> Sequence[Phase]:
-        """Return the only phase: Adam for the single distributions, and the correlations beside it."""
+        """Return the only phase: Adam for the single distributions, and updates of the correlations."""
         optimizer = self.showers.optimizer()
 
         def step(batch: Batch, done: float) -> Figures:
@@ -108,6 +110,7 @@ class Copula(GenerativeModel):
 
     def _prepare(self, showers: TrainingShowers) -> None:
         sample = showers.sample()
+        # A second pass over the data only where the sample is not all of it.
         rest = ((batch.cells, batch.energy) for batch in showers.batches())
         self.showers.prepare(sample.cells, sample.energy, rest if len(sample.energy) < len(showers) else ())
 

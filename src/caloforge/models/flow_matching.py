@@ -1,13 +1,13 @@
-r"""Flow matching on top of the censored Gaussian copula: what the copula leaves unsaid, a network adds.
+r"""Flow matching on top of the censored Gaussian copula: a network adds what the copula does not describe.
 
-A shower is normal numbers (`caloforge.preprocessing`). Whitened by the copula's correlations they would be
-independent noise if the copula were all there is. A flow leads from noise to what they are: Lipman et al.,
-Flow Matching for Generative Modeling, arXiv:2210.02747, on trigonometric paths (Albergo and Vanden-Eijnden,
-arXiv:2209.15571), x(t) = cos(t) noise + sin(t) shower for t from 0 to pi/2, whose velocity the network
-learns. Along these paths noise stays what it is, so a network that says 0 is the copula itself: the
-flow is almost straight, and one step of the midpoint rule goes along it.
+A shower becomes normal numbers (`caloforge.preprocessing`). If the copula were exact, these numbers, whitened
+by its correlations, would be independent noise. A flow leads from noise to their true distribution: Lipman et
+al., Flow Matching for Generative Modeling, arXiv:2210.02747, on trigonometric paths (Albergo and
+Vanden-Eijnden, arXiv:2209.15571), x(t) = cos(t) noise + sin(t) shower for t from 0 to pi/2, whose velocity
+the network learns. If the showers are noise, so are all points of these paths, and a network with the output
+0 is the copula itself. The flow is therefore almost straight, and one step of the midpoint rule follows it.
 
-Energies of the layers are as the copula draws them; the flow is of the cells given these.
+The copula draws the energies of the layers; the flow is of the cells, given these.
 
 With y the whitened numbers of a shower's cells and t from 0 to pi/2 the network v learns to lower
 
@@ -44,7 +44,7 @@ from caloforge.units import GeV
 
 __all__ = ["ENTRY", "Block", "Config", "FlowMatching", "FlowSampler", "Velocity"]
 
-_FREQUENCIES = 8  # of the time, as the network sees it
+_FREQUENCIES = 8  # of sines and cosines of the time, inputs of the network
 _MOST = 1.0  # norm at which gradients are cut
 
 
@@ -55,13 +55,13 @@ class Config(CopulaConfig, ModelConfig):
     Attributes
     ----------
     steps, flow_steps
-        Of the copula and then of the network, unless epochs are given: these are shared out in proportion.
+        Steps of the copula and then of the network, unless epochs are given: these are divided in proportion.
     width, blocks
-        Of the residual network.
+        Size of the residual network.
     dropout
-        Share of activations that training leaves out.
+        Share of activations that training sets to zero.
     flow_rate, decay
-        Rate and weight decay (AdamW); the rate falls to a hundredth as a cosine does.
+        Learning rate and weight decay (AdamW); the rate falls to a hundredth along a cosine.
     integration
         Steps of the midpoint rule that a shower takes; each evaluates the network twice.
     """
@@ -77,13 +77,13 @@ class Config(CopulaConfig, ModelConfig):
     integration: int = Field(default=1, gt=0)
 
     def __post_init__(self) -> None:
-        """Refuse what no single field can tell."""
+        """Refuse values that do not fit together."""
         ModelConfig.__post_init__(self)
         self.check_levels()
 
 
 class Block(nn.Module):
-    """A residual block that scales and shifts what it sees as a condition says."""
+    """A residual block whose input is scaled and shifted according to a condition."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -91,6 +91,7 @@ class Block(nn.Module):
         self.condition = nn.Linear(width, 2 * width)
         self.inner, self.outer = nn.Linear(width, width), nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
+        # With zeros each block starts as the identity, which keeps the first gradients well scaled.
         for layer in (self.condition, self.outer):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -125,6 +126,7 @@ class Velocity(nn.Module):
         self.condition = nn.Sequential(nn.Linear(seen, config.width), nn.SiLU())
         self.inlet, self.outlet = nn.Linear(cells, config.width), nn.Linear(config.width, cells)
         self.blocks = nn.ModuleList(Block(config.width, config.dropout) for _ in range(config.blocks))
+        # A velocity of 0 is the copula itself: the training starts from there.
         nn.init.zeros_(self.outlet.weight)
         nn.init.zeros_(self.outlet.bias)
 
@@ -156,6 +158,7 @@ class FlowSampler(base.Sampler):
     def forward(self, noise: Tensor, energy: Tensor) -> Tensor:  # type: ignore[override]
         """(N, noise_size) and (N,) MeV -> (N, n_cells) MeV."""
         layers, x = noise[:, : self.layers], noise[:, self.layers :]
+        # The noise of the layers is not integrated: it is a condition, and stays as the copula draws it.
         step = math.pi / 2 / self.integration
         for number in range(self.integration):
             begin = torch.full_like(energy, number * step)
@@ -238,8 +241,11 @@ class FlowMatching(GenerativeModel):
         """Mean squared error of the velocity, in the middle of paths more than at their ends."""
         white = self.copula.whitened(batch.cells, batch.energy)
         n = len(self.geometry.layers)
+        # The factor is triangular with the layers first, so their white numbers do not depend on any cell.
         layers, shower = white[:, :n], white[:, n:]
         noise = torch.randn_like(shower)
+        # The sigmoid of a normal number prefers the middle of the path, where the midpoint rule evaluates for
+        # the second time.
         time = math.pi / 2 * torch.sigmoid(torch.randn(len(noise), device=noise.device))
         sin, cos = time.sin().unsqueeze(1), time.cos().unsqueeze(1)
         found = self.velocity(cos * noise + sin * shower, time, batch.energy, layers)

@@ -1,7 +1,7 @@
 """Building blocks of the models, for maps laid out as (rows, columns, channels, showers).
 
 Rows are phi and columns are eta. With the showers on the last axis each position of a map is one contiguous
-matrix (channels, showers), so that a locally connected layer (weights of its own at each position) is one
+matrix (channels, showers), so that a locally connected layer (with separate weights at each position) is one
 batched matrix product.
 
 Initial weights follow Keras, in which most published calorimeter GANs were written. Its rule for a locally
@@ -48,25 +48,55 @@ Initialiser = Callable[[Tensor, int, int], None]
 
 
 def glorot_uniform_(weight: Tensor, fan_in: int, fan_out: int) -> None:
-    """Fill with U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, AISTATS 2010)."""
+    """Fill with U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, AISTATS 2010).
+
+    Examples
+    --------
+    >>> weight = torch.empty(1000)
+    >>> glorot_uniform_(weight, fan_in=2, fan_out=4)
+    >>> bool(weight.abs().max() <= 1)
+    True
+    """
     limit = math.sqrt(6.0 / (fan_in + fan_out))
     nn.init.uniform_(weight, -limit, limit)
 
 
 def glorot_normal_(weight: Tensor, fan_in: int, fan_out: int) -> None:
-    """Fill with a normal of variance 2 / (fan_in + fan_out), cut at two standard deviations."""
+    """Fill with a normal of variance 2 / (fan_in + fan_out), cut at two standard deviations.
+
+    Examples
+    --------
+    >>> weight = torch.empty(1000)
+    >>> glorot_normal_(weight, fan_in=4, fan_out=4)
+    >>> bool(weight.abs().max() <= 1)
+    True
+    """
     deviation = math.sqrt(2.0 / (fan_in + fan_out))
     nn.init.trunc_normal_(weight, 0.0, deviation, -2 * deviation, 2 * deviation)
 
 
 def he_uniform_(weight: Tensor, fan_in: int, fan_out: int) -> None:
-    """Fill with U(-a, a), a = sqrt(6 / fan_in) (He et al., arXiv:1502.01852)."""
+    """Fill with U(-a, a), a = sqrt(6 / fan_in) (He et al., arXiv:1502.01852).
+
+    Examples
+    --------
+    >>> weight = torch.empty(1000)
+    >>> he_uniform_(weight, fan_in=6, fan_out=1)
+    >>> bool(weight.abs().max() <= 1)
+    True
+    """
     limit = math.sqrt(6.0 / fan_in)
     nn.init.uniform_(weight, -limit, limit)
 
 
 def window_count(size: Size, kernel: Size, stride: int) -> Size:
-    """Return how many windows fit in a map, along rows and columns; the stride is along the columns."""
+    """Return how many windows fit in a map, along rows and columns; the stride is along the columns.
+
+    Examples
+    --------
+    >>> window_count((3, 96), kernel=(2, 2), stride=2)
+    (2, 48)
+    """
     return size[0] - kernel[0] + 1, (size[1] - kernel[1]) // stride + 1
 
 
@@ -85,6 +115,13 @@ def patches(maps: Tensor, kernel: Size, stride: int = 1) -> Tensor:
     Returns
     -------
     (output rows, output columns, kernel rows * kernel columns * channels, N)
+
+    Examples
+    --------
+    >>> maps = torch.arange(4.0).view(2, 2, 1, 1)
+    >>> patches(maps, kernel=(2, 1))[:, :, :, 0]
+    tensor([[[0., 2.],
+             [1., 3.]]])
     """
     rows, columns = window_count((maps.shape[0], maps.shape[1]), kernel, stride)
     span = stride * (columns - 1) + 1
@@ -93,20 +130,33 @@ def patches(maps: Tensor, kernel: Size, stride: int = 1) -> Tensor:
 
 
 def pad(maps: Tensor, top: int = 0, bottom: int = 0, left: int = 0, right: int = 0) -> Tensor:
-    """Put zeros around maps (rows, columns, channels, N)."""
+    """Put zeros around maps (rows, columns, channels, N).
+
+    Examples
+    --------
+    >>> pad(torch.ones(1, 2, 1, 1), left=1)[0, :, 0, 0]
+    tensor([0., 1., 1.])
+    """
     return functional.pad(maps, (0, 0, 0, 0, left, right, top, bottom))
 
 
 def resize(maps: Tensor, size: Size) -> Tensor:
     """Bring maps (rows, columns, channels, N) to another size: repeat cells, or average them.
 
-    Each axis is treated on its own; the sizes follow from the shapes alone (3x96 to 12x12: rows repeated four
+    Each axis is treated separately; the sizes follow from the shapes alone (3x96 to 12x12: rows repeated four
     times, columns averaged by eights).
 
     Raises
     ------
     GeometryError
         Neither number of cells along an axis divides the other.
+
+    Examples
+    --------
+    >>> maps = torch.tensor([1.0, 3.0]).view(1, 2, 1, 1)
+    >>> resize(maps, (2, 1))[:, :, 0, 0]
+    tensor([[2.],
+            [2.]])
     """
     for axis, cells in enumerate(size):
         maps = _resize_axis(maps, axis, cells)
@@ -131,6 +181,11 @@ class Images(nn.Module):
 
     Its weights, Glorot uniform, are kept in float32; `precision` "bfloat16" rounds both factors of the
     product, forward and backward, which is several times faster on processors with matrix units.
+
+    Examples
+    --------
+    >>> Images(8, size=(3, 4), channels=2)(torch.zeros(5, 8)).shape
+    torch.Size([3, 4, 2, 5])
     """
 
     def __init__(self, inputs: int, size: Size, channels: int, precision: str = "float32") -> None:
@@ -145,6 +200,7 @@ class Images(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         """(N, inputs) -> (rows, columns, channels, N)."""
         if self.precision == "bfloat16":
+            # The parameters stay in float32: steps of Adam are too small for the 8 bits of a bfloat16.
             product = (self.weight.bfloat16() @ vectors.bfloat16().T).float()
         else:
             product = self.weight @ vectors.T
@@ -154,7 +210,12 @@ class Images(nn.Module):
 class Convolution(nn.Module):
     """A convolution that keeps the size ('same'): (rows, columns, inputs, N) -> (rows, columns, outputs, N).
 
-    Zeros are put around the maps as TensorFlow does: an even kernel gets the odd one at the bottom and right.
+    Zeros are put around the maps as TensorFlow does: an even kernel has one more at the bottom and right.
+
+    Examples
+    --------
+    >>> Convolution(1, 2, kernel=(2, 2))(torch.zeros(3, 4, 1, 5)).shape
+    torch.Size([3, 4, 2, 5])
     """
 
     def __init__(
@@ -171,6 +232,7 @@ class Convolution(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(rows, columns, inputs, N) -> (rows, columns, outputs, N)."""
+        # Expanded views have strides of 0: the weights are shared by all positions without a copy.
         bias = self.bias.expand(*maps.shape[:2], -1, -1)
         return local_product(maps, self._everywhere(maps), bias, self.kernel, 1, self.frame)
 
@@ -197,6 +259,14 @@ class LocallyConnected(nn.Module):
         Columns from one window to the next.
     padding
         Zeros put around the maps on each side.
+
+    Examples
+    --------
+    >>> layer = LocallyConnected((3, 4), 1, 2, (2, 2), stride=2)
+    >>> layer.weight.shape  # output rows, output columns, outputs, taps
+    torch.Size([2, 2, 2, 4])
+    >>> layer(torch.zeros(3, 4, 1, 5)).shape
+    torch.Size([2, 2, 2, 5])
     """
 
     def __init__(
@@ -217,6 +287,7 @@ class LocallyConnected(nn.Module):
         taps, positions = kernel[0] * kernel[1] * inputs, math.prod(self.size)
         self.weight = nn.Parameter(torch.empty(*self.size, outputs, taps))
         self.bias = nn.Parameter(torch.zeros(*self.size, outputs, 1)) if bias else None
+        # Keras counts the positions as part of the receptive field; see the module.
         initialise(self.weight, positions * taps, positions * outputs)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -229,6 +300,14 @@ class ExportableLocal(nn.Module):
 
     `scale` and `shift` (channels,) are applied to the maps first, folded into the weights; they need a layer
     without padding.
+
+    Examples
+    --------
+    >>> layer, maps = LocallyConnected((3, 4), 1, 2, (2, 2)), torch.rand(3, 4, 1, 5)
+    >>> scale, shift = torch.tensor([2.0]), torch.tensor([1.0])
+    >>> folded = ExportableLocal(layer, scale, shift)(maps)
+    >>> torch.allclose(folded, layer(2 * maps + 1), atol=1e-6)
+    True
     """
 
     weight: Tensor
@@ -242,6 +321,8 @@ class ExportableLocal(nn.Module):
         weight = layer.weight.detach()
         bias = weight.new_zeros(()) if layer.bias is None else layer.bias.detach()
         taps = layer.kernel[0] * layer.kernel[1]
+        # A shift before the layer adds the sum of its weights times the shift to the bias. With padding this
+        # would be wrong at the edges, where zeros are not shifted.
         if shift is not None:
             bias = bias + weight @ shift.detach().repeat(taps).unsqueeze(1)
         if scale is not None:
@@ -261,7 +342,7 @@ def local_product(
 
     Equal to ``weight @ patches(pad(maps, *frame), kernel, stride) + bias`` and differentiable, with hardly a
     copy: a kernel row of a window is one contiguous block of the maps, so windows are read where they lie, by
-    one batched matrix product a kernel row over all positions at once.
+    one batched matrix product for each kernel row, over all positions at once.
 
     Parameters
     ----------
@@ -281,6 +362,13 @@ def local_product(
     Returns
     -------
     (output rows, output columns, outputs, N)
+
+    Examples
+    --------
+    >>> maps, weight = torch.rand(3, 4, 1, 5), torch.rand(2, 3, 2, 4)
+    >>> product = local_product(maps, weight, None, kernel=(2, 2), stride=1, frame=(0, 0, 0, 0))
+    >>> torch.allclose(product, weight @ patches(maps, (2, 2)))
+    True
     """
     product: Tensor = _LocalProduct.apply(maps, weight, bias, kernel, stride, frame)  # type: ignore[no-untyped-call]
     return product
@@ -294,9 +382,11 @@ class _LocalProduct(Function):
         ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor | None, kernel: Size, stride: int, frame: Frame
     ) -> Tensor:
         top, bottom, left, right = frame
+        # A whole number of blocks of one stride each, so that the columns can be viewed as blocks.
         right += -(maps.shape[1] + left + right) % stride
         framed = _framed(maps, (top, bottom, left, right))
         blocks = framed.view(framed.shape[0], -1, stride * maps.shape[2], maps.shape[3])
+        # The input is only needed for the gradient of the weights, and is by far the largest tensor.
         ctx.save_for_backward(blocks if ctx.needs_input_grad[1] else None, weight)
         ctx.form = maps.shape, kernel, stride, frame
         columns = weight.shape[1]
@@ -318,9 +408,10 @@ class _LocalProduct(Function):
 
 
 def _framed(maps: Tensor, frame: Frame) -> Tensor:
-    """`pad`, contiguous, that touches the inside only once."""
+    """Do the same as `pad`, contiguously, and write each element only once."""
     top, bottom, left, right = frame
     rows, columns, channels, n = maps.shape
+    # functional.pad would fill the whole tensor with zeros first, and then write the inside again.
     framed = maps.new_empty(top + rows + bottom, left + columns + right, channels, n)
     framed[:top] = 0
     framed[top + rows :] = 0
@@ -331,14 +422,15 @@ def _framed(maps: Tensor, frame: Frame) -> Tensor:
 
 
 def _windows(maps: Tensor, rows: int, tall: int, depth: int) -> list[Tensor]:
-    """Each kernel row of all windows, overlapping, uncopied: (rows * columns less the last few, depth, N)."""
+    """Return views of each kernel row of all windows: (rows * columns less the last few, depth, N)."""
+    # The last few windows would reach beyond the end of the memory; their results are not used.
     form = rows * maps.shape[1] - (depth - 1) // maps.shape[2], depth, maps.shape[3]
     steps = maps.stride(1), maps.stride(2), 1
     return [maps.as_strided(form, steps, maps.storage_offset() + i * maps.stride(0)) for i in range(tall)]
 
 
 def _joined(windows: list[Tensor]) -> Tensor:
-    """Copy the kernel rows of windows together, with a row of ones for the bias at the end."""
+    """Copy the kernel rows of windows together, with a row of ones at the end for the bias."""
     ones = windows[0].new_ones(()).expand(len(windows[0]), 1, windows[0].shape[2])
     return torch.cat([*windows, ones], dim=1)
 
@@ -351,6 +443,8 @@ def _window_product(maps: Tensor, weight: Tensor, bias: Tensor | None = None) ->
     the results, copying them is cheaper than adding the kernel rows up.
     """
     rows, columns, outputs, tall, depth = weight.shape
+    # Rows beyond `part` stay uninitialised: they belong to windows over the right edge, which the caller
+    # drops.
     product = maps.new_empty(rows * columns, outputs, maps.shape[3])
     windows = _windows(maps, rows, tall, depth)
     part = product[: len(windows[0])]
@@ -386,7 +480,7 @@ def _gradient_of_weight(gradient: Tensor, blocks: Tensor, weight: Tensor) -> tup
 def _gradient_of_maps(
     gradient: Tensor, weight: Tensor, shape: Sequence[int], kernel: Size, stride: int, frame: Frame
 ) -> Tensor:
-    """The same product with the roles turned: windows of the gradient, weights gathered around each block."""
+    """Return the same product with exchanged roles: windows of the gradient, weights around each block."""
     (top, _, left, _), (tall, wide) = frame, kernel
     rows, columns, channels, _ = shape
     reach = -(-wide // stride)  # blocks under a window
@@ -413,9 +507,19 @@ def _gradient_of_maps(
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation of each channel of maps (rows, columns, channels, N), with the defaults of Keras.
 
-    1e-3 is added to the variance. Running averages keep 0.99 of their value at each batch; the first hundred
-    batches count equally instead, or else evaluation would be far from training for the many hundred steps in
-    which the initial variance of 1 outweighs the true one.
+    1e-3 is added to the variance. Running averages keep 0.99 of their value at each batch. The first hundred
+    batches count equally instead: otherwise the initial variance of 1 would outweigh the true one for many
+    hundred steps, in which evaluation would be far from training.
+
+    Examples
+    --------
+    >>> norm = BatchNorm(1)
+    >>> maps = norm(torch.tensor([0.0, 10.0]).view(1, 1, 1, 2))
+    >>> maps.flatten().round(decimals=2).tolist()
+    [-1.0, 1.0]
+    >>> scale, shift = norm.eval().affine_map()
+    >>> shift.shape
+    torch.Size([1])
     """
 
     def __init__(self, channels: int) -> None:
@@ -438,8 +542,17 @@ class BatchNorm(nn.BatchNorm1d):
 class MinibatchDiscrimination(nn.Module):
     """How near each shower is to the others of its batch (Salimans et al., arXiv:1606.03498, Sec. 3.2).
 
-    Features are projected on `kernels` spaces of `dimension` axes; the result is, a kernel, the sum over the
-    batch of exp(-L1 distance), through tanh. A bias of the projection would cancel in the differences.
+    Features are projected onto `kernels` spaces of `dimension` axes. The result for each kernel is the tanh
+    of the sum over the batch of exp(-L1 distance). A bias of the projection would cancel in the differences.
+
+    Examples
+    --------
+    >>> discrimination = MinibatchDiscrimination(3)
+    >>> alike, apart = torch.zeros(3, 2), torch.tensor([[0.0, 1e3]] * 3)
+    >>> discrimination(alike)[0].round(decimals=2)  # each shower counts itself and the other
+    tensor([0.9600, 0.9600], grad_fn=<RoundBackward1>)
+    >>> discrimination(apart)[0].round(decimals=2)  # each shower counts only itself
+    tensor([0.7600, 0.7600], grad_fn=<RoundBackward1>)
     """
 
     def __init__(self, features: int, kernels: int = 10, dimension: int = 10) -> None:
@@ -453,11 +566,13 @@ class MinibatchDiscrimination(nn.Module):
         return torch.exp(-distances).sum(dim=2).tanh()
 
     def _of_one(self, feature: Tensor) -> Tensor:
-        """All axes of a kernel measure the same difference: their weights add up."""
+        """Return distances in a single feature: all axes measure the same difference, so weights add up."""
         return self.weight.abs().sum(dim=1, keepdim=True) * (feature.T - feature).abs()
 
     def _of_many(self, features: Tensor) -> Tensor:
         points = (self.weight @ features).mT
+        # The backward pass of cdist is computed once for each argument that needs it; by symmetry one is
+        # enough.
         distances = torch.cdist(points, points.detach(), p=1)
         if distances.requires_grad:
             # a distance depends on both its ends: by symmetry the second one adds the transposed gradient
@@ -466,5 +581,11 @@ class MinibatchDiscrimination(nn.Module):
 
 
 def sparsity(maps: Tensor) -> Tensor:
-    """Fraction of cells above zero: (rows, columns, 1, N) -> (1, N). Its derivative is zero."""
+    """Fraction of cells above zero: (rows, columns, 1, N) -> (1, N). Its derivative is zero.
+
+    Examples
+    --------
+    >>> sparsity(torch.tensor([0.0, 2.0, 0.0, 0.0]).view(2, 2, 1, 1))
+    tensor([[0.2500]])
+    """
     return (maps > 0).to(maps.dtype).mean(dim=(0, 1))

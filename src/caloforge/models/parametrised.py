@@ -3,18 +3,18 @@
 The forms are the paper's: a gamma distribution along the depth whose ln T and ln alpha fluctuate together,
 a core and a tail in radius whose extents and shares change with depth and energy, and a finite number of
 energy spots that are laid out by these profiles. So are the constants, those of homogeneous media, taken at
-the mean material of the geometry: they are where a fit begins.
+the mean material of the geometry: the fit starts from them.
 
-Fitted are, for each particle, corrections to the quantities that `CORRECTIONS` names; the checkpoint has
-their values. A read-out of a few layers can't tell the constants of a profile one by one, but it can tell
-those: mean and spread of the layers' shares fix T, alpha and how they fluctuate, the cells of each layer
-its extents, empty cells and asymmetries the spots.
+For each particle, corrections to the quantities in `CORRECTIONS` are fitted; their values are in the
+checkpoint. A read-out of a few layers can't determine all constants of a profile, but it determines these
+corrections: mean and spread of the layers' shares fix T, alpha and their fluctuations; the cells of each
+layer fix the extents; empty cells and asymmetries fix the spots.
 
-Not the paper's: photons begin where they convert, exponentially distributed behind the front face (the
-mean, 9/7 X_0, is a start); a share of the energy goes on from the maximum exponentially, since what is left
-of a shower far behind are its most penetrating photons, of which a gamma distribution has too few; spots
-differ in energy, log-normally; a spot's energy may depend on depth; and the axis of a shower is displaced,
-normally, from the direction of the particle.
+Additions to the paper: photons start to shower where they convert, exponentially distributed behind the
+front face (the mean starts at 9/7 X_0); a share of the energy continues exponentially from the maximum,
+because far behind it a shower consists of its most penetrating photons, of which a gamma distribution has too
+few; the energies of spots have a log-normal distribution, and may depend on depth; and the axis of a shower
+has a normal displacement from the direction of the particle.
 
 Lengths are in radiation lengths along the shower and in mm across, energies in GeV.
 """
@@ -85,21 +85,21 @@ _EPOCHS = 40
 
 @strict_dataclass
 class Config(ModelConfig):
-    """The parametrised shower; each particle has corrections of its own.
+    """The parametrised shower, with separate corrections for each particle.
 
     Attributes
     ----------
     slice
         Radiation lengths over which radial profiles are taken to be constant, at most.
     rate
-        Of the fit (Adam).
+        Learning rate of the fit (Adam).
     """
 
     slice: float = Field(default=3.0, gt=0)
     rate: float = Field(default=0.03, gt=0)
 
     def __post_init__(self) -> None:
-        """Refuse particles whose showers are of another kind."""
+        """Refuse particles that do not make electromagnetic showers."""
         ModelConfig.__post_init__(self)
         others = set(self.particles) - _ELECTROMAGNETIC
         if others:
@@ -120,7 +120,7 @@ class Correction(NamedTuple):
     deep
         Whether there is a c.
     unit
-        What a fitted number of 1 stands for, so that steps of equal size suit all.
+        Size of a fitted number of 1, so that steps of equal size suit all.
     """
 
     additive: bool = False
@@ -159,7 +159,7 @@ class LongitudinalShares(NamedTuple):
     Attributes
     ----------
     share
-        (N, S) share of the energy in each slice; what is missing from 1 leaks.
+        (N, S) share of the energy in each slice; the rest, up to 1, leaks.
     tau
         (N, S) depth of the slices' middles in units of the mean depth of the shower's energy.
     """
@@ -170,6 +170,7 @@ class LongitudinalShares(NamedTuple):
 
 def normal_share(z: Tensor) -> Tensor:
     """Return the share of a standard normal distribution below z."""
+    # By erf, which ONNX has; it has no distribution function of the normal.
     return 0.5 * (1 + torch.erf(z / math.sqrt(2)))
 
 
@@ -178,6 +179,8 @@ def gamma_share(x: Tensor, alpha: Tensor) -> Tensor:
 
     It differs from the exact one by less than 0.01 for alpha > 1.5, and is a smooth function of both.
     """
+    # torch's incomplete gamma function has no gradient in alpha, and ONNX has none at all. The clamp keeps
+    # the gradient of the cube root finite at 0.
     root = (x / alpha).clamp(min=_TINY) ** (1 / 3)
     return normal_share(3 * alpha.sqrt() * (root - 1 + 1 / (9 * alpha)))
 
@@ -188,10 +191,12 @@ def poisson(mean: Tensor, z: Tensor) -> Tensor:
     below = normal_share(z)
     term = torch.exp(-few)
     total, count = term, (below > term).to(mean.dtype)
+    # The inverse of the distribution function as a fixed number of comparisons: the graph has no loop.
     for number in range(1, _MOST):
         term = term * few / number
         total = total + term
         count = count + (below > total).to(mean.dtype)
+    # The last term is sqrt(mean) (z^2 - 1) / 6 times the skewness, 1 / sqrt(mean).
     many = mean + mean.sqrt() * z + (z**2 - 1) / 6
     return torch.where(mean < _COUNTED, count, many.clamp(min=0))
 
@@ -200,6 +205,7 @@ def _following(number: Tensor, mean: Tensor) -> Tensor:
     """Give drawn numbers a gradient: mean and spread follow the mean; below 1 the number scales with it."""
     number, still = number.detach(), mean.detach()
     change = mean / still
+    # A count has no gradient. Above 1 it is moved as a normal number with this mean and variance would be.
     return torch.where(still > 1, mean + (number - still) * change.sqrt(), number * change)
 
 
@@ -226,6 +232,7 @@ class Boxes(nn.Module):
         first = (x / a)[:, :, None] * torch.atan(y[..., None] / a[:, :, None])
         second = (y / b)[..., None] * torch.atan(x[:, :, None] / b[..., None])
         corners = ((first + second) * weight[:, :, None, None]).sum(dim=1) / (2 * math.pi)
+        # Rounding can make the difference of nearly equal corners negative: hence the clamp.
         rows = corners[:, 1:] - corners[:, :-1]
         return (rows[:, :, 1:] - rows[:, :, :-1]).clamp(min=0).flatten(1)
 
@@ -233,7 +240,7 @@ class Boxes(nn.Module):
 class Rings(nn.Module):
     """The same in a layer of rings: between two radii, the difference of r^2 / (r^2 + R^2).
 
-    Rings stay around the particle's direction: of other circles they hold no share that can be written down.
+    Rings stay around the particle's direction: their share of other circles has no closed form.
     """
 
     square: Tensor
@@ -261,7 +268,7 @@ def _cut(depths: Floats, thickest: float) -> tuple[tuple[int, ...], Floats]:
 
 
 class Shower(base.Sampler):
-    """Noise, energy and label to cells: what is generated, and all that is fitted."""
+    """Turns noise, energy and label into cells; holds all fitted numbers."""
 
     edges: Tensor
     visible: Tensor
@@ -307,6 +314,8 @@ class Shower(base.Sampler):
         if self.training:
             number = _following(number, spots)
         variance = self._corrected("spot_variance", torch.ones_like(gev), gev, label)
+        # The sum of n log-normal spots is nearly log-normal, with 1/n of their relative variance. Subtracting
+        # half of the squared width makes its mean 1.
         wide = torch.log1p(variance / number.clamp(min=1))
         drawn = number * (share / spots) * torch.exp(wide.sqrt() * second - wide / 2)
         # spots share out the energy that does not leak; their number does not change it
@@ -351,6 +360,7 @@ class Shower(base.Sampler):
         mixed = rho * one + (1 - rho**2).sqrt() * other
         alpha = (mean_alpha * torch.exp(sigma_alpha * mixed)).clamp(min=_FLATTEST)
         begin = self._corrected("beginning", self.begin[label].unsqueeze(1), gev, label)
+        # Minus the logarithm of a uniform number is exponentially distributed.
         depth = (self.edges + begin * normal_share(-whole[:, 2:3]).clamp(min=_TINY).log()).clamp(min=0)
         below = gamma_share((alpha - 1) / t * depth, alpha)
         late, length = self._late(whole[:, 6:], gev, label)
@@ -382,6 +392,7 @@ class Shower(base.Sampler):
         """Return p (N, S), as in the paper."""
         ratio = (0.401 + 0.00187 * self.z - tau) / (1.313 - 0.0686 * gev.log())
         share = (2.632 - 0.00094 * self.z) * torch.exp(ratio - torch.exp(ratio))
+        # The correction is added to the odds' logarithm, so that a share stays between 0 and 1.
         return self._corrected("core_share", share.logit(0.01), gev, label, tau).sigmoid()
 
     def _axis(self, z: Tensor, tau: Tensor, gev: Tensor, label: Tensor) -> Tensor:
@@ -399,6 +410,7 @@ class Shower(base.Sampler):
         """Return the visible energy over the incident one (N, 1), fluctuating as a gamma distribution."""
         response = self._corrected("response", torch.ones_like(gev), gev, label)
         spread = self._corrected("resolution", 0.01 * gev**-0.5, gev, label)
+        # Wilson and Hilferty again: the cube of a normal number is nearly gamma distributed, with mean 1.
         return response * (1 - spread**2 / 9 + spread * z / 3).clamp(min=0) ** 3
 
     def _corrected(
@@ -415,7 +427,7 @@ class Shower(base.Sampler):
 
 
 class ShowerFigures(nn.Module):
-    """What the fit compares of a shower: shares of layers and rings, moments, asymmetries."""
+    """The figures of a shower that the fit compares: shares of layers and rings, moments, asymmetries."""
 
     sums: Tensor
     flips: Tensor
@@ -444,6 +456,7 @@ class ShowerFigures(nn.Module):
         layers, centre, rest = sums[:, :n], sums[:, n : 3 * n], sums[:, 3 * n :]
         safe = layers + _LEAST
         uneven = [((share - share[:, flip]).abs() @ self.sums[:, :n]) / safe for flip in self.flips]
+        # The offset keeps the gradient of the root finite for empty layers.
         roots = (torch.cat([layers, rest], dim=1) + _LEAST) ** _ROOT
         total = layers.sum(dim=1, keepdim=True)
         return torch.cat([total, roots, centre / safe.repeat(1, 2), *uneven], dim=1)
@@ -453,10 +466,10 @@ class Parametrised(GenerativeModel):
     """The parametrised shower; see the module for what is the paper's and what is fitted.
 
     The fit minimises the energy score (Gneiting and Raftery, J. Am. Stat. Assoc. 102 (2007) 359, Eq. 21)
-    between a shower and several that are drawn at its energy. It is lowest where these have the distribution
-    of the true ones: means, spreads and correlations alike. Scored are the shares of the layers, each figure
-    of `ShowerFigures`, and all figures together. The number of filled cells, of which a drawn shower has no
-    gradient, is compared with its expectation.
+    between a shower and several that are drawn at its energy. It is lowest if these have the distribution
+    of the true ones, including spreads and correlations. The score is taken of the shares of the layers, of
+    each figure of `ShowerFigures`, and of all figures together. The number of filled cells of a drawn shower
+    has no gradient, so its expectation is compared.
     """
 
     conditions = ("energy", "label")
@@ -507,7 +520,8 @@ class Parametrised(GenerativeModel):
         expected, found = (
             _sums(each, self.sizes) for each in (1 - torch.exp(-spots), (batch.cells > 0).to(spots.dtype))
         )
-        # the product for two showers tells how wrong their mean is; a square would shrink their fluctuations
+        # The product for two independent showers estimates the squared error of their mean without bias; a
+        # square would also contain their variance, and the fit would shrink it.
         filled = (expected.view(2, *found.shape) - found).prod(dim=0).mean(dim=0) / (found.var(dim=0) + 1)
         return {
             "single": _energy_score(true.unsqueeze(2), drawn.unsqueeze(3)),
@@ -529,9 +543,11 @@ def _standardised(true: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
 
 def _energy_score(true: Tensor, drawn: Tensor) -> Tensor:
     """Return the mean energy score of M showers (M, N, ..., F) drawn for each true one (N, ..., F)."""
+    # _TINY keeps the gradient of the square root finite where two showers are equal.
     apart = ((drawn - true).square().mean(dim=-1) + _TINY).sqrt().mean()
     first, second = torch.triu_indices(len(drawn), len(drawn), offset=1)
     among = ((drawn[first] - drawn[second]).square().mean(dim=-1) + _TINY).sqrt().mean()
+    # Without the second term the best showers would all be equal: the median of the true ones.
     return apart - among / 2
 
 

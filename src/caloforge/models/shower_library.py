@@ -1,7 +1,7 @@
-"""A shower library: the showers that it was given, drawn again at other energies.
+"""A shower library: stored showers, drawn again at other energies.
 
-The oldest fast simulation, and what a network has to beat: from a library of N showers come showers that are
-right in every detail, and yet no more than those N, their mirror images and what lies between their energies.
+This is the oldest fast simulation, and networks have to be better. A library of N showers gives showers that
+are right in every detail, but only these N, their mirror images, and their copies at nearby energies.
 """
 
 import copy
@@ -38,14 +38,14 @@ class Config(ModelConfig):
     Attributes
     ----------
     nearest
-        Showers next in energy among which one is drawn.
+        Number of showers nearest in energy, of which one is drawn.
     """
 
     nearest: int = Field(default=5, gt=0)
 
 
 class Library(base.Sampler):
-    """The showers, and how one is chosen.
+    """The stored showers, and the choice of one.
 
     Shares of the incident energy are stored in 16 bits with a sign and an exponent (relative rounding below
     0.05 %), which halves the library.
@@ -78,6 +78,7 @@ class Library(base.Sampler):
     @staticmethod
     def _shares(batch: Batch) -> Tensor:
         shares = batch.cells / batch.energy.unsqueeze(1) * _ONE
+        # Without the clamp an overflow would be infinite.
         return shares.clamp(max=torch.finfo(torch.float16).max).half()
 
     def forward(self, noise: Tensor, energy: Tensor, label: Tensor) -> Tensor:  # type: ignore[override]
@@ -87,9 +88,11 @@ class Library(base.Sampler):
         uniform = 0.5 * (1 + torch.erf(noise / math.sqrt(2)))
         other = label.unsqueeze(1) != self.label
         distance = (energy.log().unsqueeze(1) - self.log_energy).abs()
+        # Showers of other particles are infinitely far away, and so come last.
         distance = distance.masked_fill(other, math.inf)
         near = min(self.nearest, len(self))
         found = torch.topk(distance, near, largest=False).indices
+        # A particle may have fewer showers than `nearest`: the rest of the list are other particles.
         candidates = (~other).sum(dim=1).clamp(min=1, max=near)
         rank = _pick(uniform[:, 0], candidates)
         row = found.gather(1, rank.unsqueeze(1)).squeeze(1)
@@ -100,11 +103,12 @@ class Library(base.Sampler):
 
 def _pick(uniform: Tensor, number: Tensor) -> Tensor:
     """Turn uniform numbers from 0 to 1 into whole ones below ``number``."""
+    # A float32 close to 1 may be rounded to 1.
     return torch.minimum((uniform * number).long(), number - 1)
 
 
 def _make_room(library: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Let a library take in another's showers, however many these are."""
+    """Resize a library before it loads the showers of another one."""
     for name in ("shares", "log_energy", "label"):
         if prefix + name in state:
             setattr(library, name, torch.empty_like(state[prefix + name]))
@@ -113,8 +117,9 @@ def _make_room(library: nn.Module, state: dict[str, Any], prefix: str, *_: Any) 
 class ShowerLibrary(GenerativeModel):
     """A library of showers: the nearest in energy, rescaled to the energy that is asked for, and mirrored.
 
-    Nearest is meant in the logarithm of the energy, since a shower's energies are multiplied; among a few
-    nearest the noise chooses. Nothing is fitted: the training takes all showers in, once.
+    The distance is that of the logarithms of the energies, because the cells of a shower are multiplied by
+    the ratio of energies. The noise chooses among the few nearest. Nothing is fitted: the training stores all
+    showers, once.
     """
 
     conditions = ("energy", "label")
