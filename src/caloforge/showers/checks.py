@@ -12,8 +12,8 @@ from caloforge.showers.showers import Showers
 __all__ = ["check_deposits", "check_one", "check_pair", "check_some"]
 
 _AT_MOST = 1000.0
-"""Visible energy over what a particle brings: far above what fission releases and cells are scaled by."""
-_UNKNOWN = 1e3  # MeV that a particle may bring of which the rest energy is not known
+"""Largest visible energy over that of the particle: far above fission and any scale factor of cells."""
+_UNKNOWN = 1e3  # MeV of rest energy that is allowed for unknown particles
 
 
 def check_deposits(total: npt.NDArray[np.float64], incident: Incident, before: int = 0) -> None:
@@ -34,6 +34,7 @@ def check_deposits(total: npt.NDArray[np.float64], incident: Incident, before: i
         The message names the first such shower. Wrong units are the usual reason.
     """
     limit = _AT_MOST * incident.energy
+    # Rest energies matter only close to the limit, so particles are looked up for these showers alone.
     suspects = np.flatnonzero(total > limit)
     for pdg in np.unique(incident.pdg[suspects]):
         limit[incident.pdg == pdg] += _AT_MOST * _brought(int(pdg))
@@ -60,6 +61,12 @@ def check_one(showers: Showers, i: int) -> Showers:
     ------
     InputError
         There is no shower i.
+
+    Examples
+    --------
+    >>> showers = Showers("calogan", np.ones((2, 504)), Incident(22, 1e4))
+    >>> check_one(showers, 1)
+    <1 showers in calogan>
     """
     if not 0 <= i < len(showers):
         last = f"they are numbered 0 to {len(showers) - 1}" if len(showers) else "there are none"
@@ -68,7 +75,7 @@ def check_one(showers: Showers, i: int) -> Showers:
 
 
 def check_some(showers: Showers) -> None:
-    """Refuse a picture of no showers.
+    """Refuse to draw an empty sample.
 
     Raises
     ------
@@ -80,7 +87,7 @@ def check_some(showers: Showers) -> None:
 
 
 def check_pair(showers: Showers, beside: Showers) -> None:
-    """Refuse to compare samples of which one is empty, or whose cells differ.
+    """Refuse to compare samples if one is empty or their cells differ.
 
     Raises
     ------

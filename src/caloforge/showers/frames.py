@@ -28,7 +28,7 @@ def to_awkward(
     incident: Incident,
     columns: Mapping[str, npt.NDArray[Any]],
 ) -> "ak.Array":
-    """Return one record a shower; see `Showers.to_awkward`."""
+    """Return one record per shower; see `Showers.to_awkward`."""
     try:
         import awkward as ak
     except ModuleNotFoundError:
@@ -53,7 +53,7 @@ def to_pandas(
     columns: Mapping[str, npt.NDArray[Any]],
     rows: Rows = "hits",
 ) -> "pd.DataFrame":
-    """Return one row a hit or one row a shower; see `Showers.to_pandas`."""
+    """Return one row per hit or one row per shower; see `Showers.to_pandas`."""
     try:
         import pandas as pd
     except ModuleNotFoundError:
@@ -105,5 +105,5 @@ def _of_showers(incident: Incident, columns: Mapping[str, npt.NDArray[Any]]) -> 
 
 
 def _native(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return numbers in this machine's order of bytes, which files need not have."""
+    """Return numbers in this machine's byte order, which those of files may not have."""
     return values.astype(values.dtype.newbyteorder("="), copy=False)

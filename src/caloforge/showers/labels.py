@@ -1,4 +1,4 @@
-"""The words in pictures and on pages: numbers with units, and where showers come from."""
+"""Texts for plots and pages: numbers with units, and where showers come from."""
 
 import math
 import re
@@ -31,7 +31,13 @@ __all__ = [
 
 
 def with_error(value: float, error: float) -> str:
-    """Write a value with its error, both to the second digit of the error."""
+    """Write a value with its error, both to the second digit of the error.
+
+    Examples
+    --------
+    >>> with_error(0.12345, 0.0123)
+    '0.123 ± 0.012'
+    """
     if not (math.isfinite(error) and error > 0):
         return f"{value:.4g}"
     digits = max(0, 1 - math.floor(math.log10(error)))
@@ -39,20 +45,32 @@ def with_error(value: float, error: float) -> str:
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Return names in words, without the last one if it is the same of all, such as their particle."""
+    """Return names in words, without their last part if all have the same one, such as the particle.
+
+    Examples
+    --------
+    >>> short_names(["fast_eplus", "precise_eplus"])
+    ['fast', 'precise']
+    """
     ends = {name.rpartition("_")[2] for name in names}
     end = f"_{ends.pop()}" if len(ends) == 1 < len(names) else ""
     return [name.removesuffix(end).replace("_", " ") for name in names]
 
 
 def choice_text(chosen: Sequence[int], geometry: Calorimeter) -> list[str]:
-    """Return a line that says which layers a page shows, if it does not show all."""
+    """Return a line that says which layers a page shows, unless it shows all."""
     count = len(geometry.layers)
     return [] if len(chosen) == count else [f"the {len(chosen)} of {count} layers with most energy"]
 
 
 def energy_text(energy: float) -> str:
-    """Write an energy in MeV with a unit that suits it."""
+    """Write an energy in MeV with a unit that suits it.
+
+    Examples
+    --------
+    >>> energy_text(50_000.0), energy_text(0.5)
+    ('50 GeV', '500 keV')
+    """
     size, unit = next(
         ((size, unit) for size, unit in ((GeV, "GeV"), (MeV, "MeV")) if abs(energy) >= size), (keV, "keV")
     )
@@ -91,13 +109,13 @@ def _maker(part: Mapping[str, Any]) -> str:
 
 
 def _geant4(version: str) -> str:
-    """Write Geant4's version (``geant4-11-04-patch-01``) as people do."""
+    """Write Geant4's version (``geant4-11-04-patch-01``) as usual: Geant4 11.4.1."""
     numbers = [str(int(number)) for number in re.findall(r"\d+", version.lower().removeprefix("geant4"))]
     return f"Geant4 {'.'.join(numbers)}"
 
 
 def sample_names(showers: Showers, beside: Showers) -> tuple[str, str]:
-    """Name two samples for a legend: by their source or, where it is the same, by their file."""
+    """Name two samples for a legend: by their source, or by their file if the source is the same."""
     first, second = source_text(showers), source_text(beside)
     if first != second:
         return first, second
@@ -108,7 +126,7 @@ def sample_names(showers: Showers, beside: Showers) -> tuple[str, str]:
 
 
 def incident_text(showers: Showers) -> str:
-    """Say from where particles come and what they hit; empty where all enter perpendicularly at the centre.
+    """Return where particles come from and what they hit; empty if all enter perpendicularly at the centre.
 
     Examples
     --------
@@ -146,14 +164,14 @@ def average_headline(showers: Showers) -> str:
 
 
 def shower_number(shower: Showers, i: int) -> int:
-    """Return the number of one shower in its file, where a column says it, and else the given one."""
+    """Return the number of a shower in its file from the column ``number``, or the given one without it."""
     return int(shower.columns["number"][0]) if "number" in shower.columns else i
 
 
 def describe(showers: Showers, number: int | None = None) -> str:
     """Write one line about showers, or about shower ``number``.
 
-    Particle, energy, direction and position unless they are those of a perpendicular particle at the centre,
+    Particle and energy; direction and position, unless particles enter perpendicularly at the centre; number,
     geometry, source and file.
     """
     count = f"{len(showers):,} shower" + ("s" if len(showers) != 1 else "")

@@ -33,7 +33,7 @@ class Showers:
     Attributes
     ----------
     geometry
-        The calorimeter; given by name or as a TOML file, it is loaded.
+        The calorimeter; a name or a TOML file is loaded.
     cells
         (N, n_cells) float32: deposited energy in MeV, finite and not negative.
     incident
@@ -133,18 +133,18 @@ class Showers:
         )
 
     def checked(self) -> "Showers":
-        """Return the same showers after another look at them: arrays can be changed after construction.
+        """Return the same showers, checked again: arrays can be changed after construction.
 
         Raises
         ------
         InputError
-            A value is not possible any more, or a length; the message names the first.
+            A value or a length is no longer possible; the message names the first.
         """
         incident = Incident(*(getattr(self.incident, name) for name in FIELDS))
         return Showers(self.geometry, self.cells, incident, self.columns, self.provenance)
 
     def rebin(self, geometry: Calorimeter) -> "Showers":
-        """Return the same showers on a coarser read-out; raises `GeometryError` unless edges are a subset."""
+        """Return the same showers on a coarser read-out; raises `GeometryError` if it does not fit."""
         return Showers(
             geometry,
             rebin_cells(self.cells, self.geometry, geometry),
@@ -167,7 +167,7 @@ class Showers:
 
         Returns
         -------
-            A view of the cells: what is written to it changes the showers.
+            A view of the cells: writing to it changes the showers.
 
         Raises
         ------
@@ -185,7 +185,7 @@ class Showers:
         return rows.reshape(len(self), *layers[index].shape)
 
     def to_awkward(self) -> "ak.Array":
-        """Return an awkward array of one record a shower.
+        """Return an awkward array with one record per shower.
 
         Its fields are ``pdg``; ``energy``, the incident kinetic energy in MeV; ``direction`` with ``theta``
         and ``phi`` in rad; ``position`` with ``eta`` and ``phi`` in mm; ``columns``, if there are any; and
@@ -209,7 +209,7 @@ class Showers:
         return frames.to_awkward(self.geometry, self.cells, self.incident, self.columns)
 
     def to_pandas(self, rows: frames.Rows = "hits") -> "pd.DataFrame":
-        """Return a data frame of one row a hit, or of one row a shower.
+        """Return a data frame with one row per hit, or with one row per shower.
 
         Parameters
         ----------
@@ -218,7 +218,7 @@ class Showers:
             in its image, ``eta``, ``phi`` and ``z`` of the cell's middle in mm, and ``energy`` in MeV.
             "showers": the index is the shower; the columns are ``pdg``, ``energy`` (incident, in MeV),
             ``direction_theta`` and ``direction_phi`` in rad, ``position_eta`` and ``position_phi`` in mm, and
-            the further `columns`; one of these that has such a name itself gets ``column_`` in front.
+            the further `columns`; any of these that has one of the names above gets ``column_`` in front.
 
         Raises
         ------
@@ -245,6 +245,7 @@ def _checked_cells(cells: npt.ArrayLike, geometry: Calorimeter) -> npt.NDArray[n
         raise InputError(
             f"The cells have shape {rows.shape}; {geometry.name} needs (showers, {geometry.n_cells})."
         )
+    # Two reductions are fast and, unlike a mask, need no memory; nan fails both comparisons.
     if rows.size and not (rows.min() >= 0 and rows.max() < np.inf):
         shower, cell = np.argwhere(~((rows >= 0) & (rows < np.inf)))[0]
         raise InputError(
@@ -271,7 +272,7 @@ def _checked_column(name: str, column: npt.ArrayLike, n: int) -> npt.NDArray[Any
 def check_same_geometry(
     first: Calorimeter, second: Calorimeter, what: str, kind: type[InputError] | type[ShowerFileError]
 ) -> None:
-    """Refuse showers of two calorimeters with an error of a kind; ``what`` begins its sentence."""
+    """Raise an error of the given kind for showers of two calorimeters; ``what`` begins its message."""
     if first == second:
         return
     ours, theirs = first.to_dict(), second.to_dict()
@@ -283,14 +284,22 @@ def check_same_geometry(
 
 
 def check_same_columns(first: set[str], second: set[str]) -> None:
-    """Refuse to join showers of other columns (`InputError`)."""
+    """Refuse to join showers with different columns (`InputError`)."""
     if first != second:
         lists = [", ".join(sorted(names)) or "none" for names in (first, second)]
         raise InputError(f"Showers with the columns {lists[0]} can't be joined with columns {lists[1]}.")
 
 
 def merged_provenance(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return one provenance for showers of several: the same one, or a list of the different ones."""
+    """Merge the provenances of joined showers: the only one, or a list of the different ones.
+
+    Examples
+    --------
+    >>> merged_provenance([{"seed": 1}, {"seed": 1}])
+    {'seed': 1}
+    >>> merged_provenance([{"seed": 1}, {"seed": 2}])
+    {'parts': [{'seed': 1}, {'seed': 2}]}
+    """
     parts: list[Any] = []
     for provenance in history:
         several = provenance["parts"] if set(provenance) == {"parts"} else [dict(provenance)]

@@ -20,6 +20,14 @@ class Sample:
         How many showers there are.
     low, high
         Bounds of the incident energies in MeV.
+
+    Examples
+    --------
+    >>> from caloforge import Incident
+    >>> sample = Sample(n_layers=3)
+    >>> sample.add(Showers("calogan", np.ones((2, 504)), Incident(22, [1e3, 2e3])))
+    >>> sample.number, sample.response, sample.layer_fractions.round(3)
+    (2, 0.378, array([0.571, 0.286, 0.143]))
     """
 
     n_layers: int
@@ -35,7 +43,7 @@ class Sample:
         self._fractions = np.zeros(self.n_layers)
 
     def add(self, showers: Showers) -> None:
-        """Take in at least one shower more."""
+        """Add showers, at least one."""
         layers = showers.layer_energies()
         total = layers.sum(axis=1)
         some = total > 0
@@ -64,7 +72,7 @@ class Sample:
 
 
 def add(samples: dict[int, Sample], showers: Showers) -> None:
-    """Take a batch of showers into the samples, which are kept by PDG id."""
+    """Add a batch of showers to the samples, which are stored by PDG id."""
     for pdg in np.unique(showers.pdg).tolist():
         sample = samples.setdefault(pdg, Sample(len(showers.geometry.layers)))
         sample.add(showers[showers.pdg == pdg])
