@@ -99,6 +99,6 @@ def check_pair(showers: Showers, beside: Showers) -> None:
     first, second = showers.geometry, beside.geometry
     if first.layers != second.layers:
         raise InputError(
-            f"The showers have different cells ('{first.name}' and '{second.name}'), so they can't be compared "
-            "cell by cell; bring the finer ones onto the other read-out with: caloforge rebin."
+            f"The showers have different cells ('{first.name}' and '{second.name}'), so they can't be "
+            "compared; bring the finer ones onto the other read-out with: caloforge rebin."
         )
