@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -118,6 +119,7 @@ def size(number: float) -> str:
     >>> size(2_500_000)
     '2.5 MB'
     """
+    number = min(number, sys.float_info.max)  # whole numbers may be larger
     for unit in _UNITS[:-1]:
         if number < 999.5:  # which is rounded to 1000
             return f"{number:.3g} {unit}"

@@ -4,6 +4,7 @@ None of them runs Geant4 (its data are not there) or trains for long.
 """
 
 import io
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -25,6 +27,8 @@ from caloforge.formats.native import write
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 from caloforge.showers import Showers
+from caloforge.stages.evaluate import results
+from caloforge.stages.evaluate.results import MetricResult, Results, Settings, ShowerSample
 
 PATIENCE = 10.0
 """Seconds that a command may take."""
@@ -76,12 +80,44 @@ def materials(folder: Path) -> None:
         "energies.txt": "10\n20\n",
     }.items():
         (folder / name).write_text(words)
+    reports(folder)
     (folder / "binary.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(range(256)))
     (folder / "binary.toml").write_bytes(bytes(range(256)))
     for name in ("folder", "folder.h5", "folder.toml"):
         (folder / name).mkdir()
     (folder / "nowhere.h5").symlink_to("not-there.h5")
     (folder / "loop.h5").symlink_to("loop.h5")
+
+
+def reports(folder: Path) -> None:
+    """Write results of evaluations and speeds to compare, and others that only look like them."""
+    verdict = MetricResult("separation", "separation", "", "joint", "", 2.0, 0.1, 0.2, 0.05, 3.0, 500, 4)
+    sample = ShowerSample("a.h5", "fast_eplus", 24, ("e+",), (1.0, 100.0), "tiny", {})
+    known = Results(
+        results.FORMAT, 1, "0", sample, sample, Settings(4, 1, False, 10), (), (), (verdict,), (), ()
+    )
+    none = replace(verdict, value=None, error=None, floor=None, floor_error=None, sigma=None, reason="few")
+    for name, one in {"report": known, "report_without": replace(known, verdicts=(none,))}.items():
+        (folder / name).mkdir()
+        results.save(one, folder / name / results.NAME)
+    text = (folder / "report" / results.NAME).read_text()
+    row = {"model": "fast_eplus", "particle": "e+", "ms": 2.0, "error": 0.1, "conditions": "batch 1"}
+    for name, words in {
+        "report_of_nothing": text.replace("separation", "a"),
+        "report_nan": text.replace("2.0", "NaN"),
+        "report_word": text.replace("2.0", '"two"'),
+        "report_huge": text.replace("2.0", "1e308"),
+        "report_negative": text.replace("2.0", "-1"),
+        "format": json.dumps({"format": results.FORMAT}),
+        "speeds": json.dumps({"speeds": [row, row | {"model": "Geant4"}]}),
+        "speeds_list": json.dumps({"speeds": [list(row)]}),
+        "speeds_word": json.dumps({"speeds": [row | {"ms": "two"}]}),
+        "speeds_zero": json.dumps({"speeds": [row | {"ms": 0}]}),
+        "speeds_error": json.dumps({"speeds": [row | {"error": "small"}]}),
+        "speeds_models": json.dumps({"speeds": [row | {"model": ["fast_eplus"]}]}),
+        "deep": '{"speeds": ' + "[" * 100_000,
+    }.items():
+        (folder / f"{name}.json").write_text(words)
 
 
 FILES = (
@@ -124,9 +160,20 @@ PARTICLE = mostly(one_of("e+", "gamma", "22"))
 ENERGY = mostly(one_of("50", "1:100", "log:1:100", "10,20", "energies.txt", "a.h5", "1e30"))
 OUTPUT = mostly(one_of("new.h5", "new/new.h5"))
 SEED = mostly(one_of(1, 2**64 - 1))
-COUNT = one_of(1, 2, 3, 4, 5, 6, 7, 8, 0, -1, "nan", "", "1.5")  # large numbers are really made
-HUGE = st.one_of(COUNT, COUNT, COUNT, one_of(10**12, 10**30, 10**400))
+COUNT = one_of(1, 2, 3, 4, 5, 6, 7, 8, 0, -1, "nan", "", "1.5")  # where large numbers are really made
+HUGE = st.one_of(COUNT, COUNT, COUNT, one_of(10**12, 10**30, 10**400))  # where they are refused
 FRACTION = mostly(one_of(0.5, 0, 1))
+REPORT = mostly(one_of("report", "report_without", "report/metrics.json"))
+REPORTS = one_of(
+    *(f"report_{name}.json" for name in ("of_nothing", "nan", "word", "huge", "negative")),
+    *("format.json", "deep.json", "words.json", "folder", "a.h5"),
+)
+SPEEDS = one_of(
+    *("speeds.json", "speeds_list.json", "speeds_word.json", "speeds_zero.json", "speeds_error.json"),
+    *("speeds_models.json", "deep.json", "words.json", "folder", "a.h5"),
+)
+SECONDS = one_of(0, 0, 0, "nan", "inf", "1e30", "-1", "")  # what is possible is really measured
+MODEL = mostly(one_of("fast_eplus", "fast_gamma", "words.json"))
 ANGLES = st.tuples(*[mostly(one_of("0", "0:30", "90"))] * 2)
 TEXT = any_word
 
@@ -145,18 +192,19 @@ COMMANDS = (
     Command(
         "generate",
         (),
-        {"-o": OUTPUT, "-p": PARTICLE, "-n": COUNT},
+        {"-o": OUTPUT, "-p": PARTICLE, "-n": HUGE},
         {
             "--energy": ENERGY,
             "--like": SHOWERS,
             "--geometry": GEOMETRY,
-            "--model": mostly(one_of("fast_eplus", "words.json")),
+            "--model": MODEL,
             "--quality": mostly(one_of("fast", "precise")),
             "--seed": SEED,
-            "--batch": COUNT,
+            "--batch": HUGE,
+            "--threads": HUGE,
             "--max-tries": COUNT,
         },
-        ("--conserve-energy",),
+        ("--conserve-energy", "--overwrite"),
     ),
     Command(
         "show", (SHOWERS,), {"-o": mostly(one_of("a.png", "a.txt"))}, {"--shower": HUGE, "--beside": SHOWERS}
@@ -222,14 +270,60 @@ COMMANDS = (
     ),
     Command(
         "compare",
-        (mostly(one_of("folder")),),
-        {},
-        {"--metric": TEXT, "--speed": mostly(one_of("words.json"))},
+        (REPORT, st.one_of(REPORT, REPORTS)),
+        {"-o": mostly(one_of("board.html"))},
+        {"--metric": mostly(one_of("separation")), "--speed": SPEEDS},
     ),
-    Command("models show", (mostly(one_of("fast_eplus", "words.json")),)),
-    Command("models add", (mostly(one_of("folder", "words.json")),)),
-    Command("evaluate", (SHOWERS, any_word), {"-o": mostly(one_of("report"))}, {"--repeats": COUNT}),
-    Command("evaluate reliability", (st.just("-n"), COUNT), {"--particle": any_word}, {"--energy": ENERGY}),
+    Command("models"),
+    Command("models show", (MODEL,)),
+    Command(
+        "models add", (mostly(one_of("folder", "words.json", "https://[", "http://127.0.0.1:9/a.json")),)
+    ),
+    Command(
+        "evaluate",
+        (SHOWERS, any_word),
+        {"-o": mostly(one_of("report"))},
+        {"--repeats": HUGE, "--training": SHOWERS, "--seed": SEED},
+        ("--match-energies", "--no-classifiers"),
+    ),
+    Command(
+        "evaluate classes",
+        (st.just("--reference"), SHOWERS, SHOWERS, st.just("--generated"), SHOWERS, SHOWERS),
+        {"-o": mostly(one_of("classes.html"))},
+        {"--trials": HUGE, "--seed": SEED},
+    ),
+    Command(
+        "evaluate amplification",
+        (SHOWERS, SHOWERS, SHOWERS),
+        {"-o": mostly(one_of("worth.html"))},
+        {"--repeats": HUGE, "--seed": SEED},
+    ),
+    Command(
+        "evaluate reliability",
+        (st.just("-n"), COUNT),
+        {"--particle": any_word},
+        {"--energy": ENERGY, "--model": MODEL, "--reference": SHOWERS, "--threads": HUGE, "--seed": SEED},
+    ),
+    Command(
+        "benchmark generate",
+        (st.just("--no-geant4"),),
+        {"-m": MODEL, "--seconds": SECONDS, "--batches": mostly(st.one_of(HUGE, one_of("1,2", "1,,2")))},
+        {"--energies": ENERGY, "--threads": HUGE, "-o": mostly(one_of("folder", "a.h5", ""))},
+    ),
+    Command(
+        "benchmark simulate",
+        (GEOMETRY,),
+        {"--particles": PARTICLE, "--energies": ENERGY},
+        {"--physics": TEXT, "--effort": SECONDS, "-o": mostly(one_of("folder", "a.h5", ""))},
+    ),
+    Command(
+        "benchmark settings",
+        (GEOMETRY,),
+        {"--points": mostly(one_of("e+:10", "e+", ":", "e+:10,")), "-n": HUGE},
+        {"--rounds": HUGE, "-c": TEXT, "-o": mostly(one_of("folder", "a.h5", ""))},
+    ),
+    # which generates and draws for a minute if it may
+    Command("demo", (), {"-o": one_of("a.h5", "", "/dev/null", "no/\x01/" + "x" * 300)}, {"--seed": SEED}),
 )
 
 
@@ -248,7 +342,7 @@ def command_lines(draw: st.DrawFn, commands: Sequence[Command] = COMMANDS) -> li
     return [word for word in words if "\0" not in word]
 
 
-SLOW = ("show", "train", "export", "evaluate", "evaluate reliability", "generate")
+SLOW = ("show", "train", "export", "evaluate", "evaluate reliability", "generate", "benchmark generate")
 QUICK = [command for command in COMMANDS if command.name not in SLOW]
 """Commands that take no second even if all words are right."""
 

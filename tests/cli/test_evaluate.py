@@ -96,7 +96,21 @@ def test_what_can_not_be_used_is_said_before_the_work(run, showers: Path) -> Non
     assert "Comparing" not in err
     code, _, err = run("evaluate", *files, "-o", showers / "text.h5")
     assert code == 2
-    assert "name another output" in err
+    assert "choose another name" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "a.h5", "b.h5", "--repeats"),
+        ("amplification", "a.h5", "b.h5", "c.h5", "--repeats"),
+        ("classes", "--reference", "a.h5", "b.h5", "--generated", "c.h5", "d.h5", "--trials"),
+    ],
+)
+def test_so_many_repeats_that_they_never_end_are_refused_before_anything_is_read(run, words) -> None:
+    code, _, err = run("evaluate", *words, 10**12)
+    assert code == 2
+    assert "less than or equal to 1000" in err
 
 
 def test_reliability_of_a_shipped_model(run, tmp_path: Path) -> None:

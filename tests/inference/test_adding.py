@@ -163,6 +163,8 @@ def test_a_server_that_is_not_there_is_told(home: Path) -> None:
         add("http://127.0.0.1:9/one.json")
     with pytest.raises(CatalogError, match="not the URL of a record"):
         add("https://127.0.0.1:9/one.onnx")
+    with pytest.raises(CatalogError, match=r"https://\[ is not a possible URL: give one such as"):
+        add("https://[")
     assert files(home) == set()
 
 

@@ -107,7 +107,8 @@ def generate_command(
     ] = "1,10,128,1024",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads for the models.")] = 1,
     seconds: Annotated[
-        float, typer.Option(min=0.0, help="Measuring time for each batch size and energy, in seconds.")
+        float,
+        typer.Option(min=0.0, max=3600.0, help="Measuring time for each batch size and energy, in seconds."),
     ] = 1.0,
     geant4: Annotated[bool, typer.Option(help="Time Geant4 as well, on the same core.")] = True,
     physics: Annotated[
@@ -217,7 +218,7 @@ def _point(particle: str, energy: str = "") -> "BenchmarkPoint":
         value = float(energy) * GeV
     except ValueError:
         raise InputError(
-            f"'{energy}' is not an energy in GeV for {particle}: give a number such as 10."
+            f"'{energy}' is not an energy in GeV for '{particle}': give a number such as 10."
         ) from None
     return BenchmarkPoint(parse_particle(particle), check_energy(value))
 

@@ -72,10 +72,13 @@ def file_to_write(path: Path | None) -> Path | None:
 
 
 def _folder_to_write(text: str | Path) -> Path:
-    """Refuse an empty name, which would be the current folder: mostly it is a variable that is not set."""
+    """Refuse a file, and an empty name, which would be the current folder: mostly a variable is not set."""
     if not str(text):
         raise typer.BadParameter("The name of the folder to write to is empty.")
-    return Path(text)
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is a file, but results go into a folder: choose another name for it.")
+    return path
 
 
 Output = Annotated[Path, typer.Option("--output", "-o", callback=file_to_write, help="File to write.")]

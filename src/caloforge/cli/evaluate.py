@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _REPORT = "report"
+_MOST = 1000  # repeats of anything: errors of errors are below 3 % then
 
 
 class ReportByDefault(TyperGroup):
@@ -67,7 +68,9 @@ def report_command(
     classifiers: Annotated[
         bool, typer.Option(help="Train classifiers to tell the two samples apart; takes minutes.")
     ] = True,
-    repeats: Annotated[int, typer.Option(min=2, help="Random splits for uncertainties and floors.")] = 10,
+    repeats: Annotated[
+        int, typer.Option(min=2, max=_MOST, help="Random splits for uncertainties and floors.")
+    ] = 10,
     seed: Seed = 1,
 ) -> None:
     """Write a report: a page that opens offline, its plots, and all numbers in metrics.json.
@@ -76,12 +79,9 @@ def report_command(
 
     [bold]Example[/bold]: caloforge evaluate geant4.h5 generated.h5 --training learned.h5 --no-classifiers
     """
-    from caloforge.errors import InputError
     from caloforge.stages.evaluate import evaluate
     from caloforge.stages.evaluate.report import verdict_text, write
 
-    if output.is_file():
-        raise InputError(f"{output} is a file, and a report is a folder: name another output.")
     evaluation = evaluate(
         reference,
         generated,
@@ -110,7 +110,7 @@ def classes_command(
         typer.Option(help="Generated showers of the same particles, in the same order.", metavar="FILE FILE"),
     ],
     output: Output = Path("caloforge-classes.html"),
-    trials: Annotated[int, typer.Option(min=2, help="Trainings in each domain.")] = 10,
+    trials: Annotated[int, typer.Option(min=2, max=_MOST, help="Trainings in each domain.")] = 10,
     seed: Seed = 1,
 ) -> None:
     """Train classifiers of two particles on simulated or generated showers, and test them on both.
@@ -138,7 +138,7 @@ def amplification_command(
     generated: Annotated[Path, typer.Argument(help="Generated showers.")],
     truth: Annotated[Path, typer.Argument(help="Many simulated showers that were not used for training.")],
     output: Output = Path("caloforge-amplification.html"),
-    repeats: Annotated[int, typer.Option(min=2, help="Random subsamples.")] = 20,
+    repeats: Annotated[int, typer.Option(min=2, max=_MOST, help="Random subsamples.")] = 20,
     seed: Seed = 1,
 ) -> None:
     """Estimate how many simulated showers a generated sample is worth.

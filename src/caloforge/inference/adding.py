@@ -34,8 +34,7 @@ def add(source: str) -> list[Path]:
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".adding-", dir=home) as folder:
         aside = Path(folder)
-        is_url = urlsplit(source).scheme in ("http", "https")
-        found = [_download(source, aside)] if is_url else _records(Path(source))
+        found = [_download(source, aside)] if _is_url(source) else _records(Path(source))
         for path in found:
             _check(path)
         ready = [
@@ -44,6 +43,15 @@ def add(source: str) -> list[Path]:
         for file in ready:
             file.replace(home / file.name)
     return [home / path.name for path in found]
+
+
+def _is_url(source: str) -> bool:
+    try:
+        return urlsplit(source).scheme in ("http", "https")
+    except ValueError:
+        raise CatalogError(
+            f"{source} is not a possible URL: give one such as https://example.org/NAME.json, or a folder."
+        ) from None
 
 
 def _records(source: Path) -> list[Path]:

@@ -125,6 +125,15 @@ def test_energies_stay_in_the_range_of_the_training(model: Callable[..., Model])
         run()
 
 
+def test_a_batch_that_does_not_fit_into_the_memory_is_refused_before_any_is_made(
+    model: Callable[..., Model],
+) -> None:
+    for batch in (10**12, 10**400):
+        with pytest.raises(InputError, match=r"A batch of 10*,0.* showers of .* cells would take about"):
+            run(model(), batches=[1, batch])
+    assert asked == []
+
+
 def test_writing_is_beside_the_network_alone(model: Callable[..., Model], simulation: Any) -> None:
     files: list[tuple[str, int, tuple[float, float], int, str]] = []
 

@@ -94,7 +94,11 @@ def test_results_without_directions_can_still_be_read(tmp_path: Path) -> None:
 def test_other_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't be read"):
         load(tmp_path)
-    for text, said in (("x", "is not JSON"), ("{}", "not a result of caloforge evaluate")):
+    for text, said in (
+        ("x", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("{}", "not a result of caloforge evaluate"),
+    ):
         (tmp_path / "metrics.json").write_text(text)
         with pytest.raises(InputError, match=said):
             load(tmp_path)
@@ -111,3 +115,11 @@ def test_published_schema_is_that_of_the_results() -> None:
 def test_overall_has_means_first() -> None:
     joint = replace(result(1.0), kind="joint", observable="", metric="j")
     assert [one.metric for one in outcome(joint, result(0.2), result(0.3)).overall] == ["m", "j"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e308"])
+def test_numbers_that_no_evaluation_finds_are_refused(tmp_path: Path, number: str) -> None:
+    text = json.dumps(outcome().to_dict() | {"version": 12.5})
+    (tmp_path / "metrics.json").write_text(text.replace("12.5", number))
+    with pytest.raises(InputError, match="holds a number that no evaluation finds"):
+        load(tmp_path)

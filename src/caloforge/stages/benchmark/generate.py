@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from caloforge import resources
 from caloforge.errors import InputError
 from caloforge.formats.native import ShowerFile
 from caloforge.geometry import Calorimeter
@@ -110,11 +111,13 @@ def time_generation(
     Raises
     ------
     InputError
-        There is no model, or one was trained for none of the energies.
+        There is no model, one was trained for none of the energies, or a batch does not fit into the memory.
     """
     about = machine()
     if not models:
         raise InputError("No model was given to time: give at least one.")
+    for model in models:
+        _check_memory(max(batches), model.geometry.n_cells)
     timer = _Timer(simulation, setting, effort, threads, about["processor"])
     runs = [_Run(model, pdg, _within(model, energies)) for model in models for pdg in model.record["pdg"]]
     beams = list({(run.model.geometry.name, run.pdg): run for run in runs}.values())
@@ -172,6 +175,10 @@ def _counted(progress: Progress, total: int) -> Callable[[Iterable[Record]], Ite
             yield row
 
     return counted
+
+
+def _check_memory(batch: int, n_cells: int) -> None:
+    resources.check_memory(4 * batch * n_cells, f"A batch of {batch:,} showers of {n_cells:,} cells")
 
 
 def _within(model: TrainedModel, energies: Sequence[float]) -> list[float]:

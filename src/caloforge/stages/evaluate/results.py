@@ -47,6 +47,8 @@ SCHEMA = Path(__file__).with_name("metrics.schema.json")
 Count = Annotated[int, Field(ge=0)]
 Range = tuple[float, float]
 
+_ABSURD = 1e100
+
 
 @strict_dataclass
 class IncidentRanges:
@@ -359,20 +361,30 @@ def load(path: str | Path) -> Results:
     """
     file = Path(path) / NAME if Path(path).is_dir() else Path(path)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_number, parse_float=_number)
     except OSError as error:
         raise InputError(
             f"{file} can't be read ({error.strerror}); give a folder that caloforge evaluate wrote, or its "
             f"{NAME}."
         ) from None
-    except ValueError:
-        raise InputError(f"{file} is not JSON; give the {NAME} of a report.") from None
+    except (ValueError, RecursionError):
+        raise InputError(
+            f"{file} is not JSON, or holds a number that no evaluation finds; give the {NAME} of a report."
+        ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{file} is not a result of caloforge evaluate; give the {NAME} of a report.")
     try:
         return config.load(Results, _without_levels(content))
     except ConfigError as error:
         raise InputError(f"{file}: {error}") from None
+
+
+def _number(text: str) -> float:
+    """Read a number; NaN is none, and what is absurdly large can't be drawn."""
+    number = float(text)
+    if not abs(number) < _ABSURD:
+        raise ValueError(text)
+    return number
 
 
 def _without_levels(content: dict[str, Any]) -> dict[str, Any]:

@@ -108,7 +108,10 @@ def test_mistakes_end_in_sentences(tmp_path: Path) -> None:
         leaderboard.ranking([], "frechet")
     with pytest.raises(InputError, match="can't be read"):
         leaderboard.read_speeds(tmp_path / "none.json")
-    for text in ("[]", "{", '{"speeds": [{"ms": 1}]}'):
+    impossible: list[object] = [ROW | {"ms": ms} for ms in ("two", 0, -1, float("inf"), None)]
+    impossible += [{"ms": 1}, list(ROW), "row", ROW | {"error": "small"}, ROW | {"model": ["quick"]}]
+    rows = [json.dumps({"speeds": [row]}) for row in impossible]
+    for text in ("[]", "{", "[" * 100_000, '{"speeds": 1}', *rows):
         (tmp_path / "speed.json").write_text(text)
         with pytest.raises(InputError, match="holds no speeds"):
             leaderboard.read_speeds(tmp_path / "speed.json")

@@ -1,6 +1,7 @@
 """Comparison of several generators from their results alone: fidelity against speed."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -107,15 +108,26 @@ def read_speeds(path: Path) -> list[dict[str, Any]]:
     """
     try:
         rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["speeds"]
-        if any(not {"model", "particle", "ms", "conditions"} <= set(row) for row in rows):
+        if not all(map(_is_speed, rows)):
             raise KeyError
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(
             f"{path} holds no speeds; give the JSON that caloforge benchmark generate wrote."
         ) from None
     return rows
+
+
+def _is_speed(row: Any) -> bool:
+    """Return whether a row says which generator takes how long for which particle."""
+    return (
+        isinstance(row, dict)
+        and all(isinstance(row.get(key), str) for key in ("model", "particle", "conditions"))
+        and isinstance(row.get("ms"), int | float)
+        and 0 < row["ms"] < math.inf
+        and isinstance(row.get("error"), int | float | None)
+    )
 
 
 def speed_of(sample: ShowerSample, rows: Sequence[Mapping[str, Any]]) -> Speed | None:
