@@ -1,8 +1,8 @@
-"""Datasets of HDF5 that grow at their end, compressed as fast as showers are generated.
+"""Growing HDF5 datasets that are compressed as fast as showers are generated.
 
-HDF5 compresses by the plain zlib, which for showers takes several times as long as the fastest generator
-does. Here the same bytes that any HDF5 library reads (shuffled, then deflated) are made by ISA-L, a whole
-chunk at a time, and handed to the file as they are.
+HDF5 compresses with plain zlib, which takes several times as long as the fastest generator. Here ISA-L makes
+bytes that any HDF5 library reads (shuffled, then deflated), a whole chunk at a time, and they are written to
+the file as they are.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ from isal import isal_zlib
 __all__ = ["Growing"]
 
 _LEVEL = 1
-_HEADER = b"\x78\x01"
-_LONGEST = 65_535  # bytes that a block can hold as they are
+_HEADER = b"\x78\x01"  # of zlib: deflate with a window of 32 KiB, fastest level
+_LONGEST = 65_535  # bytes of a stored block, whose length has 16 bits
 _SAMPLE = 4096
-_WORTHWHILE = 0.97  # of its length, to which a sample must shrink
+_WORTHWHILE = 0.97  # of its length: a sample that shrinks less is stored uncompressed
 _SHUFFLED_AND_DEFLATED = [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]
 
 
@@ -29,8 +29,8 @@ class Growing:
     Parameters
     ----------
     dataset
-        Chunked and extensible along its first axis; what it holds is kept. Of filters other than shuffling
-        and deflation the library itself takes care.
+        Chunked and extensible along its first axis; what it holds is kept. With filters other than shuffling
+        and deflation, the HDF5 library compresses.
     """
 
     def __init__(self, dataset: h5py.Dataset) -> None:
@@ -57,7 +57,7 @@ class Growing:
                 self._filled = 0
 
     def finish(self) -> None:
-        """Write what is held back."""
+        """Write the last, incomplete chunk."""
         if self._filled:
             self._chunk[self._filled :] = 0  # a part of a chunk is stored as a whole one
             self._write()
@@ -67,6 +67,7 @@ class Growing:
         start = self._length - self._filled
         if self._direct:
             origin = (start, *[0] * (self._chunk.ndim - 1))
+            # Past the filters of HDF5, which would compress the bytes a second time.
             self._dataset.id.write_direct_chunk(origin, _compressed(self._chunk))
         else:
             self._dataset[start:] = self._chunk[: self._filled]
@@ -80,12 +81,14 @@ def _filters(dataset: h5py.Dataset) -> list[int]:
 def _compressed(chunk: npt.NDArray[Any]) -> bytes:
     """Return all first bytes of the values, all second ones and so on (HDF5's shuffling), as a zlib stream.
 
-    The lower bytes of measured numbers are noise, which is stored as it is: to find that it can't be made
-    smaller would take longer than all the rest.
+    The lower bytes of measured numbers are noise and are stored uncompressed: the attempt to compress them
+    would take longer than everything else.
     """
     single = chunk.view(np.uint8).reshape(-1, chunk.dtype.itemsize)
     shuffled = np.ascontiguousarray(single.T)
     noisy = len(shuffled) - 1 if chunk.dtype.kind == "f" and not _shrinks(shuffled[-2]) else 0
+    # Raw deflate (negative window), so that stored blocks can be put in front of it within one zlib stream.
+    # The checksum at the end covers the uncompressed bytes of both.
     deflate = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
     deflated = deflate.compress(shuffled[noisy:]) + deflate.flush()
     check = isal_zlib.adler32(shuffled).to_bytes(4, "big")
@@ -93,12 +96,12 @@ def _compressed(chunk: npt.NDArray[Any]) -> bytes:
 
 
 def _shrinks(row: npt.NDArray[np.uint8]) -> bool:
-    """Whether the end of a row does, which is empty where a chunk is not full."""
+    """Whether the end of a row gets smaller; in a chunk that is not full, the end is empty and does."""
     return len(isal_zlib.compress(row[-_SAMPLE:], _LEVEL)) < _WORTHWHILE * min(_SAMPLE, len(row))
 
 
 def _stored(values: npt.NDArray[np.uint8]) -> Iterator[bytes]:
-    """Yield blocks that hold values as they are (RFC 1951, Sec. 3.2.4), with others behind them."""
+    """Yield stored blocks of values (RFC 1951, Sec. 3.2.4), none of which is marked as the last."""
     for start in range(0, len(values), _LONGEST):
         part = values[start : start + _LONGEST].tobytes()
         yield b"\x00" + len(part).to_bytes(2, "little") + (len(part) ^ _LONGEST).to_bytes(2, "little")

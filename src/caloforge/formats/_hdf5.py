@@ -1,4 +1,4 @@
-"""What the foreign layouts in HDF5 share: they are recognised, checked, read and written batch by batch."""
+"""Base of the foreign layouts in HDF5: files are recognised, checked, read and written in batches."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ Shape = tuple[int | str, ...]
 
 _CHUNK_VALUES = 1 << 18  # 1 MiB of float32
 _CHUNK = 1 << 12
-_BYTES_A_CELL = 12  # of memory: as it lies in the file, in the order of cells, and as it is kept
+_BYTES_A_CELL = 12  # of memory: three float32, as read, in the order of cells, and in the result
 
 
 class HDF5Format(ABC):
@@ -65,11 +65,11 @@ class HDF5Format(ABC):
 
     @abstractmethod
     def _cells_in(self, file: h5py.File) -> str:
-        """Return in words which cells the showers have, such as ``368 voxels``."""
+        """Return the cells of the showers in words, such as ``368 voxels``."""
 
     @abstractmethod
     def _known_geometry(self, file: h5py.File) -> str | None:
-        """Return the catalogue's name of the calorimeter, where the layout leaves no doubt."""
+        """Return the catalogue's name of the calorimeter if the layout determines it, or None."""
 
     @abstractmethod
     def _misfit(self, file: h5py.File, geometry: Calorimeter) -> str | None:
@@ -81,7 +81,7 @@ class HDF5Format(ABC):
 
     @abstractmethod
     def _create(self, file: h5py.File, first: Showers) -> None:
-        """Make the empty datasets for showers of which these are the first; they are written by `append`.
+        """Create the empty datasets for showers of which these are the first; `_append` writes them.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class HDF5Format(ABC):
 
     @abstractmethod
     def _append(self, file: h5py.File, showers: Showers) -> None:
-        """Write showers behind those that are there; raises `InputError` where they have no place."""
+        """Append showers; raises `InputError` if the layout has no place for them."""
 
     def recognises(self, path: str | Path) -> bool:
         """Whether a file has this layout; False, never an error, for anything else."""
@@ -113,7 +113,7 @@ class HDF5Format(ABC):
             return source.read()
 
     def write(self, showers: Showers | Iterable[Showers], path: str | Path) -> None:
-        """Write showers, at once or batch by batch; the file gets the provenance of the first batch.
+        """Write showers, all at once or in batches; the file gets the provenance of the first batch.
 
         Raises
         ------
@@ -211,9 +211,10 @@ class HDF5Source:
             ) from None
 
     def _loaded(self, rows: slice) -> Showers:
-        with np.errstate(over="ignore", invalid="ignore"):  # what is too large or nan is found below
+        with np.errstate(over="ignore", invalid="ignore"):  # infinities and nan are refused below
             found = self._layout._load(self._file, rows, self.geometry)
             found = self._sidecar.refined(found, rows) if self._sidecar else found
+        # 0 stands for an unknown particle, which the file as a whole or the caller may know.
         pdg = self._pdg if found.pdg is None else np.where(found.pdg == 0, self._pdg, found.pdg)
         direction = (0.0, 0.0) if found.direction is None else found.direction
         position = (0.0, 0.0) if found.position is None else found.position
@@ -223,7 +224,7 @@ class HDF5Source:
         return showers
 
     def batches(self, size: int | None = None) -> Iterator[Showers]:
-        """Return all showers in their order, size at a time (default: as many as take 64 MiB)."""
+        """Yield all showers in order, ``size`` at a time (default: as many as take 64 MiB)."""
         return in_batches(self, size)
 
     def _checked_count(self) -> int:
@@ -252,14 +253,14 @@ class HDF5Source:
         return fitting if len(fitting) < len(known) else []
 
     def _said(self) -> dict[str, Any]:
-        """Return what a file that was made elsewhere says about itself."""
+        """Return the provenance of a file that was made elsewhere: its name, format and attributes."""
         said = {printable(key): printable(str(value)) for key, value in self._file.attrs.items()}
         origin = {"converted_from": self.path.name, "format": self._layout.name}
         return origin | ({"attributes": said} if said else {})
 
 
 def shape_fault(file: h5py.File, shapes: Mapping[str, Sequence[Shape]]) -> str | None:
-    """Return in words why datasets are not numbers of one of the shapes for each, or not as many; or None."""
+    """Return why datasets are not numbers, have none of their allowed shapes or differ in length; or None."""
     first = next(iter(shapes))
     for name, allowed in shapes.items():
         found = file.get(name)
@@ -274,7 +275,8 @@ def shape_fault(file: h5py.File, shapes: Mapping[str, Sequence[Shape]]) -> str |
 
 
 def grow(file: h5py.Group, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
-    """Make an empty dataset to which entries of a shape can be appended."""
+    """Create an empty dataset to which entries of a shape can be appended."""
+    # About 1 MiB per chunk: small ones cost a look-up each, and any entry needs its whole chunk.
     rows = min(_CHUNK, max(1, _CHUNK_VALUES // prod(shape)))
     layout = {"chunks": (rows, *shape), "maxshape": (None, *shape)}
     file.create_dataset(
@@ -283,8 +285,10 @@ def grow(file: h5py.Group, name: str, shape: tuple[int, ...], dtype: npt.DTypeLi
 
 
 def to_mev(energy: Numbers) -> npt.NDArray[np.float64]:
-    """GeV to MeV; undoes `to_gev` exactly where the number of MeV was a float32."""
+    """GeV to MeV; undoes `to_gev` exactly if the number of MeV was a float32."""
     mev = energy.astype(np.float64) * GeV
+    # Division and multiplication by 1000 leave errors of a few units in the last place. Other numbers are
+    # hardly ever so close to a float32, as the spacing of these is 2^29 times as wide.
     with np.errstate(over="ignore"):
         single = mev.astype(np.float32).astype(np.float64)
     return np.where(np.abs(mev - single) <= 4 * np.spacing(mev), single, mev)
@@ -303,7 +307,7 @@ def _matches(found: tuple[int, ...] | None, shape: Shape) -> bool:
 
 
 def _parts(first: Showers, rest: Iterator[Showers]) -> Iterator[Showers]:
-    """Yield all batches, cut to what is held in memory at once; refuse those of another calorimeter."""
+    """Yield all batches, cut to what fits into memory; refuse those of another calorimeter."""
     step = batch_size(first.geometry)
     for batch in chain([first], rest):
         check_same_geometry(first.geometry, batch.geometry, "The samples", InputError)
@@ -312,7 +316,7 @@ def _parts(first: Showers, rest: Iterator[Showers]) -> Iterator[Showers]:
 
 
 def _particle(file: h5py.File) -> int | None:
-    """Return the particle that a file's attribute of this name tells, as CaloGAN's data may have it."""
+    """Return the particle in the attribute ``particle``, which CaloGAN's files may have; or None."""
     said = file.attrs.get("particle")
     try:
         return None if said is None else parse_particle(str(said))

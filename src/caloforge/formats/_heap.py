@@ -1,7 +1,8 @@
-"""A look at the texts of an HDF5 file before HDF5 itself looks: where they are damaged, it may never return.
+"""A check of the texts in an HDF5 file before HDF5 reads them: if they are damaged, it may never return.
 
-Texts of any length lie in collections: a header, then objects of a header and a value each. The object 0 is
-what is free. HDF5 goes from one to the next by their sizes, and without end if a damaged size leads nowhere.
+Texts of variable length are in collections: a header, then objects with a header and a value each. Object 0
+is the free space. HDF5 goes from one object to the next by their sizes, and may loop forever if a size is
+damaged.
 
 Reference: HDF5 File Format Specification, version 3, III.E (Global Heap).
 """
@@ -15,11 +16,11 @@ __all__ = ["has_broken_texts"]
 
 _SIGNATURE = b"GCOL\x01\x00\x00\x00"
 _HEADER = 16
-_LOOKED_AT = 1 << 20  # bytes at either end of a file, where caloforge's own texts are
+_LOOKED_AT = 1 << 20  # bytes at each end of a file, where caloforge's own texts are
 
 
 def has_broken_texts(path: Path) -> bool:
-    """Whether a collection of texts near the beginning or the end of a file can't be gone through."""
+    """Whether a collection of texts near the beginning or the end of a file is damaged."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         starts = {0, max(0, size - _LOOKED_AT)}
@@ -36,12 +37,13 @@ def _is_broken(content: bytes) -> bool:
 
 
 def _is_whole(content: bytes, start: int) -> bool:
-    """Whether the sizes of objects lead to the end of a collection, or of what there is of it."""
+    """Whether the sizes of objects lead to the end of a collection, or of the part of it that was read."""
     end = start + _number(content, start + 8)
     place = start + _HEADER
     while place + _HEADER <= min(end, len(content)):
         size = _number(content, place + 8)
         if int.from_bytes(content[place : place + 2], "little"):
+            # The size of the free space includes its header; other sizes do not, and are padded to 8 bytes.
             size = _HEADER + -(-size // 8) * 8
         if size < _HEADER or place + size > end:
             return False

@@ -1,4 +1,4 @@
-"""Cells as arrays over radius, angle and depth: how Geant4's example Par04 and its relatives hold them."""
+"""Cells as arrays over radius, angle and depth, as in Geant4's example Par04 and similar files."""
 
 from math import prod
 
@@ -51,6 +51,7 @@ def in_words(mesh: tuple[int, ...]) -> str:
 
 def from_mesh(showers: Numbers) -> Numbers:
     """Turn showers (n, rings, sectors, layers) into cells (n, n_cells)."""
+    # In memory a shower is ordered by layer, then sector, then ring: the axes in reverse.
     return showers.transpose(0, 3, 2, 1).reshape(len(showers), prod(showers.shape[1:]))
 
 

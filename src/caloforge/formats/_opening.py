@@ -1,8 +1,7 @@
-"""HDF5 files of others are opened with care: what they hold lies in them, and is not more than they can hold.
+"""Open HDF5 files of unknown origin safely: all values must be in the file, and not more than fit into it.
 
-HDF5 lets a dataset take its values from any other file, and lets names point to other places. A file of
-showers needs neither, and following them would show a reader the content of files that the author could
-only name.
+HDF5 lets a dataset take its values from any other file, and lets names point elsewhere. A file of showers
+needs neither, and following them could reveal files that the author of the link can name but not read.
 """
 
 from collections.abc import Iterator
@@ -23,13 +22,13 @@ DAMAGE = (
     *(ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError),
     *(RuntimeError, TypeError, ValueError),
 )
-"""What h5py, numpy and json raise for values and structures that are not what they should be."""
+"""What h5py, numpy and json raise for damaged values and structures."""
 
 _TRUNCATED = "{} is a truncated or damaged HDF5 file; copy it again or make it anew."
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_SHRINKS = 1032  # times at most: a bit of DEFLATE stands for no more than 129 bytes
+_SHRINKS = 1032  # highest compression of DEFLATE: one bit stands for at most 129 bytes
 _BOUNDED = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32}
-_LONGEST = 200  # characters of what a library says
+_LONGEST = 200  # characters of a library's message
 
 
 def open_hdf5(path: Path) -> h5py.File:
@@ -38,8 +37,8 @@ def open_hdf5(path: Path) -> h5py.File:
     Raises
     ------
     ShowerFileError
-        The file is missing, empty, not HDF5 or truncated, parts of it lie elsewhere, or it declares more than
-        it can hold.
+        The file is missing, empty, not HDF5 or truncated, has values in other files, or declares more than it
+        can hold.
     """
     _check_file(path)
     if has_broken_texts(path):
@@ -60,7 +59,7 @@ def open_hdf5(path: Path) -> h5py.File:
 
 @contextmanager
 def damage_in(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever goes wrong while a part of a file is read into a `ShowerFileError`."""
+    """Turn any error while a part of a file is read into a `ShowerFileError`."""
     try:
         yield
     except DAMAGE as error:
@@ -68,7 +67,7 @@ def damage_in(path: Path, what: str) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first sentence of what an exception says."""
+    """Return the first sentence of an exception's message."""
     said = " ".join(str(error).split()).partition(". ")[0].rstrip(".")
     return printable(said[:_LONGEST]) or type(error).__name__
 
@@ -79,7 +78,7 @@ def printable(name: str) -> str:
 
 
 class Wanted(NamedTuple):
-    """What a dataset of n entries must be.
+    """What a dataset of n entries must contain.
 
     Attributes
     ----------
@@ -97,7 +96,7 @@ _KINDS = {"b": "truth values", "i": "whole numbers", "u": "whole numbers", "f": 
 
 
 def checked_dataset(group: h5py.Group, name: str, wanted: Wanted, path: Path) -> h5py.Dataset:
-    """Return a dataset; raises `ShowerFileError` where there is none, or one of other numbers."""
+    """Return a dataset; raises `ShowerFileError` if it is missing or has other numbers."""
     found = _found(group, name)
     if not isinstance(found, h5py.Dataset):
         raise ShowerFileError(f"{path} is damaged: it has no dataset '{printable(name)}'.")
@@ -115,7 +114,7 @@ def checked_dataset(group: h5py.Group, name: str, wanted: Wanted, path: Path) ->
 
 
 def _found(group: h5py.Group, name: str) -> object:
-    """Return what has a name such as ``cells/index``; None where a part of it is missing or no group."""
+    """Return what has a name such as ``cells/index``; None if part of the name is missing or not a group."""
     found: object = group
     for part in name.split("/"):
         found = found.get(part) if isinstance(found, h5py.Group) else None
@@ -141,12 +140,13 @@ def _check_file(path: Path) -> None:
 
 
 def _check_content(file: h5py.File, path: Path) -> None:
-    """Look at each name in a file once; nothing that is stored elsewhere is opened."""
+    """Check each name in a file once, without opening anything that is stored elsewhere."""
     waiting, groups = [file["/"]], {_address(file["/"])}
     while waiting:
         group = waiting.pop()
         for name in group:
             place = printable(f"{group.name.rstrip('/')}/{name}".lstrip("/"))
+            # The link is checked before it is followed, which would open the other file.
             _check_link(group.get(name, getlink=True), path, place)
             found = group[name]
             if isinstance(found, h5py.Dataset):
@@ -187,7 +187,7 @@ def _check_storage(dataset: h5py.Dataset, path: Path, place: str) -> None:
     size = dataset.id.get_type().get_size()
     declared = 0 if dataset.shape is None else prod(dataset.shape) * size
     held = _room(dataset, size)
-    if declared > max(held, size):  # a single one may be a zero that was never written
+    if declared > max(held, size):  # a single value may be a zero that was never written
         raise ShowerFileError(
             f"{path} is damaged: '{place}' declares {declared // size} entries, but what is stored of it has "
             f"room for at most {held // size}."
@@ -202,13 +202,14 @@ def _check_storage(dataset: h5py.Dataset, path: Path, place: str) -> None:
 
 
 def _room(dataset: h5py.Dataset, size: int) -> int:
-    """Return how many bytes what is stored of a dataset can become at most."""
+    """Return the most bytes that the stored part of a dataset can expand to."""
     stored = int(dataset.id.get_storage_size())
     if dataset.chunks is None:
         return stored
     plan = dataset.id.get_create_plist()
     filters = [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
     chunks = dataset.id.get_num_chunks() * prod(dataset.chunks) * size
+    # Of other filters nothing is known; then only the chunks that exist are a limit.
     if set(filters) <= _BOUNDED:
         return int(min(chunks, stored * _SHRINKS ** filters.count(h5py.h5z.FILTER_DEFLATE)))
     return int(chunks)

@@ -13,7 +13,7 @@ from caloforge.files import written_aside
 __all__ = ["HDF5Output"]
 
 _VERSIONS = ("v110", "v110")
-"""Of HDF5 (2016): since then it keeps checksums of all that says how a file is laid out."""
+"""Of HDF5 (2016): since then all metadata of a file have checksums, so that damage there is noticed."""
 
 
 class HDF5Output:
@@ -24,7 +24,7 @@ class HDF5Output:
     path
         The final name.
     append
-        Begin with a copy of the file that now has this name.
+        Start with a copy of the file that has this name now.
     """
 
     def __init__(self, path: str | Path, *, append: bool = False) -> None:
@@ -72,10 +72,10 @@ class HDF5Output:
 
 
 class _CalmFile(FileIO):
-    """A file whose writes never fail, but are remembered to have failed.
+    """A file whose writes never raise; the first failure is kept in ``failure``.
 
-    HDF5 holds data back until a file is closed, and a write that fails then (a full disk) leaves the library
-    in a state that crashes the interpreter later.
+    HDF5 holds data back until a file is closed. If a write fails then (a full disk), the library is left in a
+    state that crashes the interpreter later.
     """
 
     failure: OSError | None = None

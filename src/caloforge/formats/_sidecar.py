@@ -1,11 +1,11 @@
-"""Room in a foreign file for what its layout has no place for.
+"""Extra group in a foreign file for what its layout has no place for.
 
-A file written here has a group ``caloforge`` beside the datasets of its layout: ``geometry`` and
+A file written here has a group ``caloforge`` next to the datasets of its layout: ``geometry`` and
 ``provenance`` (JSON) with their ``checksum``, the incident particle as caloforge's own file has it, and
-``columns/<name>``, so that showers come back bit for bit. Groups without ``position`` are older; they are
-read as files of version 1 are (`caloforge.formats.native`). Other programs do not look at it. Where the
-layout has the same number, the group's is taken as long as the two agree but for rounding: a file that was
-changed means what its layout says.
+``columns/<name>``, so that showers are restored bit for bit. Groups without ``position`` are older; they are
+read like files of version 1 (`caloforge.formats.native`). Other programs ignore the group. If the layout has
+the same number, that of the group is used only while the two agree up to rounding: in a file that another
+program changed, the layout's own numbers count.
 """
 
 import json
@@ -43,7 +43,7 @@ _TINY = np.finfo(np.float32).tiny  # below it float32 loses digits
 
 
 class Rows(NamedTuple):
-    """Some showers as a layout has them; None for what it does not say.
+    """Some showers as a layout stores them; None for what it does not contain.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Rows(NamedTuple):
 
 
 def create_group(file: h5py.File, first: Showers) -> None:
-    """Make the group for showers of which these are the first; raises `InputError` if it can't hold them."""
+    """Create the group, for showers of which these are the first; raises `InputError` if they do not fit."""
     group = file.create_group(GROUP)
     group.attrs["version"] = VERSION
     geometry, provenance = json.dumps(first.geometry.to_dict()), to_json(first.provenance)
@@ -77,7 +77,7 @@ def create_group(file: h5py.File, first: Showers) -> None:
 
 
 def append_to_group(file: h5py.File, showers: Showers) -> None:
-    """Keep more showers; raises `InputError` where their columns are not those of the first."""
+    """Append showers; raises `InputError` if their columns differ from those of the first."""
     prepare_columns(file[GROUP], len(file[GROUP]["energy"]), showers)
     append_numbers(file[GROUP], showers)
 
@@ -148,5 +148,6 @@ def _agreed(kept: Numbers, own: Numbers | None) -> Numbers:
 def _agreed_direction(kept: Numbers, own: Numbers | None) -> Numbers:
     if own is None:
         return kept
+    # Compared as vectors: at theta = 0 any phi is the same direction, and phi may differ by a full turn.
     same = np.abs(unit_vectors(kept) - unit_vectors(own)).max(axis=1) < _ROUNDING
     return np.where(same[:, None], kept, own)

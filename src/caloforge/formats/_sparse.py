@@ -1,4 +1,4 @@
-"""The sparse cells of files: what may stand in them. Errors name showers by their numbers in the file."""
+"""Checks of the sparse cells in files. Errors give the number of the shower in the file."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _LARGEST = np.finfo(np.float32).max
 
 
 def checked_bounds(bounds: npt.NDArray[Any], n_cells: int, start: int) -> Integers:
-    """Return where showers from number start on begin among the entries, and where the last one ends.
+    """Return where the entries of each shower begin, from shower ``start`` on, and where the last one ends.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def checked_bounds(bounds: npt.NDArray[Any], n_cells: int, start: int) -> Intege
 
 
 def checked_index(index: npt.NDArray[Any], shower: Integers, n_cells: int, start: int) -> Integers:
-    """Return the numbers of cells of entries, of which ``shower`` tells whose they are.
+    """Return the cell numbers of entries; ``shower`` has the shower of each entry.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def checked_index(index: npt.NDArray[Any], shower: Integers, n_cells: int, start
         )
     cells = index.astype(np.int64)
     places = shower * n_cells + cells
-    if not (np.diff(places) > 0).all():  # as caloforge writes them
+    if not (np.diff(places) > 0).all():  # they do as caloforge writes them, which saves the sort
         places.sort()
         twice = np.flatnonzero(np.diff(places) == 0)
         if len(twice):
@@ -60,7 +60,7 @@ def checked_index(index: npt.NDArray[Any], shower: Integers, n_cells: int, start
 
 
 def checked_energies(energies: npt.NDArray[Any], shower: Integers, start: int) -> npt.NDArray[np.float32]:
-    """Return the energies of entries in MeV; raises `InputError` where one is not possible."""
+    """Return the energies of entries in MeV; raises `InputError` if one is not possible."""
     wrong = ~((energies >= 0) & (energies <= _LARGEST))
     if wrong.any():
         at = int(np.argmax(wrong))

@@ -1,4 +1,4 @@
-"""What every layout of a file of showers can do."""
+"""Protocols of formats and of open files of showers."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ class Source(Protocol):
         """Return showers start to stop, bounded as Python's slices are."""
 
     def batches(self, size: int | None = None) -> Iterator[Showers]:
-        """Yield all showers in their order, size at a time."""
+        """Yield all showers in order, ``size`` at a time."""
 
 
 class Format(Protocol):
@@ -53,14 +53,14 @@ class Format(Protocol):
         """Return all showers of a file; see `open`."""
 
     def write(self, showers: Showers | Iterable[Showers], path: str | Path) -> None:
-        """Write showers, at once or batch by batch."""
+        """Write showers, all at once or in batches."""
 
 
 _BATCH_VALUES = 1 << 24  # cells that are held densely at once unless the caller says otherwise: 64 MiB
 
 
 def in_batches(source: "Source", size: int | None = None) -> Iterator[Showers]:
-    """Yield all showers of a source in their order, size at a time (default: as many as take 64 MiB).
+    """Yield all showers of a source in order, ``size`` at a time (default: as many as take 64 MiB).
 
     Raises
     ------
@@ -75,7 +75,13 @@ def in_batches(source: "Source", size: int | None = None) -> Iterator[Showers]:
 
 
 def batch_size(geometry: Calorimeter) -> int:
-    """Return how many showers of this calorimeter take about 64 MiB."""
+    """Return how many showers of this calorimeter take about 64 MiB.
+
+    Examples
+    --------
+    >>> batch_size(Calorimeter.load("calogan"))
+    33288
+    """
     return max(1, _BATCH_VALUES // geometry.n_cells)
 
 

@@ -1,9 +1,9 @@
 """The layout of the Fast Calorimeter Simulation Challenge and of most files that its models write.
 
 HDF5 with ``incident_energies`` (N, 1) and ``showers`` (N, voxels), both in MeV; voxels in the order of the
-layers, in each the rings of the first sector first. Which voxels these are stands in a binning file (.xml)
-beside it, and which particle in its name. The cells of data sets 2 and 3 are deposits in silicon that were
-scaled up to the incident energy; they are read as they are.
+layers, in each the rings of the first sector first. The voxels are described in a separate binning file
+(.xml), and the particle is given in the file name. The cells of data sets 2 and 3 are deposits in silicon,
+scaled up to the incident energy; they are read without change.
 
 Reference: C. Krause et al., CaloChallenge 2022, arXiv:2410.21611, Sec. 2.
 """
@@ -25,7 +25,7 @@ _KNOWN = {6480: "calochallenge_2", 40500: "calochallenge_3"}  # voxels of data s
 class CaloChallenge(HDF5Format):
     """The challenge's layout, for any calorimeter: cells are voxels, in caloforge's order.
 
-    With 6480 or 40500 voxels and no other word it is the challenge's data set 2 or 3.
+    Files with 6480 or 40500 voxels are taken for the challenge's data set 2 or 3, unless a geometry is given.
     """
 
     name = "calochallenge"

@@ -1,7 +1,7 @@
 """The layout of the published CaloGAN data and of the files that its authors' code reads.
 
 HDF5 with ``layer_0`` (N, 3, 96), ``layer_1`` (N, 12, 12), ``layer_2`` (N, 12, 6) in MeV, rows phi and columns
-eta; ``energy`` (N, 1) in GeV; ``overflow`` (N, 3) in MeV: what a layer's shower left beside its cells.
+eta; ``energy`` (N, 1) in GeV; ``overflow`` (N, 3) in MeV: energy in each layer outside its cells.
 
 Reference: M. Paganini, L. de Oliveira, B. Nachman, Phys. Rev. D 97 (2018) 014021, data set [30].
 """

@@ -29,6 +29,11 @@ def parse_spectrum(text: str) -> Spectrum:
         An energy is not above 0 or not finite in single precision, or the range is empty.
     ShowerFileError
         The file of showers can't be read.
+
+    Examples
+    --------
+    >>> parse_spectrum("10,50").values
+    (10000.0, 50000.0)
     """
     return Spectrum.named(text, _from_file(Path(text))) if names_file(text) else Spectrum.parse(text)
 
@@ -92,7 +97,13 @@ def _in_mev(energy: npt.ArrayLike) -> list[float]:
 
 
 def names_file(text: str) -> bool:
-    """Whether a text is the path of a file; a list of energies can be longer than any path may be."""
+    """Whether a text is the path of a file; a list of energies can be longer than any path may be.
+
+    Examples
+    --------
+    >>> names_file("1:100")
+    False
+    """
     try:
         return Path(text).is_file()
     except OSError:
@@ -118,6 +129,6 @@ def _incident(path: Path) -> list[float]:
 
 def read_incident(file: Source) -> Incident:
     """Return the incident particles of all showers of an open file."""
-    if isinstance(file, ShowerFile):  # which has them apart from the cells
+    if isinstance(file, ShowerFile):  # which stores them apart from the cells
         return file.incident()
     return Incident.concatenate([Incident(_NONE, _NONE), *(batch.incident for batch in file.batches())])

@@ -1,4 +1,4 @@
-"""Showers in memory as a source, so that whatever reads files takes them, too."""
+"""Showers in memory as a source, for everything that reads files."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -38,7 +38,7 @@ class HeldShowers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Keep the showers: they are the caller's."""
+        """Do nothing: the showers belong to the caller."""
 
     def __len__(self) -> int:
         return len(self._showers)
@@ -48,7 +48,7 @@ class HeldShowers:
         return self._showers[start:stop]
 
     def batches(self, size: int | None = None) -> Iterator[Showers]:
-        """Return all showers in their order, size at a time."""
+        """Yield all showers in order, ``size`` at a time."""
         return in_batches(self, size)
 
 
@@ -61,6 +61,14 @@ def opened(given: Given) -> AbstractContextManager[Source]:
         It is neither a file's name nor showers.
     ShowerFileError
         The file is missing, truncated, or of no known layout.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from caloforge import Incident
+    >>> with opened(Showers("calogan", np.ones((5, 504)), Incident(22, 1e4))) as source:
+    ...     len(source)
+    5
     """
     if isinstance(given, str | Path):
         return open_any(given)
@@ -75,7 +83,13 @@ def opened(given: Given) -> AbstractContextManager[Source]:
 
 
 def name_of(given: Given, otherwise: str) -> str:
-    """Return the name of the file that showers are from; ``otherwise`` where it isn't known."""
+    """Return the name of the file that showers are from, or ``otherwise`` if it is not known.
+
+    Examples
+    --------
+    >>> name_of("photons.h5", otherwise="showers in memory")
+    'photons.h5'
+    """
     if isinstance(given, str | Path):
         return str(given)
     said = getattr(given, "provenance", {}).get("file", otherwise)

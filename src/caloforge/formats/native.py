@@ -1,13 +1,13 @@
 """caloforge's own file of showers, which any HDF5 library opens.
 
 Version 2: root attributes ``format``, ``version``, ``geometry`` and ``provenance`` (JSON), ``checksum`` (the
-sha256 of these two, a line each; a program that changes one removes it), one dataset each for
+sha256 of these two, one line each; a program that changes one removes it), one dataset each for
 ``pdg``, ``energy``, ``direction``, ``position`` and ``columns/<name>``, and the cells as sparse rows.
 Shower i has the entries ``cells/indptr[i]`` to ``cells/indptr[i + 1]`` of ``cells/index`` (cell numbers) and
 ``cells/value`` (MeV).
 
-Version 1 has no ``position``: its particles are read as coming to the centre of the front face, unless they
-were simulated at other places, which it keeps in the columns ``eta`` and ``phi``.
+Version 1 has no ``position``: its particles are at the centre of the front face, unless the columns ``eta``
+and ``phi`` give other positions.
 """
 
 import json
@@ -74,7 +74,7 @@ VERSION = 2
 _SPARSE_VALUES = 1 << 18  # cells that are made sparse at once, so that they stay in a processor's cache
 _CHUNKS = {"cells/index": 1 << 17, "cells/value": 1 << 17}
 _CHUNK = 1 << 12
-_SHORT = 40  # characters of what stands where something else should
+_SHORT = 40  # characters of a wrong value in a message
 _BYTES_AN_ENTRY = 32  # of memory, while sparse cells are made dense
 _CELLS = {"cells/indptr": Wanted("iu"), "cells/index": Wanted("iu"), "cells/value": Wanted("fiu")}
 _NUMBERS = {
@@ -84,7 +84,7 @@ _NUMBERS = {
     "position": Wanted("fiu", (2,)),
 }
 OLD_POSITION = ("columns/eta", "columns/phi")
-"""Where version 1 has the position, if it has one."""
+"""Columns in which files of version 1 may have the position."""
 
 
 def read(path: str | Path) -> Showers:
@@ -102,7 +102,7 @@ def read(path: str | Path) -> Showers:
 
 
 def write(showers: Showers, path: str | Path) -> None:
-    """Write a file of showers; an older file of this name is replaced at the end.
+    """Write a file of showers; an existing file of this name is replaced at the end.
 
     Raises
     ------
@@ -134,6 +134,14 @@ class ShowerFile:
     ------
     ShowerFileError
         The file is missing, empty, foreign, truncated or of a newer version.
+
+    Examples
+    --------
+    >>> from caloforge import catalog
+    >>> path = catalog.load("samples", "calogan_gamma")
+    >>> with ShowerFile(path) as file:
+    ...     len(file) > 0, file.geometry.name, file.read(0, 2), file.incident(0, 2)
+    (True, 'calogan', <2 showers in calogan>, <2 incident particles>)
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -196,7 +204,7 @@ class ShowerFile:
             The file is damaged, a value in it is not possible, or the showers do not fit into the memory.
         """
         start, stop = self._bounds(start, stop)
-        self._check_memory(start, stop)
+        self._check_memory(start, stop)  # before anything large is made
         columns = {name: self._slice(f"columns/{name}", start, stop) for name in self.column_names}
         cells, incident = self._dense(start, stop), self.incident(start, stop)
         try:
@@ -205,7 +213,7 @@ class ShowerFile:
             raise self._impossible(error, start, stop) from None
 
     def batches(self, size: int | None = None) -> Iterator[Showers]:
-        """Return all showers in their order, size at a time (default: as many as take 64 MiB)."""
+        """Yield all showers in order, ``size`` at a time (default: as many as take 64 MiB)."""
         return in_batches(self, size)
 
     def _slice(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
@@ -217,14 +225,14 @@ class ShowerFile:
             ) from None
 
     def _check_memory(self, start: int, stop: int) -> None:
-        """Refuse more than fits into the memory, which the bounds in the file tell before cells are read."""
+        """Refuse more than fits into the memory; the bounds in the file tell it before cells are read."""
         first, last = (int(self._slice("cells/indptr", at, at + 1)[0]) for at in (start, stop))
         cells = 4 * (stop - start) * self.geometry.n_cells
         check_dense(self.path, stop - start, self.geometry, cells + _BYTES_AN_ENTRY * max(0, last - first))
 
     @property
     def _eta_and_phi(self) -> bool:
-        """Whether the position is where version 1 has it."""
+        """Whether the position is in the columns of version 1."""
         return "position" not in self._datasets and self._datasets.keys() >= set(OLD_POSITION)
 
     def _bounds(self, start: int, stop: int | None) -> tuple[int, int]:
@@ -268,12 +276,12 @@ def check_dense(path: Path, n: int, geometry: Calorimeter, needed: int) -> None:
 
 
 class ShowerWriter:
-    """Writes a file of showers aside and gives it its name when all went well. Use as a context manager.
+    """Writes a file of showers under a temporary name, and renames it on success. Use as a context manager.
 
     Parameters
     ----------
     path
-        The final name. At any time it is either the file as it was or the new one, whole.
+        The final name. At any time it has either the old file or the complete new one.
     geometry
         The calorimeter of all showers.
     provenance
@@ -312,11 +320,13 @@ class ShowerWriter:
         self._file = self._output.__enter__().file
         if not self._append:
             _create_layout(self._file, self._geometry)
-        elif self._file.attrs["version"] == 1:
+        elif self._file.attrs["version"] == 1:  # a file has one version, so its older showers are converted
             _add_position(self._file)
         self._file.attrs["provenance"] = self._provenance
         self._file.attrs["checksum"] = checksum(self._file.attrs["geometry"], self._provenance)
         self._growing: dict[str, Growing] = {}
+        # Cell numbers of as many showers as are made sparse at once: picking from them is faster than a
+        # modulo.
         rows = max(1, _SPARSE_VALUES // self._geometry.n_cells)
         numbers = np.arange(self._geometry.n_cells, dtype=self._file["cells/index"].dtype)
         self._numbers = np.tile(numbers, rows)
@@ -355,7 +365,8 @@ class ShowerWriter:
 
     def _write_cells(self, cells: npt.NDArray[np.float32]) -> None:
         every = cells.reshape(-1)
-        hit = np.flatnonzero(every != 0)  # several times as fast on truth values as on numbers
+        hit = np.flatnonzero(every != 0)  # several times as fast on booleans as on floats
+        # Where each shower ends among the hits: they are in ascending order, so a binary search finds it.
         ends = np.arange(1, len(cells) + 1) * self._geometry.n_cells
         bounds = len(self._end("cells/index")) + np.searchsorted(hit, ends)
         self._end("cells/indptr").extend(bounds)
@@ -369,13 +380,13 @@ class ShowerWriter:
 
 
 def checked(showers: Showers, before: int) -> Showers:
-    """Return showers after a look whether `read` would take them; the first has the number ``before``.
+    """Return showers if `read` would accept them; the first has the number ``before``.
 
     Raises
     ------
     InputError
-        A value is not possible, which can come about after construction, or a shower has more energy than its
-        particle can leave.
+        A value is not possible (arrays can be changed after construction), or a shower has more energy than
+        its particle can leave.
     """
     found = showers.checked()
     check_deposits(found.cells.sum(axis=1, dtype=np.float64), found.incident, before)
@@ -383,16 +394,22 @@ def checked(showers: Showers, before: int) -> Showers:
 
 
 def _check_same_kind(name: str, kept: np.dtype[Any], new: np.dtype[Any]) -> None:
-    if np.result_type(kept, new) != kept:
+    if np.result_type(kept, new) != kept:  # HDF5 would convert silently, and lose digits
         raise InputError(
             f"The column '{name}' is kept as {kept}, which has no place for numbers of type {new}."
         )
 
 
 def to_json(provenance: Provenance) -> str:
-    """Return a provenance as JSON; raises `InputError` where it can't be written so."""
+    """Return a provenance as JSON; raises `InputError` if that is not possible.
+
+    Examples
+    --------
+    >>> to_json({"seed": 1})
+    '{"seed": 1}'
+    """
     try:
-        return json.dumps(provenance, allow_nan=False)
+        return json.dumps(provenance, allow_nan=False)  # NaN is not JSON, and other readers refuse it
     except (RecursionError, TypeError, ValueError) as error:
         raise InputError(f"The provenance can't be written as JSON: {error}.") from None
 
@@ -402,13 +419,14 @@ def _create_layout(file: h5py.File, geometry: Calorimeter) -> None:
     file.attrs["geometry"] = json.dumps(geometry.to_dict())
     create_numbers(file)
     _create(file, "cells/indptr", (), np.int64)
+    # The smallest unsigned type that holds the cell numbers: 2 bytes instead of 8 in most calorimeters.
     _create(file, "cells/index", (), np.min_scalar_type(geometry.n_cells - 1))
     _create(file, "cells/value", (), np.float32, unit="MeV")
-    file["cells/indptr"].resize(1, axis=0)
+    file["cells/indptr"].resize(1, axis=0)  # n showers have n + 1 bounds, and the first is 0
 
 
 def _add_position(file: h5py.File) -> None:
-    """Bring a file of version 1 to version 2, before showers are appended."""
+    """Convert a file of version 1 to version 2, before showers are appended."""
     _create(file, "position", (2,), np.float32, unit="mm")
     values = np.zeros((len(file["energy"]), 2), np.float32)
     if all(name in file for name in OLD_POSITION):
@@ -420,7 +438,7 @@ def _add_position(file: h5py.File) -> None:
 
 
 def create_numbers(group: h5py.Group) -> None:
-    """Make the empty datasets of what showers have beside cells: the incident particle and columns."""
+    """Create the empty datasets for everything except cells: the incident particle and columns."""
     group.create_group("columns")
     _create(group, "energy", (), np.float64, unit="MeV")
     _create(group, "pdg", (), np.int32)
@@ -429,10 +447,10 @@ def create_numbers(group: h5py.Group) -> None:
 
 
 def prepare_columns(group: h5py.Group, n: int, showers: Showers) -> None:
-    """Make the columns that the first showers have; refuse others behind n showers (`InputError`)."""
+    """Create the columns of the first showers; refuse different ones after n showers (`InputError`)."""
     columns = group["columns"]
     if not n:
-        for name in list(columns):  # those of an empty sample that was written before
+        for name in list(columns):  # from an empty sample that was written before
             del columns[name]
     if n and len(showers):
         check_same_columns(set(columns), set(showers.columns))
@@ -444,13 +462,13 @@ def prepare_columns(group: h5py.Group, n: int, showers: Showers) -> None:
 
 
 def append_numbers(group: h5py.Group, showers: Showers) -> None:
-    """Write what showers have beside cells behind what is there; their columns must be prepared."""
+    """Append everything except the cells of showers; their columns must be prepared."""
     for name, values in _numbers(showers):
         extend(group[name], values)
 
 
 def _numbers(showers: Showers) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """Yield what showers have beside cells, by the names of the datasets."""
+    """Yield everything except the cells of showers, by the names of the datasets."""
     for name in FIELDS:
         yield name, getattr(showers.incident, name)
     for name, column in showers.columns.items():
@@ -458,7 +476,7 @@ def _numbers(showers: Showers) -> Iterator[tuple[str, npt.NDArray[Any]]]:
 
 
 def extend(dataset: h5py.Dataset, values: npt.NDArray[Any]) -> None:
-    """Write values behind those that a dataset has."""
+    """Append values to a dataset."""
     length = len(dataset)
     dataset.resize(length + len(values), axis=0)
     dataset[length:] = values
@@ -498,16 +516,17 @@ def _read_header(file: h5py.File, path: Path) -> tuple[Calorimeter, dict[str, An
 
 
 def checksum(geometry: object, provenance: object) -> str:
-    """Return the sha256 of two texts, which HDF5 itself keeps without any."""
+    """Return the sha256 of two texts, which HDF5 itself stores without a checksum."""
+    # Bytes that are not UTF-8 come from h5py as surrogates, and a damaged text must not end in an error here.
     return sha256(f"{geometry}\n{provenance}".encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def read_history(
     geometry: object, provenance: object, kept: object, path: Path
 ) -> tuple[Calorimeter, dict[str, Any]]:
-    """Return the calorimeter and the provenance that two texts in JSON are; raises `ShowerFileError`.
+    """Return the calorimeter and the provenance from two texts in JSON; raises `ShowerFileError`.
 
-    Files of older versions have no checksum, which is None then.
+    Files of older versions have no checksum; it is then None.
     """
     if kept is not None and not (isinstance(kept, str) and kept == checksum(geometry, provenance)):
         raise ShowerFileError(
@@ -536,7 +555,7 @@ def _foreign(path: Path) -> str:
 
 
 def _read_layout(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
-    """Return the datasets by name, after a look whether they are of the right kind and length."""
+    """Return the datasets by name; each is checked to have the right kind and length."""
     with damage_in(path, "its structure"):
         old = file.attrs["version"] == 1
         if old and "position" in file:
@@ -565,9 +584,9 @@ def _read_layout(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
 
 
 def checked_numbers(group: h5py.Group, path: Path, without: Sequence[str] = ()) -> dict[str, h5py.Dataset]:
-    """Return the datasets of what showers have beside cells, by name; raises `ShowerFileError`.
+    """Return the datasets of everything except cells, by name; raises `ShowerFileError`.
 
-    The incident particle's numbers but for those in ``without``, and the columns as ``columns/<name>``.
+    The numbers of the incident particle, except those in ``without``, and the columns as ``columns/<name>``.
     """
     found = {
         name: checked_dataset(group, name, wanted, path)

@@ -23,7 +23,7 @@ def read(
 ) -> Showers:
     """Read all showers of a file, caloforge's own or of any layout of the catalogue.
 
-    For a file larger than the memory open it by `open_any`, and go through its ``batches``.
+    For a file larger than the memory, use `open_any` and its ``batches``.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def read(
     ------
     ShowerFileError
         The file is missing, damaged or of no known layout, or it holds showers of another particle or
-        calorimeter than was said.
+        calorimeter than the given one.
 
     Examples
     --------
@@ -76,8 +76,17 @@ def open_any(path: str | Path, pdg: int | None = None, geometry: Calorimeter | N
         The file is missing, damaged, or of no known layout.
     InputError
         As `read` says.
+
+    Examples
+    --------
+    >>> from caloforge import catalog
+    >>> path = catalog.load("samples", "calogan_gamma")
+    >>> with open_any(path) as source:
+    ...     first = next(source.batches(size=10))
+    >>> first
+    <10 showers in calogan>
     """
-    open_hdf5(Path(path)).close()  # what can't be opened needs no look at each layout
+    open_hdf5(Path(path)).close()  # a file that can't be opened has no layout to look for
     name = recognise(path)
     if name is None:
         return ShowerFile(path)

@@ -2,9 +2,9 @@
 
 HDF5 with ``showers`` (N, rings, sectors, layers) and ``incident_energy`` (N,), both in MeV; where the
 direction varied, ``incident_theta`` and ``incident_phi`` (N,) in rad, in the frame of the detector. The mesh
-of cells is turned with the particle, so that in it every particle flies along the axis: here these angles are
-columns, and the direction is perpendicular. Energies are read as they are; Par04 itself writes the total
-energy, for electrons 0.511 MeV more than the kinetic one.
+of cells is rotated with the particle, so every particle moves along its axis: these angles are read as
+columns, and the direction is perpendicular. Energies are read without change; Par04 itself writes the total
+energy, which for electrons is 0.511 MeV more than the kinetic energy.
 
 Reference: Geant4 11.4, examples/extended/parameterisations/Par04, training_vae/root2h5.py; P. McKeown,
 P. Raikwar, A. Zaborowska, LEMURS, arXiv:2509.05108.

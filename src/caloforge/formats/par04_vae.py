@@ -1,8 +1,8 @@
 """The layout of Par04's first data, "High Granularity Electromagnetic Calorimeter Shower Images".
 
 HDF5 with one dataset (N, rings, sectors, layers) in MeV for each incident energy, whose name is the energy
-in whole GeV: ``1``, ``2``, ``4`` to ``1024``. Material and angle stand only in the name of the file. The mesh
-of cells is turned with the particle, as in the layout ``par04``.
+in whole GeV: ``1``, ``2``, ``4`` to ``1024``. Material and angle are given only in the name of the file. The
+mesh of cells is rotated with the particle, as in the layout ``par04``.
 
 Reference: Geant4 11.4, examples/extended/parameterisations/Par04, training_vae; D. Salamani, A. Zaborowska,
 W. Pokorski, Phys. Lett. B 844 (2023) 138079, data doi:10.5281/zenodo.6082201.
@@ -38,7 +38,7 @@ def _mesh(file: h5py.File) -> tuple[int, ...]:
 class Par04Vae(HDF5Format):
     """Par04's layout for fixed energies and calorimeters whose layers have the same rings and sectors.
 
-    Showers come in the order of their energies; those that were written here, in the order that they had.
+    Showers are in the order of their energies; those of files written here are in their original order.
     """
 
     name = "par04_vae"
@@ -103,10 +103,11 @@ class Par04Vae(HDF5Format):
 
 
 def _places(file: h5py.File, energies: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Return where each shower is when the datasets lie one behind the other."""
+    """Return the place of each shower if the datasets are joined in the order of energies."""
     if GROUP not in file:
         return np.arange(len(energies))
     kept = file[GROUP]["energy"][:]
+    # Within one energy a dataset has the original order, which only a stable sort keeps.
     order = np.argsort(kept, kind="stable")
     if not np.array_equal(kept[order], energies):
         raise InputError(f"The numbers of showers are not those that its group '{GROUP}' tells of.")

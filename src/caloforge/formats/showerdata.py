@@ -1,9 +1,9 @@
 """The layout of the package showerdata: showers as clouds of points.
 
-HDF5 with ``showers`` (N,): the points of each shower one behind the other, each x, y (mm), number of the
-layer, energy (GeV) and, where it was measured, the time; ``energies`` (N, 1) in GeV, ``directions`` (N, 3)
-unit vectors, ``pdg``, ``shower_ids`` and ``num_points`` (N,); ``shape``: number of showers, of points at most
-and of numbers a point.
+HDF5 with ``showers`` (N,): the points of each shower in one list, each with x, y (mm), number of the layer,
+energy (GeV) and, if it was measured, the time; ``energies`` (N, 1) in GeV, ``directions`` (N, 3) unit
+vectors, ``pdg``, ``shower_ids`` and ``num_points`` (N,); ``shape``: number of showers, largest number of
+points, and numbers per point.
 
 Here x is phi and y is eta. Written points lie at the centres of cells; a cell gets the energy of all points
 in it.
@@ -36,9 +36,9 @@ Integers = npt.NDArray[np.int64]
 class ShowerData(HDF5Format):
     """The layout of showerdata, for any calorimeter.
 
-    Of files made elsewhere, the energy of points beside the cells becomes the column ``outside`` (MeV) and
-    the shower's number ``shower_id``; times have no place in cells. In the files written here, energies in
-    GeV are rounded to float32: what that takes from a cell stands in ``caloforge/ulps``, in units in the last
+    In files made elsewhere, the energy of points outside the cells becomes the column ``outside`` (MeV), and
+    the shower's number becomes ``shower_id``; times are dropped. In files written here, energies in GeV are
+    rounded to float32; the difference for each cell is stored in ``caloforge/ulps``, in units in the last
     place of the point's energy in MeV.
     """
 
@@ -98,6 +98,7 @@ class ShowerData(HDF5Format):
     def _append(self, file: h5py.File, showers: Showers) -> None:
         shower, cell = np.nonzero(showers.cells)
         values = showers.cells[shower, cell]
+        # A hit cell stays a point with energy, even if its energy in GeV would underflow.
         energy = np.maximum((values.astype(np.float64) / GeV).astype(np.float32), _SMALLEST)
         points = np.column_stack([_centres(showers.geometry)[cell], energy])
         counts = np.bincount(shower, minlength=len(showers))
@@ -114,7 +115,7 @@ class ShowerData(HDF5Format):
 def _extend_clouds(dataset: h5py.Dataset, clouds: list[Numbers]) -> None:
     start = len(dataset)
     dataset.resize(start + len(clouds), axis=0)
-    for place, cloud in enumerate(clouds, start):  # h5py takes lists of one length for a matrix
+    for place, cloud in enumerate(clouds, start):  # h5py takes lists of equal length for a matrix
         dataset[place] = cloud.ravel()
 
 
@@ -141,8 +142,8 @@ def _points(file: h5py.File, rows: slice) -> tuple[Integers, Numbers]:
 
 
 def _cells_at(geometry: Calorimeter, shower: Integers, points: Numbers) -> Integers:
-    """Return the number of the cell around each point; -1 where there is none in its layer."""
-    number = np.floor(points[:, 2] + 0.1)  # as showerdata itself rounds layers
+    """Return the number of the cell around each point; -1 if its layer has none there."""
+    number = np.floor(points[:, 2] + 0.1)  # showerdata rounds layers in this way
     wrong = (number < 0) | (number >= len(geometry.layers))
     if wrong.any():
         first = int(np.argmax(wrong))
@@ -176,6 +177,7 @@ def _bins(axis: Axis, values: Numbers) -> Integers:
 
 def _summed(keys: Integers, values: Numbers) -> tuple[Integers, npt.NDArray[np.float64]]:
     """Sum values of the same key; return each key once and its sum."""
+    # Stable, so that the energies of a cell are added in the order of the file.
     order = np.argsort(keys, kind="stable")
     unique, first = np.unique(keys[order], return_index=True)
     return unique, np.add.reduceat(values[order], first) if len(unique) else np.zeros(0)
@@ -231,7 +233,8 @@ def _direction(vectors: Numbers) -> npt.NDArray[np.float64]:
 
 
 def _lost_ulps(cells: npt.NDArray[np.float32], mev: Numbers) -> Integers:
-    """Return what rounding took from cells, in units in the last place."""
+    """Return the rounding errors of cells, in units in the last place."""
+    # As integers, the bits of positive floats count up through neighbouring floats.
     rounded = mev.astype(np.float32)
     return cells.view(np.int32).astype(np.int64) - rounded.view(np.int32)
 
