@@ -1,4 +1,4 @@
-"""Take over trained models into the user's own folder, whole and verified, or not at all."""
+"""Adds trained models to the user's own folder, complete and verified, or not at all."""
 
 import shutil
 import tempfile
@@ -20,8 +20,8 @@ def add(source: str) -> list[Path]:
     Parameters
     ----------
     source
-        A folder with one or several models, the record (.json) of one, or the URL of a record, beside which
-        its graph and its card lie.
+        A folder with one or several models, the record (.json) of one, or the URL of a record, with its
+        graph and its card next to it.
 
     Raises
     ------
@@ -32,6 +32,7 @@ def add(source: str) -> list[Path]:
     """
     home = zoo.home()
     home.mkdir(parents=True, exist_ok=True)
+    # In the same folder, so that the moves below stay on one disk, where they are atomic.
     with tempfile.TemporaryDirectory(prefix=".adding-", dir=home) as folder:
         aside = Path(folder)
         found = [_download(source, aside)] if _is_url(source) else _records(Path(source))
@@ -86,19 +87,20 @@ def _check_names(path: Path, graph: Path) -> None:
                 f"There is another model with the name '{path.stem}' ({other}): give this one a new name, or "
                 "remove that one."
             )
+    # Two records may name the same graph, but only if its content is the same.
     there = zoo.home() / graph.name
     if not mine.exists() and there.exists() and sha256(there) != sha256(graph):
         raise CatalogError(f"{there} is of another model: give the graph of this one a new name.")
 
 
 def _files(path: Path) -> list[Path]:
-    """Return the files of a model, the record last: without it there is no model."""
+    """Return the files of a model, the record last: a model without its record is not found."""
     card = path.with_suffix(".md")
     return [path.with_name(read_record(path)["graph"]), *([card] if card.is_file() else []), path]
 
 
 def _copied(file: Path, folder: Path) -> Path:
-    """Return the file in a folder, to which it is copied unless it is there."""
+    """Copy a file to a folder unless it is already there; return its path."""
     there = folder / file.name
     if there != file:
         shutil.copyfile(file, there)
@@ -106,7 +108,7 @@ def _copied(file: Path, folder: Path) -> Path:
 
 
 def _download(url: str, folder: Path) -> Path:
-    """Fetch a record, and the graph and the card beside it; return the record's path in a folder."""
+    """Fetch a record with its graph and card into a folder; return the record's path."""
     path = folder / Path(unquote(urlsplit(url).path)).name
     if path.suffix != ".json":
         raise CatalogError(f"{url} is not the URL of a record, which ends in NAME.json.")
@@ -127,12 +129,12 @@ def _fetch(url: str, path: Path, digest: str | None = None, needed: bool = True)
     try:
         pooch.retrieve(url, known, fname=path.name, path=path.parent)
     except OSError as error:
-        if error.errno is not None:  # of the disk; those of the network have no number
+        if error.errno is not None:  # an error of the disk; those of the network have no number
             raise
         status = getattr(getattr(error, "response", None), "status_code", None)
         if needed or status != 404:
             raise CheckpointError(f"{url} can't be downloaded: {error}") from None
-    except ValueError:  # pooch's word for a wrong checksum
+    except ValueError:  # pooch raises it for a wrong checksum
         raise CheckpointError(
             f"{url} is not the file that its record describes (sha256 differs): it was altered or cut."
         ) from None

@@ -17,7 +17,7 @@ _FROM_DATA = ("particles", "direction_range", "position_range")  # keys that tra
 
 
 def recipe(like: Record, pdg: int, geometry: str, energies: tuple[float, float]) -> str:
-    """Return the commands that make a model like one that there is, a line each.
+    """Return the commands that make a model like an existing one, one per line.
 
     Parameters
     ----------
@@ -29,6 +29,13 @@ def recipe(like: Record, pdg: int, geometry: str, energies: tuple[float, float])
         The calorimeter to learn it in.
     energies
         Bounds of the incident energies to learn, in GeV.
+
+    Examples
+    --------
+    >>> from caloforge.inference import zoo
+    >>> from caloforge.inference.record import read_record
+    >>> print(recipe(read_record(zoo.locate("fast_eplus")), -11, "calogan", (1.0, 10.0)).splitlines()[2])
+      caloforge export mine -o mine.onnx
     """
     particle, showers = particle_name(pdg), sum(item["showers"] for item in like["data"])
     low, high = (f"{energy:g}" for energy in energies)
@@ -47,7 +54,13 @@ def recipe(like: Record, pdg: int, geometry: str, energies: tuple[float, float])
 
 
 def export_command(record: Mapping[str, Any]) -> str:
-    """Return the command that exported a model from the folder of its training."""
+    """Return the command that exported a model from the folder of its training.
+
+    Examples
+    --------
+    >>> export_command({"graph": "mine.onnx", "chosen": "best", "quality": "fast"})
+    'caloforge export FOLDER/best -o mine.onnx --quality fast'
+    """
     folder = "FOLDER/best" if record.get("chosen", "best") == "best" else "FOLDER"
     quality = f" --quality {record['quality']}" if record.get("quality") else ""
     preferred = " --preferred" if record.get("preferred") else ""
@@ -55,8 +68,17 @@ def export_command(record: Mapping[str, Any]) -> str:
 
 
 def training_command(record: Mapping[str, Any]) -> str:
-    """Return the command that trains a model again."""
+    """Return the command that trains a model again.
+
+    Examples
+    --------
+    >>> from caloforge.inference import zoo
+    >>> from caloforge.inference.record import read_record
+    >>> training_command(read_record(zoo.locate("fast_eplus")))[:46]
+    'caloforge train copula --data prod_eplus.h5 --'
+    """
     plan = {key.replace("_", "-"): value for key, value in record["plan"].items() if value is not None}
+    # A flag has two names instead of a value.
     flips = plan.pop("flips")
     words = ["caloforge", "train", record["model"]]
     words += [word for item in record["data"] for word in ("--data", item["file"])]
@@ -74,7 +96,13 @@ def training_command(record: Mapping[str, Any]) -> str:
 
 
 def incidence(record: Mapping[str, Any]) -> str:
-    """Say in words from where and to which place the particles of a model come."""
+    """Describe from which directions and to which positions the particles of a model come.
+
+    Examples
+    --------
+    >>> incidence({})
+    'perpendicular to the front face, at the centre of the front face'
+    """
     direction = direction_text(*record.get("direction_range_deg", STRAIGHT))
     place = position_text(*record.get("position_range_mm", STRAIGHT))
     return f"{direction}, at {place}"

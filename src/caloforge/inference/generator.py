@@ -1,7 +1,7 @@
 """The seeded stream of showers that every stage draws from.
 
-Shower number i of a seed follows from the model, the seed and i alone: it is the same, bit for bit, whatever
-is asked for around it, however the work is divided, and whatever other showers are made with it.
+Shower number i of a seed follows from the model, the seed and i alone. It is the same, bit for bit, for any
+number of showers, for any division of the work, and for any other showers in the same call.
 """
 
 import warnings
@@ -25,16 +25,16 @@ from caloforge.units import GeV
 __all__ = ["Conservation", "Generator", "OutsideTrainedRange"]
 
 _FAR = (0.5, 1.5)
-"""Times the lowest and the highest trained energy: how far beyond them showers are made, with a warning."""
+"""Factors of the lowest and highest trained energy up to which showers are made, with a warning."""
 
 _AT_ONCE = 8 * BLOCK  # showers whose noise is held at once
 
 _SLACK = (1e-3, 0.1)
-"""Rad and mm by which directions and positions may lie outside of those of the training: its rounding."""
+"""Rad and mm by which directions and positions may exceed those of the training, which are rounded."""
 
 
 _ABSURD = 100.0
-"""Times its incident energy (and 2 GeV, since antinuclei annihilate): what no shower may hold."""
+"""Factor of its incident energy (plus 2 GeV, since antinuclei annihilate) that a shower must not exceed."""
 
 _OTHER = (
     "The {} that are asked for ({}) are not those that {} was trained on ({}): ask for these, or choose a "
@@ -43,7 +43,19 @@ _OTHER = (
 
 
 class OutsideTrainedRange(UserWarning):
-    """Showers are asked for at energies that the model was not trained on."""
+    """Warning: showers are requested at energies that the model was not trained on.
+
+    Examples
+    --------
+    >>> from caloforge.incident.beam import Beam
+    >>> from caloforge.incident.spectrum import Spectrum
+    >>> generator = Generator(TrainedModel.load("fast_eplus"), Beam(-11, Spectrum.parse("120")))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     generator.check()
+    >>> print(caught[0].message)
+    fast_eplus was trained from 1 to 100 GeV; showers of 120 GeV are outside, and were not compared with Geant4.
+    """
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,17 @@ class Conservation:
     Attributes
     ----------
     tries
-        Draws a shower may take before the generation gives up.
+        Maximum number of draws for a shower before the generation gives up.
+
+    Examples
+    --------
+    >>> from caloforge.incident.beam import Beam
+    >>> from caloforge.incident.spectrum import Spectrum
+    >>> beam = Beam(-11, Spectrum.parse("10"))
+    >>> generator = Generator(TrainedModel.load("fast_eplus"), beam, conservation=Conservation(tries=50))
+    >>> (showers,) = generator.batches(100, 100)
+    >>> bool((showers.cells.sum(axis=1) <= 10_001).all())
+    True
     """
 
     tries: int = 100
@@ -70,11 +92,23 @@ class Generator:
     beam
         The incident particles.
     seed
-        Of particles and showers.
+        Seed of particles and showers.
     conservation
-        None takes showers as they come.
+        None accepts all showers.
     rejected
-        Showers that were drawn again so far.
+        Number of showers that were drawn again so far.
+
+    Examples
+    --------
+    >>> from caloforge.incident.beam import Beam
+    >>> from caloforge.incident.spectrum import Spectrum
+    >>> generator = Generator(TrainedModel.load("fast_eplus"), Beam(-11, Spectrum.parse("1:100")), seed=1)
+    >>> batches = list(generator.batches(5, size=2))
+    >>> [len(showers) for showers in batches]
+    [2, 2, 1]
+    >>> _, cells = generator.draw(4, 5)  # the last shower alone
+    >>> np.array_equal(cells, batches[-1].cells)
+    True
     """
 
     model: TrainedModel
@@ -109,9 +143,10 @@ class Generator:
     def draw(self, start: int, stop: int) -> tuple[Incident, Cells]:
         """Return showers start to stop of the stream as they come out of the model, cells in MeV.
 
-        Unlike those of `batches` they are not looked at: a cell may be no number.
+        Unlike those of `batches` they are not checked: a cell may be nan.
         """
         incident = self.beam.sample(self.seed, start, stop)
+        # Allocated once and filled in place: the blocks are never joined.
         cells = np.empty((stop - start, self.model.geometry.n_cells), np.float32)
         for first in range(start, stop, _AT_ONCE):
             last = min(first + _AT_ONCE, stop)
@@ -122,8 +157,10 @@ class Generator:
         return incident, cells
 
     def _check_cells(self, cells: Cells, incident: Incident, start: int) -> None:
-        """Refuse cells that no sound model makes, which says more than that they are no showers."""
+        """Refuse impossible cells, with a message about the model that made them."""
         with np.errstate(invalid="ignore"):  # of infinities
+            # In double precision, which can't overflow in a sum of float32: a total that is not finite has
+            # such a cell.
             totals = cells.sum(axis=1, dtype=np.float64)
         sound = (totals <= _ABSURD * (incident.energy + 2 * GeV)) & (cells.min(axis=1) >= 0)
         if sound.all():
@@ -144,6 +181,7 @@ class Generator:
             if not len(over):
                 return
             self.rejected += len(over)
+            # The attempt is part of the random stream, so a shower does not depend on what else was rejected.
             noise = [self.model.noise(self.seed, start + i, start + i + 1, attempt) for i in over.tolist()]
             cells[over] = self.model(np.concatenate(noise), incident[over])
         over = np.flatnonzero(cells.sum(axis=1, dtype=np.float64) > incident.energy)

@@ -26,12 +26,12 @@ from caloforge.units import GeV
 __all__ = ["BLOCK", "ROWS", "TrainedModel"]
 
 BLOCK = 128
-"""Showers that are made at once: more at once would be hardly faster."""
+"""Showers that are made at once: more would hardly be faster."""
 
 ROWS = 16
-"""The number of showers that a runtime sees is a multiple of this one.
+"""Number of which the showers of a call to the runtime are a multiple.
 
-Then every row of a matrix product goes through the same instructions, and so does every shower.
+Every row of a matrix product, and so every shower, then goes through the same instructions.
 """
 
 
@@ -42,13 +42,22 @@ class TrainedModel:
     Attributes
     ----------
     name
-        Name of the weights in the catalogue, or of the user's own record.
+        Name of the model in the catalogue, or of the user's own record.
     record
         The JSON: model, quality, particles, energy range, geometry, noise, sha256 of the graph, training.
     graph
         Path of the ONNX file.
     threads
-        Threads of a generation; None leaves the choice to onnxruntime.
+        CPU threads; None leaves the choice to onnxruntime.
+
+    Examples
+    --------
+    >>> model = TrainedModel.load("fast_eplus")
+    >>> model.geometry.name, model.energy_range
+    ('calogan', (1000.0, 100000.0))
+    >>> incident = Incident(np.full(2, -11), np.full(2, 1e4))
+    >>> model(model.noise(seed=1, start=0, stop=2), incident).shape
+    (2, 504)
     """
 
     name: str
@@ -58,14 +67,14 @@ class TrainedModel:
 
     @classmethod
     def load(cls, name_or_path: str | Path, threads: int | None = None) -> "TrainedModel":
-        """Load a model by its name (`zoo` says where it may lie), or that whose JSON record lies at a path.
+        """Load a model by its name (`zoo` lists the folders), or by the path of its JSON record.
 
         Raises
         ------
         CatalogError
             No model of this name is found.
         CheckpointError
-            The record or the graph is missing or was altered, or the record says what can't be.
+            The record or the graph is missing or was altered, or the record has an impossible value.
         InputError
             The number of threads is not possible.
         """
@@ -140,8 +149,8 @@ class TrainedModel:
     def __call__(self, noise: Noise, incident: Incident, out: Cells | None = None) -> Cells:
         """Turn noise (N, noise_size) and N particles into cells (N, n_cells) in MeV, in ``out`` if given.
 
-        A shower is the same, bit for bit, whatever else is in the call: matrix products depend in their last
-        bits on how many rows they have, so the runtime only ever sees whole multiples of `ROWS`.
+        A shower is the same, bit for bit, for any other showers in the call. The last bits of a matrix
+        product depend on its number of rows, so the runtime always gets a multiple of `ROWS`.
         """
         inputs = {"noise": noise, **self._conditions(incident)}
         cells = np.empty((len(noise), self.geometry.n_cells), np.float32) if out is None else out
@@ -154,7 +163,9 @@ class TrainedModel:
 
     def _conditions(self, incident: Incident) -> dict[str, npt.NDArray[Any]]:
         """Return the inputs of the graph other than noise."""
+        # Before the arrays are made, so that an unknown particle is refused even by a model without labels.
         labels = {pdg: self.label(pdg) for pdg in np.unique(incident.pdg).tolist()}
+        # Functions, so that only the conditions of this graph are computed.
         every: dict[str, Callable[[], npt.NDArray[Any]]] = {
             "energy": lambda: incident.energy.astype(np.float32),
             "direction": lambda: incident.unit_direction.astype(np.float32),
@@ -165,6 +176,7 @@ class TrainedModel:
 
 
 def _padded(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Repeat the last row until there are whole multiples of `ROWS`."""
+    """Repeat the last row until the number of rows is a multiple of `ROWS`."""
+    # Copies of a real shower: zeros could become nan, as in the logarithm of the energy.
     missing = -len(values) % ROWS
     return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)]) if missing else values

@@ -1,8 +1,8 @@
-"""The random numbers that models turn into showers: those of a seed and a shower's number, and of no other.
+"""The random numbers that models turn into showers, which follow from the seed and the shower's number alone.
 
 They come from Philox (Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, SC11), a block cipher of a
 counter: the seed is its key and the shower's number its counter. So any shower can be made alone, in any
-order and beside any others.
+order and together with any others.
 """
 
 from collections.abc import Callable
@@ -32,9 +32,9 @@ def draw(kind: str, size: int, seed: int, start: int, stop: int, attempt: int = 
     Parameters
     ----------
     kind
-        "normal" (float32, standard normal) or "bytes" (uint8, 0 to `LEVELS` - 1, all as likely).
+        "normal" (float32, standard normal) or "bytes" (uint8, 0 to `LEVELS` - 1, equally likely).
     size
-        How many a shower takes.
+        Random numbers for each shower.
     seed
         From 0 to 2^64 - 1.
     start, stop
@@ -45,8 +45,17 @@ def draw(kind: str, size: int, seed: int, start: int, stop: int, attempt: int = 
     Returns
     -------
     (stop - start, size)
+
+    Examples
+    --------
+    >>> draw("bytes", 4, seed=1, start=0, stop=2)
+    array([[  9, 107,  83,  53],
+           [ 67,  15,  42, 115]], dtype=uint8)
+    >>> draw("bytes", 4, seed=1, start=1, stop=2)  # the second shower alone
+    array([[ 67,  15,  42, 115]], dtype=uint8)
     """
     in_a_word, make = NOISES[kind]
+    # Each shower takes whole steps of the counter, so that it can be found by its number.
     steps = -(-size // (in_a_word * _WORDS))
     counter = np.array([start * steps, 0, attempt, 0], np.uint64)
     stream = np.random.Philox(key=np.array([seed, _STREAM], np.uint64), counter=counter)
@@ -55,16 +64,18 @@ def draw(kind: str, size: int, seed: int, start: int, stop: int, attempt: int = 
 
 
 def _normals(words: Words) -> Noise:
-    """Box and Muller, Ann. Math. Stat. 29 (1958) 610: two uniform numbers make two normal ones."""
+    """Make normal numbers from pairs of uniform ones (Box and Muller, Ann. Math. Stat. 29 (1958) 610)."""
+    # Little endian everywhere, so that the parts of a word have the same order on any machine.
     whole = words.astype("<u8", copy=False).view(np.uint32)
     first, second = np.split(whole.astype(np.float32), 2, axis=1)
-    # the half keeps the logarithm finite
+    # The half keeps the logarithm finite.
     radius = np.sqrt(np.float32(-2) * np.log((first + np.float32(0.5)) * _UNIT))
     angle = second * _TURN
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
 def _bytes(words: Words) -> Noise:
+    # Seven bits: products of 8-bit weights and bytes then can't saturate in 16 bits on any processor.
     words &= _LOW_BITS
     return words.astype("<u8", copy=False).view(np.uint8)
 

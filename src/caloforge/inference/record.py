@@ -154,14 +154,21 @@ class _Record(_Part):
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file of which nothing is known; None where it is not JSON, or not of a record's size.
+    """Read an unknown JSON file; None if it is not JSON, or too large for a record.
 
     Raises
     ------
     OSError
         The file can't be read.
+
+    Examples
+    --------
+    >>> from caloforge.inference import zoo
+    >>> sorted(read_json(zoo.locate("fast_eplus")))[:2]
+    ['checkpoint_sha256', 'chosen']
     """
     with path.open("rb") as file:
+        # One byte more than allowed tells that the file is too large, without reading all of it.
         text = file.read(_LARGEST + 1)
     try:
         content = json.loads(text) if len(text) <= _LARGEST else None
@@ -181,12 +188,18 @@ def read_record(path: Path) -> dict[str, Any]:
 
     Returns
     -------
-    The JSON as it is, with keys that this caloforge does not know.
+    The JSON as it is, including keys that this caloforge does not know.
 
     Raises
     ------
     CheckpointError
         The file can't be read, is not a record, or one of its keys has an impossible value.
+
+    Examples
+    --------
+    >>> from caloforge.inference import zoo
+    >>> read_record(zoo.locate("fast_eplus"))["energy_range_GeV"]
+    [1.0, 100.0]
     """
     try:
         record = read_json(path)
@@ -199,6 +212,7 @@ def read_record(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} is not the record of a trained model: give the .json that 'caloforge export' wrote."
         )
+    # First, since such a record may break rules of this version that the newer one does not have.
     _check_age(path, record)
     try:
         _Record.model_validate(record)
@@ -211,7 +225,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def _check_age(path: Path, record: Mapping[str, Any]) -> None:
-    """Refuse what only a newer caloforge may know."""
+    """Refuse values that only a newer caloforge may know."""
     for key, default, known in (("noise", "normal", NOISES), ("runtime", "onnx", RUNTIMES)):
         value = record.get(key, default)
         if not isinstance(value, str) or value not in known:
@@ -222,7 +236,7 @@ def _check_age(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def _fault(error: ValidationError) -> str:
-    """Return what is wrong with the first key that is."""
+    """Describe the first invalid key."""
     first = error.errors(include_url=False)[0]
     key = ".".join(map(str, first["loc"]))
     if first["type"] == "missing":

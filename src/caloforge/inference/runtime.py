@@ -1,4 +1,4 @@
-"""What runs a trained model: by now an ONNX graph; a kernel of another kind is one more class here."""
+"""Runs a trained model, at present an ONNX graph; another kind of kernel would be another class here."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -25,9 +25,14 @@ class Promise:
     noise
         Kind of the noise, a key of `caloforge.inference.noise.NOISES`.
     noise_size
-        Numbers of noise that a shower takes.
+        Random numbers for each shower.
     n_cells
         Cells of a shower.
+
+    Examples
+    --------
+    >>> Promise("normal", noise_size=507, n_cells=504).noise
+    'normal'
     """
 
     noise: str
@@ -36,14 +41,14 @@ class Promise:
 
 
 class Runtime(Protocol):
-    """A map from named inputs to cells, each shower on its own."""
+    """A map from named inputs to cells, independently for each shower."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the inputs that it takes: noise, and conditions."""
 
     def __call__(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Cells:
-        """Return cells (N, n_cells) in MeV; of the inputs, (N, ...) each, others are left alone."""
+        """Return cells (N, n_cells) in MeV; inputs, (N, ...) each, that it does not take are ignored."""
 
 
 _NOISE = {"normal": "tensor(float)", "bytes": "tensor(uint8)"}
@@ -64,9 +69,9 @@ class OnnxGraph:
     path
         The ONNX file.
     promise
-        What the graph has to take and to make.
+        Required inputs and outputs of the graph.
     threads
-        Of a call; None leaves the choice to onnxruntime.
+        CPU threads; None leaves the choice to onnxruntime.
 
     Raises
     ------
@@ -89,6 +94,7 @@ class OnnxGraph:
             raise self._refusal("it fails when it runs", error) from None
         if cells.shape != (len(inputs["noise"]), self._n_cells):
             raise self._refusal(f"it made cells of shape {cells.shape} instead of (N, {self._n_cells})")
+        # No copy: the type is checked when the graph is opened.
         return np.asarray(cells, np.float32)
 
     def _opened(self, threads: int | None) -> Any:
@@ -97,7 +103,7 @@ class OnnxGraph:
         options = onnxruntime.SessionOptions()
         if threads is not None:
             options.intra_op_num_threads = threads
-        options.log_severity_level = 4  # errors come as exceptions, so they need no line of their own
+        options.log_severity_level = 4  # errors are raised as exceptions, so they need not be logged as well
         # Threads that spin between blocks would take a whole core from other work on the machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.load_model_format", "ONNX")

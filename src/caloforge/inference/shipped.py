@@ -1,4 +1,4 @@
-"""Which trained model to take, and what to say where there is none."""
+"""Chooses a trained model for a request, and explains when there is none."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,26 +15,33 @@ from caloforge.inference.record import read_record
 __all__ = ["QUALITIES", "find", "known", "nearest", "refusal"]
 
 QUALITIES = ("fast", "precise")
-"""What a shipped model is best at, the one to take unless another is asked for first."""
+"""What a shipped model is best at; the first is the default."""
 
 
 def known() -> dict[str, Record]:
-    """Return the records of all models that are found, by name, those that ship first.
+    """Return the records of all models by name, those that ship first.
 
-    What this caloforge can't use of the other folders is left out.
+    Models in other folders that this caloforge can't use are left out.
+
+    Examples
+    --------
+    >>> known()["fast_eplus"]["quality"]
+    'fast'
     """
     found: dict[str, Record] = {}
     for name, path in zoo.records().items():
         try:
             found[name] = read_record(path)
         except CheckpointError:
+            # A damaged model of the package means a damaged installation. One in another folder must not stop
+            # the use of all others.
             if path.parent == zoo.shipped():
                 raise
     return found
 
 
 def _best(fitting: Mapping[str, Record]) -> str:
-    """Return the model to take unless another is asked for.
+    """Return the default model.
 
     One that ships comes before one that was added, so that a request means the same everywhere; then the
     preferred one, and then the quality decides.
@@ -50,7 +57,7 @@ def _best(fitting: Mapping[str, Record]) -> str:
 
 
 def refusal(pdg: int, geometry: str, shipped: Mapping[str, Record], preference: Sequence[str]) -> str:
-    """Say that no model was trained for a particle in a calorimeter, which is nearest, and how to make one.
+    """Say that there is no model for a particle in a calorimeter, which one is nearest, and how to train one.
 
     Parameters
     ----------
@@ -61,7 +68,7 @@ def refusal(pdg: int, geometry: str, shipped: Mapping[str, Record], preference: 
     shipped
         The records of all models, by name.
     preference
-        Qualities, the one to name before others first.
+        Qualities in the order of preference.
     """
     name = nearest(pdg, geometry, shipped, preference)
     low, high = shipped[name]["energy_range_GeV"]
@@ -74,9 +81,15 @@ def refusal(pdg: int, geometry: str, shipped: Mapping[str, Record], preference: 
 
 
 def nearest(pdg: int, geometry: str, shipped: Mapping[str, Record], preference: Sequence[str]) -> str:
-    """Return the name of a model of the particle in another calorimeter, else of another one in the same.
+    """Return the name of a model of the particle in another calorimeter, else of another particle in it.
 
-    Of several the one whose particle has the nearest mass is taken, and then the quality decides.
+    Among several the particle with the nearest mass is taken, and then the quality decides.
+
+    Examples
+    --------
+    >>> models = {name: record for name, record in known().items() if name.startswith("fast")}
+    >>> nearest(13, "calogan", models, QUALITIES)  # no muons: the pion has the nearest mass
+    'fast_piplus'
     """
 
     def distance(name: str) -> tuple[bool, bool, float, int]:
@@ -103,16 +116,21 @@ def find(pdg: int, geometry: str, quality: str | None = None, threads: int | Non
     geometry
         Name of the calorimeter.
     quality
-        "fast" or "precise"; None takes the model whose record is preferred, else the first of these that
-        there is, else what there is; of the models that ship, if any of them fits.
+        "fast" or "precise"; None takes the model whose record is preferred, else a fast one, else a precise
+        one, else any. Models that ship come before others.
     threads
-        Of the generation; None leaves the choice to onnxruntime.
+        CPU threads; None leaves the choice to onnxruntime.
 
     Raises
     ------
     CatalogError
-        None were trained for these, and the message names the nearest model and the commands that make
-        one; or there are none of this quality.
+        No model was trained for these, and the message names the nearest model and the commands that train
+        one; or none has this quality.
+
+    Examples
+    --------
+    >>> find(-11, "calogan", "precise").name
+    'precise_eplus'
     """
     if quality not in (*QUALITIES, None):
         raise CatalogError(catalog.unknown(str(quality), list(QUALITIES), what="qualities"))
@@ -124,6 +142,7 @@ def find(pdg: int, geometry: str, quality: str | None = None, threads: int | Non
     }
     if not fitting:
         raise CatalogError(refusal(pdg, geometry, everything, QUALITIES))
+    # Only the chosen model is loaded: records are small, graphs are not.
     if quality is None:
         return TrainedModel.load(_best(fitting), threads)
     for name, record in fitting.items():

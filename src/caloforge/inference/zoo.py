@@ -1,9 +1,9 @@
-"""Where trained models lie, and which one a name means.
+"""Folders of trained models, and the model that a name means.
 
 A model is its record, ``NAME.json``, with the graph that it names and the card ``NAME.md`` next to it.
-It may ship with caloforge (``weights``), lie in ``zoo/`` of the repository that caloforge runs from, in a
+It may ship with caloforge (``weights``), be in ``zoo/`` of the repository that caloforge runs from, in a
 folder that the environment variable ``CALOFORGE_MODELS`` lists, or in the user's own folder, which `home`
-names. A name that two places have means the first one: what ships is the same for everybody.
+names. If two folders have the same name, the first one counts: models that ship are the same for all users.
 """
 
 import os
@@ -27,20 +27,39 @@ def home() -> Path:
 
 
 def shipped() -> Path:
-    """Return the folder of models in the package."""
+    """Return the folder of models in the package.
+
+    Examples
+    --------
+    >>> shipped().name
+    'weights'
+    """
     return Path(str(files("caloforge").joinpath("weights")))
 
 
 def folders() -> list[Path]:
-    """Return every folder in which models are looked for, the first one first; they need not exist."""
+    """Return every folder in which models are looked for, the first one first; they need not exist.
+
+    Examples
+    --------
+    >>> folders()[0] == shipped()
+    True
+    """
     source = shipped().parents[1]
+    # An installed package is in site-packages, a checkout in src.
     checkout = [source.with_name("zoo")] if source.name == "src" else []
     listed = [Path(folder) for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder]
     return [shipped(), *checkout, *listed, home()]
 
 
 def records() -> dict[str, Path]:
-    """Return the path of every record that is found, by name."""
+    """Return the path of every record that is found, by name.
+
+    Examples
+    --------
+    >>> records()["fast_eplus"].name
+    'fast_eplus.json'
+    """
     found: dict[str, Path] = {}
     for folder in folders():
         for path in sorted(folder.glob("*.json")):
@@ -50,7 +69,13 @@ def records() -> dict[str, Path]:
 
 
 def names() -> list[str]:
-    """Return the names of all models that are found: those that ship, then those of the other folders."""
+    """Return the names of all models that are found: those that ship, then those of the other folders.
+
+    Examples
+    --------
+    >>> names()[:2]
+    ['fast_eplus', 'fast_gamma']
+    """
     return list(records())
 
 
@@ -61,6 +86,11 @@ def locate(name: str) -> Path:
     ------
     CatalogError
         No model of this name is found; the message names the nearest, all others, and where to get more.
+
+    Examples
+    --------
+    >>> locate("fast_eplus").name
+    'fast_eplus.json'
     """
     found = records()
     if name not in found:
@@ -73,7 +103,13 @@ def locate(name: str) -> Path:
 
 
 def describes_a_graph(path: Path) -> bool:
-    """Tell records from other JSON files in the same folder; shipped records are not checked."""
+    """Tell records from other JSON files in the same folder; shipped records are not checked.
+
+    Examples
+    --------
+    >>> describes_a_graph(locate("fast_eplus"))
+    True
+    """
     if path.parent == shipped():
         return True
     try:
