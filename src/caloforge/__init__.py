@@ -76,7 +76,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-if not TYPE_CHECKING:  # for which every name that is misspelt would be there
+if not TYPE_CHECKING:  # with this function, type checkers would accept any misspelt name
 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:

@@ -1,4 +1,4 @@
-"""Numbers that callers give: whole, and within their bounds, or refused in one sentence."""
+"""Check numbers from callers: they are whole and within bounds, or the error is one sentence."""
 
 import operator
 from typing import SupportsIndex
@@ -20,7 +20,7 @@ def whole_number(value: SupportsIndex, what: str, least: int | None = None) -> i
     what
         What it is, for the message: "The number of showers".
     least
-        The smallest that is possible; None for no bound.
+        The smallest number allowed; None for no bound.
 
     Raises
     ------

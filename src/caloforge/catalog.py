@@ -1,8 +1,8 @@
-"""A folder is its own catalogue: what lies in it can be named, and nothing has to be registered.
+"""Catalogues: every file in a folder can be loaded by its name; nothing has to be registered.
 
 Folders of data (``geometries``, ``samples``, ``weights``) give paths; folders of modules (``models``,
 ``formats``, ``observables``, ``metrics``, ``metrics/classifiers``) give the object that a module names
-``ENTRY``. Modules without one are what the entries of a folder share.
+``ENTRY``. Modules without one hold code that the entries of a folder share.
 
 Other packages add entries through entry points, whose groups are ``caloforge.models``,
 ``caloforge.observables``, ``caloforge.metrics``, ``caloforge.formats`` and ``caloforge.geometries``::
@@ -11,7 +11,7 @@ Other packages add entries through entry points, whose groups are ``caloforge.mo
     hottest_cell = "my_package.hottest_cell"    # a module with an ENTRY, which has the entry's name
 
     [project.entry-points."caloforge.geometries"]
-    tower = "my_package"                        # a package in which tower.toml lies
+    tower = "my_package"                        # a package that contains tower.toml
 
 They appear with caloforge's own in lists, command lines and reports. ``tests/plugin`` is an example.
 """
@@ -41,6 +41,11 @@ def names(folder: str) -> list[str]:
     folder
         A folder of the package: geometries, samples, weights, models, formats, observables, metrics,
         metrics/classifiers.
+
+    Examples
+    --------
+    >>> names("samples")[:2]
+    ['calogan_eplus', 'calogan_gamma']
     """
     return sorted({*_own(folder), *_foreign(folder)})
 
@@ -51,8 +56,8 @@ def load(folder: str, name: str) -> Any:
     Raises
     ------
     CatalogError
-        There is no entry of this name; the message names the nearest and all others. Or two packages have
-        one, or that of another package can't be used; the message names the package.
+        No entry has this name (the message suggests the nearest one and lists all), several packages have
+        one, or that of another package can't be used (the message names the packages).
     """
     own, foreign = name in _own(folder), _foreign(folder).get(name, [])
     if not own and not foreign:
@@ -67,13 +72,19 @@ def load(folder: str, name: str) -> Any:
 
 
 def refresh() -> None:
-    """Look again at the next call: packages were installed since, or ``sys.path`` has changed."""
+    """Forget what was found; call this after packages were installed or ``sys.path`` changed."""
     for listing in (_own, _foreign, _installed):
         listing.cache_clear()
 
 
 def unknown(name: str, known: list[str], what: str) -> str:
-    """One sentence for a name that is not known: the nearest one, and all there are."""
+    """Return a sentence about an unknown name, with the nearest known one and a list of all.
+
+    Examples
+    --------
+    >>> unknown("calogn", ["calogan", "ild_ecal"], what="geometries")
+    "'calogn' is not among the geometries. Did you mean 'calogan'? There are: calogan, ild_ecal."
+    """
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean '{near[0]}'? " if near else ""
     return f"'{name}' is not among the {what}. {hint}There are: {', '.join(known)}."
@@ -87,13 +98,14 @@ def _own(folder: str) -> frozenset[str]:
     return frozenset(
         item.name.removesuffix(suffix)
         for item in items
+        # Found in the text, because an import would load torch and others only to list names.
         if folder in _DATA or "\nENTRY = " in item.read_text(encoding="utf-8")
     )
 
 
 @cache
 def _foreign(folder: str) -> dict[str, list[EntryPoint]]:
-    """Return the entries of other packages by name: more than one of a name is a clash."""
+    """Return the entries of other packages by name; more than one for a name is a clash."""
     found: dict[str, list[EntryPoint]] = {}
     if folder in _OPEN:
         for point in _installed().select(group=f"caloforge.{folder}"):
@@ -109,7 +121,7 @@ def _installed() -> Any:
 def _load_foreign(folder: str, point: EntryPoint) -> Any:
     try:
         module = point.load()
-    except Exception as error:  # whatever a module does when it is imported
+    except Exception as error:  # an import can raise anything
         raise _unusable(folder, point, f"{point.value} can't be imported ({error})") from error
     if folder in _DATA:
         file = point.name + _DATA[folder]
@@ -119,7 +131,7 @@ def _load_foreign(folder: str, point: EntryPoint) -> Any:
         raise _unusable(folder, point, f"{point.value} is to be a package with a file {file}")
     if not hasattr(module, "ENTRY"):
         raise _unusable(folder, point, f"{point.value} is to be a module with an ENTRY")
-    if point.module.rpartition(".")[2] != point.name:  # by which files and checkpoints call it
+    if point.module.rpartition(".")[2] != point.name:  # files and checkpoints refer to it by this name
         raise _unusable(folder, point, f"{point.value} is to be called as the entry: {point.name}.py")
     return module.ENTRY
 

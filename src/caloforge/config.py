@@ -1,4 +1,4 @@
-"""TOML -> frozen dataclass. An unknown key is refused and the nearest known one named."""
+"""Read TOML into frozen dataclasses. Unknown keys are refused, with the nearest known one as a suggestion."""
 
 import dataclasses
 import difflib
@@ -28,7 +28,7 @@ _ARRAY = re.compile(r"= \[\n((?: +[^\[\]{}\n]+,\n)+)\]")  # of numbers or texts
 
 @dataclass_transform(frozen_default=True)
 def strict_dataclass(cls: type[T]) -> type[T]:
-    """Make a frozen, validated dataclass that knows its keys and refuses all others."""
+    """Make a frozen, validated dataclass that refuses unknown keys."""
     config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
     return cast(type[T], pydantic_dataclass(frozen=True, config=config)(cls))
 
@@ -62,7 +62,13 @@ def to_dict(config: object) -> dict[str, Any]:
 
 
 def to_toml(content: Mapping[str, Any]) -> str:
-    """Write plain values as TOML, lists of tables as ``[[name]]``: what `load` reads from a file."""
+    """Write plain values as TOML, lists of tables as ``[[name]]``: what `load` reads from a file.
+
+    Examples
+    --------
+    >>> print(to_toml({"edges": [0.0, 1.0, 2.0]}), end="")
+    edges = [0.0, 1.0, 2.0]
+    """
     import tomli_w
 
     return _ARRAY.sub(_in_few_lines, tomli_w.dumps(content))
@@ -90,9 +96,9 @@ def _read(source: Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 
 
 def _first_fault(error: ValidationError, cls: type) -> str:
-    """One sentence about the first thing that is wrong."""
+    """Return a sentence about the first error."""
     faults = error.errors(include_url=False)
-    # A key that is written wrongly is unknown and missing: the first says more.
+    # A misspelt key is reported both as unknown and as missing; "unknown" is more helpful.
     fault = next((fault for fault in faults if fault["type"] in _UNKNOWN), faults[0])
     keys, known = _followed(cls, fault["loc"])
     key = ".".join(keys)
@@ -106,7 +112,7 @@ def _first_fault(error: ValidationError, cls: type) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return a value as it would be written, shortened where it is long."""
+    """Return a value as it would be written, shortened if it is long."""
     try:
         return _REPR.repr(value)
     except ValueError:  # an integer of more digits than Python writes
@@ -121,8 +127,8 @@ def _suggestion(key: str, known: list[str]) -> str:
 def _followed(cls: type, location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
     """Follow a location through nested dataclasses.
 
-    Returns the keys on the way, without the class names by which pydantic tells alternatives apart, and the
-    keys that are known at its end.
+    Returns the keys on the way, without the class names that pydantic adds for alternatives, and the keys
+    that are known at its end.
     """
     keys: list[str] = []
     inside: list[Any] = [cls]

@@ -21,16 +21,23 @@ def written_aside(path: str | Path) -> Iterator[Path]:
     """Yield a hidden name in the same folder to write to; the file gets its final name at the end.
 
     The content is on the disk before the name changes, so a crash at any time leaves the old file or the new
-    one, and at worst a hidden ``.NAME.partial-PID`` beside it. An exception removes the partial file, and
-    the next to write the same file removes those of processes that have ended.
+    one, and at worst a hidden ``.NAME.partial-PID`` next to it. An exception removes the partial file. The
+    next process that writes the same file removes the partial files of processes that have ended.
 
     Raises
     ------
     OSError
-        The folder does not exist, the name belongs to something that is no file, or the disk is full. It
-        names the file.
+        The folder does not exist, the name belongs to something that is not a file, or the disk is full. The
+        error names the file.
+
+    Examples
+    --------
+    >>> with written_aside("table.txt") as partial:
+    ...     _ = partial.write_text("one line")
+    >>> Path("table.txt").read_text()
+    'one line'
     """
-    final = Path(os.path.realpath(path))
+    final = Path(os.path.realpath(path))  # through symbolic links, which stay links
     check_target(final)
     _remove_leftovers(final)
     partial = final.with_name(f".{final.name}.partial-{os.getpid()}")
@@ -40,23 +47,23 @@ def written_aside(path: str | Path) -> Iterator[Path]:
         partial.replace(final)
     except BaseException as error:
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno and not error.filename:  # a write knows no names
+        if isinstance(error, OSError) and error.errno and not error.filename:  # that of a write has no name
             error.filename = str(path)
         raise
-    _sync(final.parent)
+    _sync(final.parent)  # a new name is on the disk only when its folder is
 
 
 @contextmanager
 def locked(path: Path, busy: Exception, patience: float = 0.0) -> Iterator[int]:
-    """Keep other processes out of what a lock file stands for; raises ``busy`` where one is in already.
+    """Hold a lock file so that no other process can; raises ``busy`` if one does already.
 
-    Yields the lock's descriptor. The operating system frees the lock with the process, however it ends, and
-    with the last of those that inherited the descriptor. A process that is just ending is waited for, up to
-    ``patience`` seconds.
+    Yields the lock's descriptor. The operating system frees the lock when this process and all that
+    inherited the descriptor have ended, for whatever reason. Waits up to ``patience`` seconds for a
+    process that is about to end.
     """
     from filelock import lock_descriptor
 
-    # Not a FileLock: it unlocks when it is released, also for those that inherited the lock.
+    # Not a FileLock: its release would also unlock for the processes that inherited the lock.
     with path.open("w") as lock:
         deadline = time.monotonic() + patience
         while not lock_descriptor(lock.fileno(), blocking=False):
@@ -67,7 +74,7 @@ def locked(path: Path, busy: Exception, patience: float = 0.0) -> Iterator[int]:
 
 
 def check_target(final: Path) -> None:
-    """Refuse a name that can't be written to (`OSError`): long work can ask before it begins."""
+    """Raise `OSError` for a name that can't be written to; long work calls this before it begins."""
     if not final.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "There is no such folder to write into", str(final.parent))
     if final.is_dir():
@@ -77,7 +84,7 @@ def check_target(final: Path) -> None:
 
 
 def check_replaced(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
-    """Refuse to replace a file, unless that is wanted; one that is read is never replaced.
+    """Refuse to replace a file unless ``overwrite`` is set; a file that is read is never replaced.
 
     Parameters
     ----------
@@ -105,7 +112,7 @@ def check_replaced(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> 
 
 
 def _remove_leftovers(final: Path) -> None:
-    """Delete what processes that have ended left of the same file, however they ended."""
+    """Delete partial files of the same name whose processes have ended."""
     for partial in final.parent.glob(f".{glob.escape(final.name)}.partial-*"):
         pid = partial.name.rpartition("-")[2]
         if pid.isdecimal() and not _is_alive(int(pid)):
@@ -114,7 +121,7 @@ def _remove_leftovers(final: Path) -> None:
 
 def _is_alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
+        os.kill(pid, 0)  # signal 0 only checks whether the process exists
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # another user's
@@ -123,7 +130,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the disk has a file, or the names in a folder."""
+    """Wait until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""How a long job tells how far it is, without knowing who listens."""
+"""How long jobs report their progress, independently of what shows it."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""What this computer has room for, asked before long work begins: threads, memory and disk."""
+"""Check that this computer has enough cores, memory and disk, before long work begins."""
 
 import os
 import shutil
@@ -26,14 +26,14 @@ def check_threads(number: int, what: str = "threads") -> int:
     Parameters
     ----------
     number
-        How many are asked for.
+        The number that is requested.
     what
-        What they are called in the message.
+        Their name in the message.
 
     Raises
     ------
     InputError
-        There is less than one, or more than four for each core.
+        There are fewer than one, or more than four per core.
     """
     cores = os.cpu_count() or 1
     if not 1 <= number <= _PER_CORE * cores:
@@ -59,7 +59,7 @@ def check_disk(folder: Path, needed: float, what: str) -> None:
     Raises
     ------
     InputError
-        Less is free; the message says both.
+        Less is free; the message gives both numbers.
     """
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -88,7 +88,7 @@ def check_memory(
     Raises
     ------
     InputError, or ``kind``
-        Less is free; the message says both.
+        Less is free; the message gives both numbers.
     """
     free = available_memory()
     if needed > free:
@@ -101,6 +101,8 @@ def available_memory() -> float:
     """Return how many bytes of memory are free, within the limits of a container or batch job."""
     import psutil
 
+    # psutil sees the whole computer. In a container, the kernel kills what exceeds the limit of its control
+    # group.
     free: float = psutil.virtual_memory().available
     return min([free, *_within_limits()])
 
@@ -112,7 +114,7 @@ def _within_limits() -> Iterator[int]:
 
 
 def size(number: float) -> str:
-    """Say a number of bytes.
+    """Return a number of bytes in words.
 
     Examples
     --------
@@ -128,7 +130,7 @@ def size(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Say a time.
+    """Return a time in words.
 
     Examples
     --------
