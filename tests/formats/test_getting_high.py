@@ -60,3 +60,27 @@ def test_mistakes_are_named(tmp_path, changes, sentence):
 def test_one_group_holds_the_showers(tmp_path):
     publish(tmp_path / "a.h5", **{"15x15/energy": np.ones((2, 1)), "15x15/layers": np.ones((2, 1, 15, 15))})
     assert not ENTRY.recognises(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("missing", ["30x30/energy", "30x30/layers"])
+def test_a_group_without_energies_or_layers_is_no_file_of_showers(tmp_path, missing):
+    path = tmp_path / "a.h5"
+    publish(path, **{missing: None})
+    assert not ENTRY.recognises(path)
+    with pytest.raises(ShowerFileError, match="does not have the layout 'getting_high': it has '30x30'"):
+        ENTRY.read(path)
+
+
+@pytest.mark.parametrize("name", ["0x30", "30x", "030x30", "30x30x30", "a30x30"])
+def test_the_name_of_the_group_is_two_numbers(tmp_path, name):
+    datasets = {f"{name}/energy": np.ones((2, 1)), f"{name}/layers": np.ones((2, 1, 30, 30))}
+    assert not ENTRY.recognises(write(tmp_path / "a.h5", datasets))
+
+
+def test_a_dataset_with_the_name_of_a_group_is_none(tmp_path):
+    assert not ENTRY.recognises(write(tmp_path / "a.h5", {"30x30": np.ones(3)}))
+
+
+def test_energies_may_be_in_one_row(tmp_path, boxes):
+    publish(tmp_path / "a.h5", shape=(2, 4, 3), **{"30x30/energy": np.array([1.0, 2.0])})
+    assert ENTRY.read(tmp_path / "a.h5", geometry=boxes).energy.tolist() == [1e3, 2e3]

@@ -152,3 +152,32 @@ def test_meshes_of_one_file_are_alike(tmp_path, rings):
     assert not VAE.recognises(path)
     with pytest.raises(InputError, match="2 rings x 2 sectors x 2 layers and does not say"):
         VAE.read(write(path, {"1": np.ones((1, 2, 2, 2))}))
+
+
+def test_energies_and_angles_may_have_a_second_axis(tmp_path, calorimeter):
+    given = lemurs()
+    column = {name: values[:, None] for name, values in given.items() if name != "showers"}
+    found = PAR04.read(write(tmp_path / "a.h5", given | column), 22, calorimeter)
+    assert np.array_equal(found.energy, given["incident_energy"])
+    for name in ("incident_theta", "incident_phi"):
+        assert np.array_equal(found.columns[name], given[name])
+
+
+@pytest.mark.parametrize("name", ["0", "01", "1.5", "-1", "one"])
+def test_fixed_energies_are_named_by_whole_gev_above_0(tmp_path, name):
+    assert VAE.recognises(write(tmp_path / "a.h5", {"1": np.ones((2, 3, 4, 3))}))
+    assert not VAE.recognises(
+        write(tmp_path / "b.h5", {"1": np.ones((2, 3, 4, 3)), name: np.ones((2, 3, 4, 3))})
+    )
+
+
+@pytest.mark.parametrize("shape", [(), (2, 3, 4), (2, 3, 4, 3, 1)])
+def test_fixed_energies_have_four_axes(tmp_path, shape):
+    assert not VAE.recognises(write(tmp_path / "a.h5", {"1": np.ones(shape)}))
+
+
+def test_a_file_without_datasets_has_no_layout_of_fixed_energies(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_group("1")
+    assert not VAE.recognises(tmp_path / "a.h5")
+    assert not VAE.recognises(write(tmp_path / "b.h5", {}))
