@@ -1,4 +1,4 @@
-"""The examples in docstrings run, and all that users call from the top of the package has one."""
+"""The examples in docstrings run, and what users call has one."""
 
 import doctest
 import importlib
@@ -11,8 +11,20 @@ import caloforge
 from tests.test_layers import MODULES, lives_in
 
 EXAMPLES = [name for name, path in MODULES.items() if ">>> " in path.read_text(encoding="utf-8")]
-NEED_TORCH = ("models", "preprocessing", "stages.train", "stages.export")
+NEED_TORCH = (
+    *("models", "preprocessing", "stages.train", "stages.export"),
+    *("metrics.classifiers.networks", "metrics.classifiers.convolutions"),
+)
 NO_EXAMPLE = {"CaloforgeError", "export"}  # tests/scripts/train_tiny.py exports
+# Every public function of these packages has an example, and every class that they export.
+DOCUMENTED = ("geometry", "metrics", "observables", "physics", "showers")
+WITH_FUNCTIONS = ("metrics", "observables", "physics")
+PUBLIC = [
+    name
+    for name, path in MODULES.items()
+    if lives_in(name, WITH_FUNCTIONS if path.name != "__init__.py" else DOCUMENTED) and "._" not in name
+]
+NOT_CHEAP = {"fit", "train"}  # seconds; tests/metrics runs them
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -34,3 +46,15 @@ def test_what_users_call_has_an_example(name: str) -> None:
     entry = getattr(caloforge, name)
     if callable(entry):
         assert ">>> " in (inspect.getdoc(entry) or "")
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_functions_and_classes_have_an_example(name: str) -> None:
+    if lives_in(name, NEED_TORCH):
+        pytest.importorskip("torch")
+    module = importlib.import_module(name)
+    exports = MODULES[name].name == "__init__.py"
+    for entry in set(getattr(module, "__all__", ())) - NOT_CHEAP:
+        found = getattr(module, entry)
+        wanted = inspect.isfunction(found) or (inspect.isclass(found) and (exports or entry == "ENTRY"))
+        assert not wanted or ">>> " in (inspect.getdoc(found) or ""), entry

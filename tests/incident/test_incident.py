@@ -39,9 +39,10 @@ def particles(draw: st.DrawFn, least: int = 0) -> Incident:
     )
 
 
-def test_the_example_of_the_docstring() -> None:
+def test_the_examples_of_the_docstrings() -> None:
     found = doctest.testmod(module)
-    assert (found.attempted, found.failed) == (1, 0)
+    assert found.attempted > 0
+    assert found.failed == 0
 
 
 def test_a_particle_is_perpendicular_and_central_unless_told_otherwise() -> None:
