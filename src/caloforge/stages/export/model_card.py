@@ -1,6 +1,6 @@
-"""Model cards: what a trained model is, how it was made and how far it can be trusted, in Markdown.
+"""Model cards in Markdown: what a trained model is, how it was made, and how reliable it is.
 
-Every figure is computed when the card is written.
+All numbers are computed when the card is written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ def write(
     generated
         Its showers, at the energies of the reference.
     reference
-        Geant4 showers that it has not learned from.
+        Geant4 showers that were not used in the training.
     fixed
         Its showers at one incident energy each, for the response against energy.
 
@@ -84,7 +84,7 @@ def write(
 
 
 def _surplus(generated: Showers, reference: Showers) -> str:
-    """Say how many showers hold more than the kinetic energy, here and in the simulation."""
+    """Say how many showers hold more than the kinetic energy, generated and simulated."""
     shares = (float((Response()(sample) > 1).mean()) for sample in (generated, reference))
     ours, theirs = (f"{share:.2%}" for share in shares)
     return (

@@ -1,10 +1,11 @@
 """Turn a trained checkpoint into an ONNX graph that generates without torch.
 
-Where noise enters a model by a product with constant weights, the graph takes random bytes instead of normal
+If noise enters a model by a product with constant weights, the graph takes random bytes instead of normal
 numbers: a rotation of them in some hundred dimensions is normal by the central limit theorem (to a kurtosis
-of one part in as many hundreds), and the rotation is one with the weights. Bytes are drawn ten times as fast,
-and the product is done in whole numbers, weights in 8 bits with a scale for each output: exactly, and so the
-same for any batch size and on any machine. Bytes have 7 bits, so that no processor's instructions saturate.
+of one part in as many hundreds), and the rotation is multiplied into the weights. Bytes are drawn ten times
+as fast, and the product is done in integers, with weights of 8 bits and a scale for each output: exactly, and
+so with the same result for any batch size and on any machine. Bytes have 7 bits, so that no processor's
+instructions saturate.
 """
 
 import itertools
@@ -33,8 +34,8 @@ __all__ = ["Precision", "example", "export"]
 
 Precision = Literal["float32", "int8"]
 
-_TRACED = 8  # showers that the graph is traced with
-_COMPARED = 1024  # showers by which the graph is compared with the model
+_TRACED = 8  # showers with which the graph is traced
+_COMPARED = 1024  # showers for the comparison of the graph with the model
 
 
 def export(
@@ -93,6 +94,7 @@ def export(
         "quality": quality,
         "preferred": preferred,
     }
+    # Compared as users run it, by onnxruntime from the file, before the record is complete.
     trained = TrainedModel(path.stem, record, path)
     record["deviation"] = _deviation(model, sampler, trained, rotation)
     with written_aside(path.with_suffix(".json")) as aside:
@@ -125,10 +127,11 @@ def example(inputs: Sequence[str], n: int) -> tuple[torch.Tensor, ...]:
 
 def _trace(sampler: Sampler, inputs: Sequence[str]) -> onnx.ModelProto:
     """Trace a sampler with a free number of showers."""
+    # From 2: torch treats a size of 1 as a constant.
     n = torch.export.Dim("showers", min=2)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
+        warnings.simplefilter("ignore")  # the exporter causes deprecation warnings itself
         program = torch.onnx.export(
             sampler,
             (torch.randn(_TRACED, sampler.noise_size), *example(inputs, _TRACED)),
@@ -145,7 +148,7 @@ def _trace(sampler: Sampler, inputs: Sequence[str]) -> onnx.ModelProto:
 
 
 def _drop_notes(graph: onnx.GraphProto) -> None:
-    """Remove what the tracing noted: lines of code with folders of this computer, a fifth of the file.
+    """Remove notes of the tracing: lines of code with folders of this computer, a fifth of the file.
 
     Without them a graph does not depend on where caloforge is installed.
     """

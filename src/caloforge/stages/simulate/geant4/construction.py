@@ -1,4 +1,4 @@
-"""What Geant4 has to build for a calorimeter, in slabs and cells, without Geant4."""
+"""The slabs and cells that Geant4 has to build for a calorimeter; does not need Geant4."""
 
 import difflib
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _DIGITS = 9  # of lengths in mm: Geant4's own tolerance
 
 @dataclass(frozen=True)
 class Piece:
-    """A slab, or what a layer holds of it: between two depths in mm."""
+    """A slab, or the part of it in a layer, between two depths in mm."""
 
     low: float
     high: float
@@ -35,7 +35,7 @@ class Piece:
 def pieces(calorimeter: Calorimeter, layer: int) -> list[Piece]:
     """Return the pieces of slabs that lie in one layer, in the direction of the particle.
 
-    A slab that a layer's end cuts belongs to both layers, in part.
+    A slab that crosses the end of a layer is divided between both layers.
     """
     front, back = calorimeter.layers[layer].z
     inside = []
@@ -48,10 +48,10 @@ def pieces(calorimeter: Calorimeter, layer: int) -> list[Piece]:
 
 
 def blocks(calorimeter: Calorimeter) -> list[range]:
-    """Return the numbers of the layers, those together that follow each other and are cut in the same way.
+    """Return the numbers of the layers, in groups of neighbours that are cut into the same cells.
 
-    A block is built as one stack of slabs a cell, so a particle goes from layer to layer at the cost of
-    going from slab to slab.
+    A block is built as one stack of slabs for each cell, so the step from layer to layer costs a particle no
+    more than the step from slab to slab.
     """
     layers = calorimeter.layers
     starts = [i for i in range(len(layers)) if i == 0 or not _cut_alike(layers[i - 1], layers[i])]
@@ -59,6 +59,7 @@ def blocks(calorimeter: Calorimeter) -> list[range]:
 
 
 def _cut_alike(first: AnyLayer, second: AnyLayer) -> bool:
+    # Everything except the depth has to agree: edges, and the kind of layer.
     return {**first.to_dict(), "z": None} == {**second.to_dict(), "z": None}
 
 
@@ -72,6 +73,8 @@ def widths(axis: Axis) -> list[float]:
     """Return the width of each cell in mm, without rounding errors: equal where equal widths were meant."""
     found = np.diff(axis.edges)
     if np.ptp(found) < _SLIVER:
+        # Rounded differences would be several widths that differ in the last digit, and replicas need a
+        # single one.
         return [span(axis)[0] / axis.n] * axis.n
     return [round(width, _DIGITS) for width in found.tolist()]
 

@@ -1,6 +1,6 @@
-"""Geant4's physics data: where they are, what to say when they are not there, and how to get them.
+"""Geant4's physics data: finds them, describes what is missing, and downloads it.
 
-geant4-pybind asks on standard input for a download when it misses data. A job must never wait for an
+geant4-pybind asks on standard input for a download when data are missing. A job must never wait for an
 answer, so the data are found here first and handed to the worker process in its environment.
 """
 
@@ -77,14 +77,14 @@ _READERS = (
 
 @dataclass(frozen=True)
 class DataSet:
-    """One of Geant4's data sets, as this computer has it or has it not.
+    """One of Geant4's data sets, and whether this computer has it.
 
     Attributes
     ----------
     variable
         The official variable that names its folder.
     name
-        Its name, which begins the folder's.
+        Its name, with which the folder's name begins.
     readers
         The physics lists that read it, in words; empty where no calorimeter needs it.
     path
@@ -92,7 +92,7 @@ class DataSet:
     claimed
         Whether the variable is set.
     version
-        The version that the installed Geant4 was made for; empty where nobody knows.
+        The version that the installed Geant4 was made for; empty if unknown.
     """
 
     variable: str
@@ -193,7 +193,7 @@ def problem(absent: Sequence[DataSet], physics: str, environment: Mapping[str, s
 
 
 def cure(absent: Sequence[DataSet], physics: str) -> str:
-    """Return the command that helps: where a variable misleads, no download does."""
+    """Return the command that helps: a download does not help if a variable names the wrong folder."""
     wrong = [known.variable for known in absent if known.claimed]
     return f"unset {' '.join(wrong)}" if wrong else download_command(physics)
 
@@ -208,7 +208,7 @@ def download(
 ) -> list[Path]:
     """Let geant4-pybind's own downloader get what is missing for a physics list.
 
-    Call this only for somebody who agreed. A data set appears in `folder` when it is complete, so an
+    Call this only after the user has agreed. A data set appears in `folder` when it is complete, so an
     interrupted download leaves nothing that looks like one.
 
     Returns
@@ -250,12 +250,14 @@ def _download(wanted: DataSet, base: Path, environment: Mapping[str, str]) -> Pa
                 f"geant4-pybind's downloader did not deliver {wanted.name}{reason}: run it again, or get "
                 f"it from {SOURCE} by other means and unpack it in {base}."
             )
+        # A rename on the same disk: the data set is there completely or not at all.
         return Path(arrived).rename(base / Path(arrived).name)
 
 
 def _run_downloader(wanted: DataSet, home: str, environment: Mapping[str, str]) -> str:
     """Import geant4-pybind such that it misses one data set, and agree when it asks; return its complaint."""
-    # It skips what has a variable, downloads into the home and cleans up there: hence a home of its own.
+    # The downloader skips data sets whose variable is set, and downloads into the home folder, which it also
+    # cleans up: hence a temporary home.
     others = {variable: home for variable in VARIABLES if variable != wanted.variable}
     surroundings = {**environment, **others, "HOME": home, "TMPDIR": home}
     for name in (DATA_DIR, "CI", wanted.variable):

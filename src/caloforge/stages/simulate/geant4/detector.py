@@ -37,8 +37,8 @@ Outline = Callable[..., G4LogicalVolume]
 """Makes a volume of a cell's outline from its name, its length along z in mm and its material."""
 
 _MARGIN = 1.2  # the world's size over the calorimeter's; the gap is vacuum
-# A particle on the axis of rings would be in all sectors at once, and Geant4 stuck there for ten steps. So it
-# gets an axis that is a nanometre away (in mm), in a direction in which no sector ends.
+# A particle on the axis of rings would be in all sectors at once, and Geant4 would be stuck for ten steps. So
+# the axis is moved by a nanometre (in mm), in a direction that is not the edge of a sector.
 _BESIDE_THE_BEAM = (1e-6 * math.cos(1), 1e-6 * math.sin(1))
 _FULL_TURN = 2 * math.pi
 # Depths, in the tree of volumes, of the copy numbers in `construction.box_cells` (column, cell, slab) and
@@ -55,7 +55,7 @@ class Scorer:
     collection
         Its name.
     role
-        Of the material.
+        Role of the material.
     depths
         Where in the tree of volumes the three copy numbers of a cell are, counted from the slab (0) outwards.
     cells
@@ -72,15 +72,15 @@ class Scorer:
 class Detector(G4VUserDetectorConstruction):  # type: ignore[misc]  # Geant4 has no types
     """Blocks of layers that are cut alike, each cut into cells, each cell a stack of slabs.
 
-    Box cells are columns along phi, cut along eta. Where the widths are equal these are replicas, which cost
-    the navigation nothing, however fine they are; else they are placed one by one. Rings are tubes that are
-    cut into sectors by replicas. All slabs of a cell carry the copy number 0, so that one entry of a hits map
-    is one cell.
+    Box cells are columns along phi, cut along eta. If the widths are equal these are replicas, which do not
+    slow down the navigation, however fine they are; otherwise they are placed one by one. Rings are tubes
+    that are cut into sectors by replicas. All slabs of a cell have the copy number 0, so that one entry of a
+    hits map is one cell.
 
     Parameters
     ----------
     calorimeter
-        Of materials that Geant4 has (see `check_materials`).
+        Its materials must be known to Geant4 (see `check_materials`).
     """
 
     def __init__(self, calorimeter: Calorimeter) -> None:
@@ -96,6 +96,7 @@ class Detector(G4VUserDetectorConstruction):  # type: ignore[misc]  # Geant4 has
         """Build the world: vacuum, and the calorimeter with its front face at z = 0."""
         layers = self.calorimeter.layers
         width = _MARGIN * 2 * max(layer.reach for layer in layers)
+        # Twice the depth, since the world is centred at z = 0, where the front face is.
         depth = _MARGIN * 2 * self.calorimeter.depth
         self._world = self._volumes.box("world", depth, size=(width, width))
         for block in construction.blocks(self.calorimeter):
@@ -124,6 +125,8 @@ class Detector(G4VUserDetectorConstruction):  # type: ignore[misc]  # Geant4 has
         name = f"layer{number}-{role}"
         detector = self._volumes.keep(G4MultiFunctionalDetector(name))
         detector.RegisterPrimitive(self._volumes.keep(G4PSEnergyDeposit3D("deposit", *cells.shape, *depths)))
+        # Primitives are registered first: the manager takes the names of their collections when it gets the
+        # detector.
         G4SDManager.GetSDMpointer().AddNewDetector(detector)
         first = self.calorimeter.offsets[number]
         self.scorers.append(Scorer(f"{name}/deposit", role, depths, first + cells))
@@ -163,6 +166,7 @@ class Detector(G4VUserDetectorConstruction):  # type: ignore[misc]  # Geant4 has
         pitch = _FULL_TURN / layer.n_alpha
         for number, radii in enumerate(pairwise(layer.r.edges.tolist())):
             ring = make.tube("ring", high - low, radii=radii, angles=(0.0, _FULL_TURN))
+            # A replicated sector lies symmetrically about 0; the replica rotates it.
             sector = self._cell(block, partial(make.tube, radii=radii, angles=(-pitch / 2, pitch)))
             make.replicate(sector, ring, kPhi, layer.n_alpha, pitch, -math.pi / 2)
             make.place(ring, self._world, (*_BESIDE_THE_BEAM, (low + high) / 2), number)
@@ -178,6 +182,7 @@ class Detector(G4VUserDetectorConstruction):  # type: ignore[misc]  # Geant4 has
         for number in block:
             made: dict[tuple[str, str, float], G4LogicalVolume] = {}
             for piece in self._pieces[number]:
+                # Equal slabs share one logical volume, placed several times: fewer volumes with a scorer.
                 key = piece.role, piece.material, piece.thickness
                 if key not in made:
                     made[key] = outline(piece.role, piece.thickness, piece.material)

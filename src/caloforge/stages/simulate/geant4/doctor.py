@@ -1,4 +1,4 @@
-"""Would a simulation work here? What is installed, which data Geant4 finds, and a trial that proves it."""
+"""Checks whether a simulation works here: what is installed, which data Geant4 finds, and a short trial."""
 
 import json
 import os
@@ -72,7 +72,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that was looked at.
+    """Result of all checks.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Diagnosis:
     needed
         Variables of those that the physics list reads.
     verdict
-        The end of it.
+        The conclusion.
     """
 
     packages: list[Package]
@@ -101,7 +101,7 @@ def diagnose(
     environment: Mapping[str, str] = os.environ,
     patience: float = _PATIENCE,
 ) -> Diagnosis:
-    """Look at everything that a simulation needs, and simulate a few showers in a process of their own.
+    """Look at everything that a simulation needs, and simulate a few showers in another process.
 
     Parameters
     ----------
@@ -160,8 +160,8 @@ def _judge(physics: str, geometry: Calorimeter, environment: Mapping[str, str], 
 
 
 def _trial(physics: str, geometry: Calorimeter, environment: Mapping[str, str], patience: float) -> Verdict:
-    """Simulate a few showers as a simulation does: Geant4 may crash or wait, so not in this process."""
-    # A pion makes all there is: hadrons, nuclei, photons, electrons.
+    """Simulate a few showers in another process, as a simulation does: Geant4 may crash or hang."""
+    # The shower of a pion has hadrons, nuclei, photons and electrons, so it needs all data.
     pdg, name = (-11, "e+") if physics == "em" else (211, "pi+")
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="caloforge-doctor-") as path:

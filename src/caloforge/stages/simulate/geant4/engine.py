@@ -50,12 +50,12 @@ _NEUTRINOS = (12, 14, 16)
 
 
 class Engine:
-    """Geant4, set up for a job. One a process, because Geant4 has one run manager a process.
+    """Geant4, set up for a job. A process can have only one, because Geant4 has one run manager per process.
 
     Parameters
     ----------
     job
-        What is to be simulated.
+        The showers to simulate.
 
     Raises
     ------
@@ -72,7 +72,7 @@ class Engine:
         self._physics = _physics_list(job.physics)
         self._manager.SetUserInitialization(self._detector)
         self._manager.SetUserInitialization(self._physics)
-        # Geant4 wants its physics before anybody makes a beam.
+        # Geant4 needs its physics before a particle gun is made.
         self._gun, self._readout = Gun(job.seed), Readout(self._detector)
         self._actions = _Actions(self._gun, self._readout)
         self._manager.SetUserInitialization(self._actions)
@@ -122,9 +122,9 @@ class Gun(G4VUserPrimaryGeneratorAction):  # type: ignore[misc]  # Geant4 has no
         self._start, self._incident, self._begins = start, incident, begins
 
     def GeneratePrimaries(self, event: G4Event) -> None:  # noqa: N802
-        """Start a shower with a random stream of its own.
+        """Start a shower with a separate random stream.
 
-        Whatever was simulated before, in this process or another, changes nothing.
+        It does not depend on what was simulated before, in this process or another.
         """
         index = event.GetEventID()
         number = self._start + index
@@ -133,6 +133,7 @@ class Gun(G4VUserPrimaryGeneratorAction):  # type: ignore[misc]  # Geant4 has no
         direction = _unit_vector(*self._incident.direction[index].tolist())
         eta, phi = self._incident.position[index].tolist()
         self._gun.SetParticleMomentumDirection(direction)
+        # Slightly before the face: a point on the surface of a volume belongs to either side.
         self._gun.SetParticlePosition(G4ThreeVector(phi, eta, 0.0) - direction * _BEFORE_THE_FACE)
         self._gun.SetParticleEnergy(float(self._incident.energy[index]))
         self._gun.GeneratePrimaryVertex(event)
@@ -142,7 +143,7 @@ def _particle(pdg: int) -> G4ParticleDefinition:
     """Return a particle that makes showers."""
     particle = G4ParticleTable.GetParticleTable().FindParticle(pdg)
     if particle is None and pdg > _NUCLEI:
-        particle = G4IonTable.GetIonTable().GetIon(pdg)  # heavier ones are made when somebody wants them
+        particle = G4IonTable.GetIonTable().GetIon(pdg)  # heavier ones are only made on request
     why = ""
     if particle is None:
         why = "it knows no such particle"
@@ -164,6 +165,7 @@ def _unit_vector(theta: float, phi: float) -> G4ThreeVector:
 class _Actions(G4VUserActionInitialization):  # type: ignore[misc]  # Geant4 has no types
     def __init__(self, gun: Gun, readout: Readout) -> None:
         super().__init__()
+        # Kept as attributes: Geant4 holds bare pointers, which do not keep Python's objects alive.
         self._parts = (gun, readout)
 
     def Build(self) -> None:  # noqa: N802
@@ -206,7 +208,7 @@ def _settings(job: Job) -> list[str]:
 
 
 def _apply(*commands: str) -> None:
-    # Not by G4UImanager's ApplyCommand: geant4-pybind drops the code that tells whether it did anything.
+    # Not by G4UImanager's ApplyCommand, whose status code geant4-pybind does not return.
     tree = G4UImanager.GetUIpointer().GetTree()
     for command in commands:
         name, _, values = command.partition(" ")

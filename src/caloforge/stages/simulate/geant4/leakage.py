@@ -1,4 +1,4 @@
-"""The energy that leaves the world: what a shower had and no cell got.
+"""The energy that leaves the world, and so is in none of the cells.
 
 Only the worker process imports this module: it needs Geant4's data variables to be set before.
 """
@@ -18,15 +18,15 @@ _ELECTRON = 11
 
 
 class Leakage(G4VSensitiveDetector):  # type: ignore[misc]  # Geant4 has no types
-    """Adds up the available energy of the particles that leave the world, neutrinos apart.
+    """Adds up the available energy of the particles that leave the world, except neutrinos.
 
-    It watches the world's own volume alone, the vacuum around the calorimeter, so it is asked about a
-    hundred times a shower and not at every step.
+    It is attached to the world's volume alone, the vacuum around the calorimeter, so it is called about a
+    hundred times per shower and not at every step.
 
     Attributes
     ----------
     energy
-        Of the shower, in MeV.
+        Leaked energy of the shower, in MeV.
     """
 
     def __init__(self) -> None:
@@ -41,6 +41,7 @@ class Leakage(G4VSensitiveDetector):  # type: ignore[misc]  # Geant4 has no type
     def ProcessHits(self, step: G4Step, history: G4TouchableHistory) -> bool:  # noqa: N802
         """Look at a step in the vacuum."""
         track = step.GetTrack()
+        # Particles also step from the vacuum into the calorimeter: only those without a next volume leave.
         if track.GetNextVolume() is None:
             self._add(track.GetKineticEnergy(), track.GetDefinition())
         return True
@@ -49,6 +50,7 @@ class Leakage(G4VSensitiveDetector):  # type: ignore[misc]  # Geant4 has no type
         pdg = particle.GetPDGEncoding()
         if abs(pdg) in _NEUTRINOS:
             return
+        # Calls into Geant4 are slow, and there are few kinds of particles.
         if pdg not in self._rest:
             self._rest[pdg] = rest_energy(particle)
         self.energy += kinetic + self._rest[pdg]
@@ -57,13 +59,15 @@ class Leakage(G4VSensitiveDetector):  # type: ignore[misc]  # Geant4 has no type
 def rest_energy(particle: G4ParticleDefinition) -> float:
     """Return how much of a particle's rest energy a calorimeter can get, in MeV.
 
-    Electrons, nucleons and nuclei keep theirs, antiparticles of these annihilate with one, all others decay
-    or are captured.
+    Electrons, nucleons and nuclei keep theirs; their antiparticles annihilate with one of them; all others
+    decay or are captured.
     """
     mass = float(particle.GetPDGMass())
+    # Electrons have no baryon number, but are as stable.
     number = particle.GetBaryonNumber() or int(particle.GetPDGEncoding() == _ELECTRON)
     if particle.GetPDGEncoding() == -_ELECTRON:
         number = -1
     if number == 0:
         return mass
+    # An annihilation sets free the mass of the antiparticle and of its partner.
     return 0.0 if number > 0 else 2 * mass

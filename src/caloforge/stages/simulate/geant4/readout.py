@@ -1,4 +1,4 @@
-"""What is read out after each shower: hits maps of Geant4 -> the shower's row of cells and its energies.
+"""Reads out each shower: from the hits maps of Geant4 to a row of cells and the energies.
 
 Only the worker process imports this module: it needs Geant4's data variables to be set before.
 """
@@ -23,12 +23,12 @@ class Deposits:
     Attributes
     ----------
     cells
-        (n, n_cells), the deposits in what is visible.
+        (n, n_cells), the deposits in the visible material.
     absorber, active
-        (n,), all deposits in either kind of material.
+        (n,), all deposits in each kind of material.
     leaked
-        (n,), what left the world: the kinetic energy of its particles, and of their rest energy what can be
-        set free (see `caloforge.stages.simulate.geant4.leakage`); without neutrinos.
+        (n,), energy that left the world: the kinetic energy of its particles, and the part of their rest
+        energy that can be released (see `caloforge.stages.simulate.geant4.leakage`); without neutrinos.
     """
 
     cells: npt.NDArray[np.float32]
@@ -67,6 +67,7 @@ class Readout(G4UserEventAction):  # type: ignore[misc]  # Geant4 has no types
 
     def _read(self, event: G4Event) -> tuple[npt.NDArray[np.float64], dict[str, float]]:
         calorimeter: Calorimeter = self._detector.calorimeter
+        # Summed in double precision: a cell may get deposits of several materials.
         cells = np.zeros(calorimeter.n_cells)
         totals = {"absorber": 0.0, "active": 0.0}
         hits = event.GetHCofThisEvent()
@@ -80,6 +81,8 @@ class Readout(G4UserEventAction):  # type: ignore[misc]  # Geant4 has no types
         return cells, totals
 
     def _collection_ids(self) -> list[int]:
+        # The collections have numbers only after the detector is built, so they are looked up at the first
+        # shower.
         if not self._ids:
             manager = G4SDManager.GetSDMpointer()
             self._ids = [manager.GetCollectionID(scorer.collection) for scorer in self._detector.scorers]

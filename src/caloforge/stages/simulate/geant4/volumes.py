@@ -1,4 +1,4 @@
-"""Solids, logical volumes and placements of Geant4, made in one line and kept as long as Geant4 needs them.
+"""Makes solids, logical volumes and placements of Geant4, and keeps them as long as Geant4 needs them.
 
 Only the worker process imports this module: it needs Geant4's data variables to be set before.
 """
@@ -32,7 +32,7 @@ class Volumes:
         self._kept: list[object] = []  # Geant4 holds bare pointers: Python must not drop what they point to
 
     def keep(self, thing: T) -> T:
-        """Let a thing live as long as this object."""
+        """Keep a thing alive as long as this object."""
         self._kept.append(thing)
         return thing
 
@@ -40,6 +40,7 @@ class Volumes:
         self, name: str, length: float, material: str = _VACUUM, *, size: tuple[float, float]
     ) -> G4LogicalVolume:
         """Make a box of a length along z and a size along x and y."""
+        # Geant4 takes half lengths.
         solid = G4Box(name, size[0] / 2, size[1] / 2, length / 2)
         return self._logical(solid, material)
 
@@ -52,7 +53,7 @@ class Volumes:
         radii: tuple[float, float],
         angles: tuple[float, float],
     ) -> G4LogicalVolume:
-        """Make a tube of a length along z, between two radii, from the first angle on over the second."""
+        """Make a tube of a length along z, between two radii; the angles are the first one and the range."""
         solid = G4Tubs(name, *radii, length / 2, *angles)
         return self._logical(solid, material)
 

@@ -1,8 +1,8 @@
 """One Geant4 process: reads from standard input which shards to make, reports on standard output.
 
-It is started by `caloforge.stages.simulate.campaign.pool` with Geant4's data variables set. It ends when its
-parent does: at once where the kernel can be asked for that (Linux), else when standard input closes or the
-next report can't be delivered.
+It is started by `caloforge.stages.simulate.campaign.pool` with Geant4's data variables set. It ends with its
+parent: at once on Linux, where the kernel does it, otherwise when standard input closes or the next report
+can't be delivered.
 """
 
 import ctypes
@@ -33,9 +33,9 @@ _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
 class Reports:
-    """The line to the parent: what was standard output.
+    """The connection to the parent, by the original standard output.
 
-    Geant4 writes to standard output whatever one does; that goes to the log then, as standard error does.
+    Geant4 always writes to standard output, so this is redirected to the log, like standard error.
     """
 
     def __init__(self) -> None:
@@ -43,16 +43,17 @@ class Reports:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     def send(self, **report: Any) -> None:
-        """Tell the parent something; end the process when there is no parent any more."""
+        """Send a report to the parent; end the process if the parent has ended."""
         try:
             os.write(self._pipe, json.dumps(report).encode() + b"\n")
         except BrokenPipeError:
             os._exit(1)
 
     def end_with_reader(self) -> None:
-        """Have the process killed when the thread that started it ends, also in the midst of a shower."""
+        """Have the process killed when the thread that started it ends, even in the middle of a shower."""
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        # The parent may have ended before the request to the kernel; then no signal comes.
         reader = select.poll()
         reader.register(self._pipe, 0)
         if reader.poll(0):  # it ended before
@@ -60,7 +61,7 @@ class Reports:
 
 
 class Clock:
-    """Reports each shower, with the processor time from its begin to its end."""
+    """Reports each shower, with its processor time."""
 
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
@@ -76,7 +77,7 @@ class Clock:
 
 
 def main(path: str) -> None:
-    """Work until there is no more to do."""
+    """Make shards until standard input closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     reports = Reports()
     reports.end_with_reader()
@@ -89,7 +90,7 @@ def main(path: str) -> None:
 
 
 def _work(folder: Folder, reports: Reports) -> None:
-    # Not before: importing Geant4 reads the variables and prints its banner.
+    # Only here: importing Geant4 reads the variables and prints its banner.
     from caloforge.stages.simulate.geant4.engine import Engine
 
     engine = Engine(folder.job())
