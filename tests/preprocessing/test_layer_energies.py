@@ -56,3 +56,28 @@ def test_ratios_refer_to_a_layer_that_is_hardly_ever_empty() -> None:
     coordinates.prepare(layers, torch.full((3,), 1e3))
     assert coordinates.order.tolist() == [2, 0, 1]
     assert coordinates.order[coordinates.place].tolist() == [0, 1, 2]
+
+
+def test_the_layer_that_ratios_refer_to_is_rather_often_filled_than_full() -> None:
+    layers = torch.tensor([[900.0, 100.0], [900.0, 100.0], [0.0, 100.0]])
+    coordinates = LayerEnergies(2)
+    coordinates.prepare(layers, torch.full((3,), 2e3))
+    assert coordinates.order.tolist() == [1, 0]
+
+
+def test_no_room_is_made_for_more_than_came_in_unless_something_brings_it() -> None:
+    coordinates = LayerEnergies(2)
+    coordinates.prepare(torch.tensor([[600.0, 400.0]]), torch.tensor([1e3]))
+    assert float(coordinates.excess) == 0
+    coordinates = LayerEnergies(2, 5.0)
+    coordinates.prepare(torch.tensor([[600.0, 401.0]]), torch.tensor([1e3]))
+    assert float(coordinates.excess) == 5
+
+
+def test_coordinates_resolve_showers_that_are_contained_and_go_on_to_the_most() -> None:
+    energy = torch.full((5,), 1e5)
+    total = torch.tensor([0.99, 0.999, 0.9999, 0.99999, 1.0]) * energy
+    coordinates = LayerEnergies(1)
+    value, _ = coordinates(total.unsqueeze(1), energy)
+    assert (value.squeeze(1).diff() > 0.01).all()
+    torch.testing.assert_close(coordinates.inverse(value, energy).squeeze(1), total, rtol=1e-6, atol=0)

@@ -10,7 +10,9 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor  # noqa: E402
 
+from caloforge import catalog  # noqa: E402
 from caloforge.formats.calogan import ENTRY  # noqa: E402
+from caloforge.formats.native import read  # noqa: E402
 from caloforge.geometry import (  # noqa: E402
     Axis,
     Calorimeter,
@@ -27,15 +29,21 @@ Scaled = tuple[ShowerScaling, Tensor, Tensor]
 
 
 @pytest.fixture(scope="module")
-def real(geant4_showers: Path) -> Callable[[str], Real]:
+def real(request: pytest.FixtureRequest) -> Callable[[str], Real]:
+    """Return what reads simulated showers: 300 that come with the package, or many."""
+
     def of(particle: str) -> Real:
-        showers = ENTRY.read(geant4_showers / f"calogan_{particle}.h5")
+        if particle == "sample":
+            showers = read(catalog.load("samples", "calogan_gamma"))
+        else:
+            folder: Path = request.getfixturevalue("geant4_showers")
+            showers = ENTRY.read(folder / f"calogan_{particle}.h5")
         return torch.from_numpy(showers.cells), torch.from_numpy(showers.energy).float()
 
     return of
 
 
-@pytest.fixture(scope="module", params=["eplus", "piplus"])
+@pytest.fixture(scope="module", params=["sample", "eplus", "piplus"])
 def scaled(request: pytest.FixtureRequest, real: Callable[[str], Real], calogan: Calorimeter) -> Scaled:
     """Return a map after some steps of training on real showers, and these showers."""
     torch.manual_seed(1)
@@ -188,3 +196,67 @@ def test_rings_are_scaled_as_boxes_are(small: Calorimeter) -> None:
     z = scaling.encode(cells, energy)
     found = scaling(z.z.where(~z.censored, z.bound - 1), energy)
     torch.testing.assert_close(found.mean(dim=0), cells.mean(dim=0), rtol=0.02, atol=0.1)
+
+
+def few(geometry: Calorimeter, n: int = 40) -> Real:
+    """Return arbitrary showers, half of their cells empty."""
+    random = torch.Generator().manual_seed(1)
+    cells = torch.rand(n, geometry.n_cells, generator=random).pow(8) * 1e3
+    cells *= torch.rand(n, geometry.n_cells, generator=random) < 0.5
+    return cells, 1.2 * cells.sum(dim=1) + 1e3
+
+
+def test_layers_and_cells_of_less_than_an_mev_are_no_empty_ones(small: Calorimeter) -> None:
+    cells, energy = few(small)
+    cells[0, : small.offsets[1]] = 0
+    cells[0, 3] = 0.5
+    scaling = ShowerScaling(small, RANGE)
+    scaling.prepare(cells, energy)
+    known = scaling.encode(cells, energy)
+    first = slice(2, 2 + small.offsets[1])
+    assert (known.bound[0, first] < 8).all()
+    assert known.censored[0, first].sum() == small.offsets[1] - 1
+    assert not known.censored[0, 2 + 3]
+
+
+def test_knots_have_as_many_layers_between_any_two_and_ascend_even_if_all_are_alike(
+    small: Calorimeter,
+) -> None:
+    cells, energy = few(small, 400)
+    scaling = ShowerScaling(small, RANGE, layer_knots=5)
+    scaling.prepare(cells, energy)
+    layer = cells[:, : small.offsets[1]].sum(dim=1).log()
+    knots = scaling.ramps[0].knots
+    counts = torch.histogram(layer, knots.clone()).hist
+    assert counts.sum() >= 395
+    torch.testing.assert_close(counts, torch.full((4,), 100.0), rtol=0, atol=5)
+    scaling.prepare(cells[:1].expand(20, -1), energy[:1].expand(20))
+    assert (scaling.ramps[0].knots.diff() > 0).all()
+    assert float(scaling.ramps[0].knots[-1]) == pytest.approx(float(layer[0]), abs=0.01)
+
+
+def test_a_layer_that_is_always_empty_is_left_as_it_was(small: Calorimeter) -> None:
+    cells, energy = few(small)
+    cells[:, small.offsets[1] :] = 0
+    scaling = ShowerScaling(small, RANGE).requires_grad_(False)
+    before = scaling.ramps[1].knots.clone()
+    scaling.prepare(cells, energy)
+    assert torch.equal(scaling.ramps[1].knots, before)
+    assert torch.stack(list(scaling.losses(cells, energy).values())).isfinite().all()
+    assert (scaling.encode(cells, energy).bound[:, 2 + small.offsets[1] :] > 8).all()
+
+
+def test_cells_of_which_no_mirror_images_are_known_share_nothing(small: Calorimeter) -> None:
+    alone = np.arange(small.n_cells)[None]
+    scaling = ShowerScaling(small, RANGE, alone)
+    assert scaling.size == small.n_cells + 2
+    assert [len(torch.unique(cells.pool)) for cells in scaling.cells] == [
+        layer.n_cells for layer in small.layers
+    ]
+    cells, energy = few(small, 300)
+    cells[:, 5] = 0
+    scaling.prepare(cells, energy)
+    share = below(scaling.cells[0].threshold.detach())[:, :9].mean(dim=1)  # at the knots of the layer
+    assert share.argmax() == 5
+    assert float(share[5]) > 0.9
+    assert ((share > 0.35) & (share < 0.65)).sum() == small.layers[0].n_cells - 1

@@ -92,7 +92,6 @@ class Chain(nn.Module):
         with_energy = _COARSE * _NORMAL
         return [with_energy, with_energy, _NORMAL**2] if number > 1 else [with_energy] * number
 
-    @torch.no_grad()
     def start(self, value: Tensor, filled: Tensor, energy: Tensor) -> None:
         """Set starting values by showers (N, F), (N,) MeV."""
         for grid, one, there, basis in self._columns(value, filled, energy):
