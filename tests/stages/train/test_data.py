@@ -110,6 +110,12 @@ def test_of_several_read_outs_each_shower_gets_one(tmp_path: Path, make_showers:
     for one, other in zip(data.batches(), again.batches(), strict=True):
         assert one.geometry == other.geometry
         assert torch.equal(one.cells, other.cells)
+    default, first = (load([tmp_path / "fine.h5"], [fine, coarse], **seed) for seed in ({}, {"seed": 1}))
+    np.testing.assert_array_equal(default.parts[0].incident.energy, first.parts[0].incident.energy)
+    # as many as have so many cells of the first read-out, not of a coarser one behind it
+    assert len(data.sample(5 * fine.n_cells).cells) == 5
+    assert len(data.sample(5 * fine.n_cells - 1).cells) == 4
+    assert len(data.sample(1).cells) == 1
 
 
 def test_directions_and_positions_come_along(tmp_path: Path, small_showers: Showers) -> None:
@@ -138,3 +144,16 @@ def test_holding_out_everything_is_refused(small_file: Path, small: Calorimeter)
     data = load([small_file], [small])
     with pytest.raises(InputError, match="hold out fewer"):
         data.split(len(data), seed=1)
+
+
+def test_one_shower_is_a_file_and_one_may_be_left_to_train_on(tmp_path: Path, small_showers: Showers) -> None:
+    write(small_showers[:1], tmp_path / "one.h5")
+    assert len(load([tmp_path / "one.h5"], [small_showers.geometry])) == 1
+    write(small_showers[:3], tmp_path / "three.h5")
+    data = load([tmp_path / "three.h5"], [small_showers.geometry])
+    assert [len(part) for part in data.split(2, seed=1)] == [1, 2]
+    for held_out in (-1, 0, 3, 4):
+        with pytest.raises(InputError, match=f"{held_out} showers can't be held out of 3"):
+            data.split(held_out, seed=1)
+    with pytest.raises(IndexError):
+        data.__getitems__([3])
