@@ -172,6 +172,8 @@ class HDF5Source:
             self.geometry = self._sidecar.geometry if self._sidecar else self._found_geometry(geometry)
             misfit = layout._misfit(self._file, self.geometry)
             if misfit is not None:
+                # The geometry in a file must fit, or the file is damaged; another one is the choice of the
+                # caller.
                 kind = ShowerFileError if self._sidecar else InputError
                 raise kind(f"{path} is not of the calorimeter {self.geometry.name}: {misfit}.")
         except BaseException:

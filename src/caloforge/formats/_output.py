@@ -36,6 +36,7 @@ class HDF5Output:
         partial = self._aside.__enter__()
         try:
             if self._append:
+                # A copy of the whole file, so that a crash while appending leaves the old one intact.
                 shutil.copyfile(self._path, partial)
             self._raw = _CalmFile(partial, "r+" if self._append else "w+")
             self.file = h5py.File(self._raw, "r+" if self._append else "w", libver=_VERSIONS)

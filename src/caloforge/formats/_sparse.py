@@ -49,6 +49,7 @@ def checked_index(index: npt.NDArray[Any], shower: Integers, n_cells: int, start
             f"Shower {start + shower[at]} names cell {index[at]}; cells are numbered 0 to {n_cells - 1}."
         )
     cells = index.astype(np.int64)
+    # In 64 bits: the number of a cell among all showers exceeds 32 bits.
     places = shower * n_cells + cells
     if not (np.diff(places) > 0).all():  # they do as caloforge writes them, which saves the sort
         places.sort()

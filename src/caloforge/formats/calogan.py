@@ -80,6 +80,7 @@ class Calogan(HDF5Format):
         for i, image in enumerate(showers.geometry.split(showers.cells)):
             extend(file[f"layer_{i}"], image)
         extend(file["energy"], to_gev(showers.energy)[:, None])
+        # The layout always has this dataset, also for showers of other origin.
         absent = np.zeros(len(showers), np.float32)
         names = [f"overflow_{i}" for i in range(len(showers.geometry.layers))]
         extend(file["overflow"], np.stack([showers.columns.get(name, absent) for name in names], axis=1))

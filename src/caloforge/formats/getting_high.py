@@ -28,6 +28,7 @@ _KNOWN = {(30, 30, 30): "ild_ecal"}
 def _group(file: h5py.File) -> str | None:
     """Return the name of the group that holds the showers."""
     found = [name for name in file if re.fullmatch(r"[1-9]\d*x[1-9]\d*", name)]
+    # Two such groups would leave open which showers are meant.
     return found[0] if len(found) == 1 and isinstance(file[found[0]], h5py.Group) else None
 
 

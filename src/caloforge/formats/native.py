@@ -324,6 +324,7 @@ class ShowerWriter:
             _add_position(self._file)
         self._file.attrs["provenance"] = self._provenance
         self._file.attrs["checksum"] = checksum(self._file.attrs["geometry"], self._provenance)
+        # By name, made at the first write: only then are the columns known.
         self._growing: dict[str, Growing] = {}
         # Cell numbers of as many showers as are made sparse at once: picking from them is faster than a
         # modulo.
@@ -541,6 +542,7 @@ def read_history(
         return Calorimeter.from_dict(json.loads(geometry, parse_constant=_no_number)), history
 
 
+# Python reads NaN and Infinity in JSON, which are not part of it.
 def _no_number(name: str) -> None:
     raise ValueError(f"{name} is not a number of JSON")
 
@@ -574,6 +576,7 @@ def _read_layout(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
                     f"{path} is damaged: '{printable(name)}' has {len(datasets[name])} entries instead of "
                     f"{length}."
                 )
+        # Only the ends: all bounds are checked in the batches that are read, and may be many.
         bounds = datasets["cells/indptr"]
         if bounds[0] != 0 or bounds[n] != entries:
             raise ShowerFileError(

@@ -91,6 +91,7 @@ class Par04Vae(HDF5Format):
     def _append(self, file: h5py.File, showers: Showers) -> None:
         mesh = mesh_of(showers.geometry, self.name)
         for energy in np.unique(showers.energy):
+            # An exact test: whole GeV are whole MeV, which doubles hold without rounding.
             if energy % GeV:
                 raise InputError(
                     f"The layout '{self.name}' holds energies of whole GeV, and here is one of "

@@ -154,7 +154,7 @@ def _cells_at(geometry: Calorimeter, shower: Integers, points: Numbers) -> Integ
     cells = np.full(len(points), -1)
     for i, (layer, offset) in enumerate(zip(geometry.layers, geometry.offsets, strict=False)):
         here = np.flatnonzero(number == i)
-        cell = _number_at(layer, *points[here, 1::-1].astype(np.float64).T)
+        cell = _number_at(layer, *points[here, 1::-1].astype(np.float64).T)  # y is eta, x is phi
         cells[here] = np.where(cell < 0, -1, cell + offset)
     return cells
 
@@ -164,7 +164,7 @@ def _number_at(layer: Layer | RingLayer, eta: Numbers, phi: Numbers) -> Integers
     if isinstance(layer, Layer):
         row, column = _bins(layer.phi, phi), _bins(layer.eta, eta)
     else:
-        turn = (np.arctan2(phi, eta) + np.pi) / (2 * np.pi)
+        turn = (np.arctan2(phi, eta) + np.pi) / (2 * np.pi)  # from 0 to 1, both included
         row = np.minimum((turn * layer.n_alpha).astype(np.int64), layer.n_alpha - 1)
         column = _bins(layer.r, np.hypot(eta, phi))
     return np.where((row < 0) | (column < 0), -1, row * layer.shape[1] + column)

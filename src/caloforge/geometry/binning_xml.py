@@ -61,4 +61,5 @@ def _layers(particle: ElementTree.Element) -> list[dict[str, Any]]:
         edges = [float(edge) for edge in layer.attrib["r_edges"].split(",")]
         if len(edges) > 1:
             rings.append({"r": {"edges": edges}, "alpha": int(layer.attrib["n_bin_alpha"])})
+    # The file has no depths; a calorimeter without a stack counts its layers in mm.
     return [{"z": [float(i), float(i + 1)], **ring} for i, ring in enumerate(rings)]

@@ -73,6 +73,7 @@ def _kind(layer: object) -> str:
     return type(layer).__name__
 
 
+# With a discriminator, errors are about the kind that was meant, and not about both.
 AnyLayer = Annotated[
     Annotated[Layer, Tag("Layer")] | Annotated[RingLayer, Tag("RingLayer")], Discriminator(_kind)
 ]
@@ -274,6 +275,7 @@ class Calorimeter:
     @property
     def offsets(self) -> tuple[int, ...]:
         """Number of the first cell of each layer, and the number of all cells: length L + 1."""
+        # As Python's integers, which can be written as JSON.
         return tuple(np.cumsum([0] + [layer.n_cells for layer in self.layers]).tolist())
 
     def split(self, cells: Floats) -> list[Floats]:
@@ -294,6 +296,7 @@ class Calorimeter:
     def layer_energies(self, cells: Floats) -> npt.NDArray[np.float64]:
         """Sum cells (..., n_cells) to layers (..., L), in double precision."""
         self._check_width(cells)
+        # In double precision: a float32 sum over thousands of cells loses digits that layer shares need.
         bounds = zip(self.offsets, self.offsets[1:], strict=False)
         return np.stack([cells[..., a:b].sum(axis=-1, dtype=np.float64) for a, b in bounds], axis=-1)
 

@@ -67,6 +67,7 @@ class Layer:
     @property
     def centres(self) -> tuple[Float64s, Float64s]:
         """Coordinates eta and phi of the middle of every cell, (n_phi, n_eta) each, in mm."""
+        # meshgrid makes its first argument run along columns, which is eta in images [phi, eta].
         eta, phi = np.meshgrid(self.eta.middles, self.phi.middles)
         return eta, phi
 

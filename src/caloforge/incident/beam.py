@@ -343,6 +343,7 @@ class RecordedParticles:
 
     def sample(self, seed: int, start: int, stop: int) -> Incident:
         """Return the particles of showers start to stop (exclusive), whatever the seed."""
+        # Modulo, so that shower i has the same particle in any part of the sample.
         return self.incident[np.arange(start, stop) % len(self.incident)]
 
     def provenance(self) -> dict[str, str]:

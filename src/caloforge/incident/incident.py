@@ -144,6 +144,7 @@ def numbers(name: str, values: npt.ArrayLike, dtype: npt.DTypeLike | None = None
 def filled(name: str, values: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """Repeat one value for all showers; refuse everything else that is not one value a shower."""
     if values.shape == shape[1:]:
+        # A copy, because broadcast_to gives a read-only view of the single value.
         return np.broadcast_to(values, shape).copy()
     if values.shape != shape:
         raise InputError(

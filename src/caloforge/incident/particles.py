@@ -90,6 +90,7 @@ def particle_name(pdg: int) -> str:
     >>> particle_name(-11), particle_name(1000060120)
     ('e+', 'C12')
     """
+    # The first of several names is the one to show: e- and not electron.
     for name, known in _NAMES.items():
         if known == pdg:
             return name

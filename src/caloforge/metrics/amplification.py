@@ -488,6 +488,7 @@ def _sample_sizes(most: int) -> Cells:
     return np.unique(np.geomspace(min(most, _LEAST / 3), most, _STEPS).round().astype(np.intp))
 
 
+# The same for all observables, and expensive for a large truth.
 @lru_cache(maxsize=2)
 def _permutations(n: int, repeats: int, seed: int) -> list[Cells]:
     return [np.random.default_rng([seed, repeat]).permutation(n) for repeat in range(repeats)]

@@ -58,6 +58,7 @@ def features(reference: Mapping[str, Floats], generated: Mapping[str, Floats]) -
         columns[f"undefined {name}"] = _standardised(*missing)
     kept = {name: pair for name, pair in columns.items() if any(part.any() for part in pair)}
     sizes = [len(next(iter(sample.values()), [])) for sample in (reference, generated)]
+    # Filled column by column: joining all columns at once would need the memory twice.
     matrices = [np.empty((size, len(kept))) for size in sizes]
     for number, pair in enumerate(kept.values()):
         for matrix, column in zip(matrices, pair, strict=True):

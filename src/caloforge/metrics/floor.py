@@ -170,9 +170,11 @@ def scores(
     {'wasserstein': True, 'separation': True}
     """
     available = (len(reference), len(generated))
+    # Halves, so that A and B are disjoint; G has the same size, because most metrics depend on it.
     sizes = {metric: min(available) // 2 for metric in metrics}
     sizes = {metric: min(n, metric.most or n) for metric, n in sizes.items()}
     result = {m.name: Score.missing(_too_few(m, n), n) for m, n in sizes.items() if n < m.least}
+    # Metrics that use the same number of showers share their divisions.
     for n in {size for metric, size in sizes.items() if metric.name not in result}:
         chosen = [m for m, size in sizes.items() if size == n and m.name not in result]
         result |= _measured(chosen, reference, generated, n, repeats, seed)

@@ -215,6 +215,7 @@ def memorisation(
     """
     _check(training, held_out, generated)
     known = copies(training, held_out)
+    # A shower in both sets is equally near in both, which would make the choice between them arbitrary.
     fresh = held_out[np.setdiff1d(np.arange(len(held_out)), known.generated)]
     score, distances = _scored(training, fresh, generated, seed, most)
     return MemorisationScore(
@@ -235,6 +236,7 @@ def _scored(
     if n < LEAST:
         reason = f"It needs samples of at least {LEAST} showers; {n} can be compared."
         return Score.missing(reason, n), {}
+    # Drawn at random: files may be in the order of energies.
     random = np.random.default_rng(seed)
     learned, held, drawn = (
         _square_roots(sample.cells[random.permutation(len(sample))[:n]])
@@ -299,7 +301,7 @@ def repeated(generated: Showers) -> Copies:
 
 def _copies(showers: Showers, generated: Showers, distance: Floats, nearest: _Rows) -> Copies:
     """Compare all cells of the showers whose fingerprints are close."""
-    several = np.count_nonzero(generated.cells, axis=1) > 1
+    several = np.count_nonzero(generated.cells, axis=1) > 1  # one hit cell has the share 1 in any shower
     rows = np.flatnonzero(np.isfinite(distance) & several)
     same = _are_copies(generated.cells, rows, showers.cells, nearest[rows], generated.geometry)
     return Copies(rows[same], nearest[rows][same], len(generated))
@@ -319,6 +321,7 @@ def _check(*samples: Showers) -> None:
 
 def _most_comparable(geometry: Calorimeter) -> int:
     """Showers of a sample, for three matrices of distances, and for each flip."""
+    # A multiplication and an addition for each cell, in three matrices of n^2 products for each flip.
     operations = 2 * 3 * len(geometry.symmetries()) * geometry.n_cells
     return max(1, int(np.sqrt(_OPERATIONS / operations)))
 
@@ -364,7 +367,7 @@ def _distances(first: _SquareRoots, second: _SquareRoots, flips: NDArray[np.int6
     overlap = np.zeros((len(first), len(second)), np.float32)
     for flip in flips:
         np.maximum(overlap, first[:, flip] @ second.T, out=overlap)
-    distance: _SquareRoots = np.sqrt(np.maximum(2 - 2 * overlap, 0))
+    distance: _SquareRoots = np.sqrt(np.maximum(2 - 2 * overlap, 0))  # rounding can make it negative
     return distance
 
 

@@ -104,5 +104,6 @@ def _nearest(
 
 
 def _squares(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    # Squares of single-precision energies are added in double precision, without a copy in it.
     squares: NDArray[np.float64] = np.einsum("ij,ij->i", rows, rows, dtype=float)
     return squares

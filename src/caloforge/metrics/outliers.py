@@ -135,6 +135,7 @@ class Ranges:
             )
         bins = int(np.clip(len(energy) // _IN_BIN, 1, _MOST_BINS))
         edges = np.unique(np.quantile(energy, np.linspace(0, 1, bins + 1)))
+        # A single energy makes one bin without width.
         edges = edges if len(edges) > 1 else np.repeat(edges, 2)
         number = _bins(edges, energy)
         trends = tuple(Trend.of(energy, values[one.name]) for one in observables)
@@ -154,6 +155,7 @@ class Ranges:
         for row, (one, trend) in enumerate(zip(self.observables, self.trends, strict=True)):
             reduced = trend(energy, values[one.name][known])
             low, high = self.low[row, number], self.high[row, number]
+            # The smallest width is for shapes that are constant in a bin.
             beyond = np.maximum(low - reduced, reduced - high) / np.maximum(high - low, 1e-12)
             # Undefined shapes are as far outside as can be, unless the reference has enough of them.
             away[row] = np.where(np.isfinite(beyond), beyond, np.where(self.undefined[row, number], -1, 2))

@@ -83,6 +83,7 @@ def layer_energies(showers: Showers) -> Floats:
 def layer_energy(showers: Showers, layer: int) -> Floats:
     """Return the energy in one layer, (N,) in MeV; raises `InputError` if there is no such layer."""
     check_layer(showers.geometry, layer)
+    # A copy, because callers may write to the result and the array of all layers is shared.
     return layer_energies(showers)[:, layer].copy()
 
 

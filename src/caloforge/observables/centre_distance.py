@@ -67,6 +67,7 @@ class CentreDistance(Observable):
             moments(showers, self.behind, axis).mean - moments(showers, self.layer, axis).mean
             for axis in ("eta", "phi")
         )
+        # The nan of an empty layer passes through.
         return np.hypot(eta, phi)
 
 

@@ -57,6 +57,7 @@ class Hits(ShowerObservable):
 
     def __call__(self, showers: Showers) -> Floats:
         """Return the number of hits, (N,)."""
+        # Summed over layers, because the counts of layers are kept for `LayerHits`.
         layers = range(len(showers.geometry.layers))
         return np.asarray(sum(count(showers, layer, self.threshold) for layer in layers))
 

@@ -13,6 +13,7 @@ __all__ = ["ENTRY", "LateralWidth"]
 
 _Direction = Literal["eta", "phi"]
 _LETTERS: dict[_Direction, str] = {"eta": "η", "phi": "φ"}
+# Cell numbers are the convention of Table IV, but sectors of rings have none along eta and phi.
 _UNITS: dict[type, Unit] = {Layer: "cells", RingLayer: "mm"}
 
 

@@ -43,6 +43,7 @@ def to_awkward(
     }
     if columns:
         fields["columns"] = ak.zip({name: _native(column) for name, column in columns.items()})
+    # Without the limit, awkward would pair each hit with the fields of its shower.
     return ak.zip(fields, depth_limit=1)
 
 
@@ -71,6 +72,7 @@ def to_pandas(
 
 def _hits(geometry: Calorimeter, cells: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int64], Arrays]:
     """Return how many cells each shower has hit, (N,), and one row for each hit, shower by shower."""
+    # nonzero goes through rows in order, so the hits of a shower are in a row.
     shower, cell = np.nonzero(cells)
     table = {name: values[cell] for name, values in _cell_table(geometry).items()}
     return np.bincount(shower, minlength=len(cells)), {**table, "energy": cells[shower, cell]}

@@ -40,6 +40,7 @@ def with_error(value: float, error: float) -> str:
     """
     if not (math.isfinite(error) and error > 0):
         return f"{value:.4g}"
+    # The place of the second digit of the error.
     digits = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 

@@ -53,6 +53,7 @@ class Sample:
         self._response += float((total / showers.energy).sum())
         self._cells_hit += int(np.count_nonzero(showers.cells))
         self._with_energy += int(some.sum())
+        # Sums only, so that a file larger than the memory can be read in batches.
         self._fractions += (layers[some] / total[some, None]).sum(axis=0)
 
     @property

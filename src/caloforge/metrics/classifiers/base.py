@@ -291,6 +291,7 @@ class Classifier:
         return _tested(trained.scores(test.features), test.labels, calibrate, trained.epochs)
 
     def _why_not(self, n: int) -> str:
+        # Looked for without an import, which would take seconds.
         if self.needs_torch and find_spec("torch") is None:
             return str(MissingExtra("train", "torch"))
         if n < self.least:
@@ -354,6 +355,7 @@ def calibration(scores: Floats, labels: NDArray[np.int64]) -> Scores:
     """
     from sklearn.isotonic import IsotonicRegression
 
+    # A probability of 0 or 1 that is wrong once would make the cross-entropy infinite.
     least = 1 / (len(scores) + 2)
     fit = IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip").fit(scores, labels)
     return lambda other: np.asarray(fit.predict(other), np.float64)
@@ -368,6 +370,7 @@ def calibration_error(probabilities: Floats, labels: NDArray[np.int64], bins: in
     >>> round(calibration_error(np.array([0.75, 0.75]), np.array([0, 1])), 3)
     0.25
     """
+    # A probability of 1 belongs to the last bin.
     place = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
     excess = np.bincount(place, weights=probabilities - labels, minlength=bins)
     return float(np.abs(excess).sum() / len(labels))

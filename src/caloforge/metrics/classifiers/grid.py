@@ -68,6 +68,7 @@ def _edges(layer: Layer | RingLayer, mixed: bool) -> tuple[Floats, Floats]:
 
 def _places(grid: Floats, edges: Floats) -> tuple[NDArray[np.int64], Floats]:
     """For each step of a grid (n + 1 edges) the bin that contains it, and its share of that bin."""
+    # Every edge of a layer is also one of the grid, so a step never reaches into two bins.
     number = np.searchsorted(edges, grid[:-1], side="right") - 1
     inside = (number >= 0) & (number < len(edges) - 1)
     number = np.clip(number, 0, len(edges) - 2)

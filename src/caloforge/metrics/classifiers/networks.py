@@ -95,7 +95,7 @@ class Standardised(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, d) -> (B, 1)."""
         scaled = ((features - self.mean) / self.scale).clamp(-_FAR, _FAR)
-        logits: Tensor = self.network(torch.nan_to_num(scaled))
+        logits: Tensor = self.network(torch.nan_to_num(scaled))  # 0 is the mean after scaling
         return logits
 
 
@@ -133,6 +133,7 @@ def fit(
         _pass(network, optimizer, features, labels)
         value = quality(scores(network, validation.features), validation.labels)
         progress(epoch, EPOCHS)
+        # A deep copy, because the tensors of a state are those that training changes.
         if value > best:
             best, chosen, kept = value, epoch, copy.deepcopy(network.state_dict())
         if value == 1 or epoch - chosen >= PATIENCE:
@@ -155,6 +156,7 @@ def seeded(seed: int) -> Iterator[None]:
     >>> bool((first == second).all())
     True
     """
+    # Only the CPU draws random numbers here; saving the states of GPUs would take time.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
@@ -172,6 +174,7 @@ def scores(network: nn.Module, features: Floats) -> NDArray[np.float64]:
     with torch.inference_mode():
         parts = torch.from_numpy(np.asarray(features, np.float32)).split(_AT_ONCE)
         logits = torch.cat([network(part)[:, 0] for part in parts])
+    # In double precision: in single precision all large logits would have the score 1, and tie.
     return np.asarray(torch.sigmoid(logits.double()).numpy())
 
 
