@@ -347,7 +347,10 @@ def command_lines(draw: st.DrawFn, commands: Sequence[Command] = COMMANDS) -> li
     return [word for word in words if "\0" not in word]
 
 
-SLOW = ("show", "train", "export", "evaluate", "evaluate reliability", "generate", "benchmark generate")
+SLOW = (
+    *("show", "train", "export", "generate", "compare", "benchmark generate"),
+    *("evaluate", "evaluate classes", "evaluate amplification", "evaluate reliability"),
+)
 QUICK = [command for command in COMMANDS if command.name not in SLOW]
 """Commands that take no second even if all words are right."""
 
