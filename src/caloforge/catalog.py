@@ -128,11 +128,11 @@ def _load_foreign(folder: str, point: EntryPoint) -> Any:
         for path in (Path(place, file) for place in getattr(module, "__path__", [])):
             if path.is_file():
                 return path
-        raise _unusable(folder, point, f"{point.value} is to be a package with a file {file}")
+        raise _unusable(folder, point, f"{point.value} must be a package with a file {file}")
     if not hasattr(module, "ENTRY"):
-        raise _unusable(folder, point, f"{point.value} is to be a module with an ENTRY")
+        raise _unusable(folder, point, f"{point.value} must be a module with an ENTRY")
     if point.module.rpartition(".")[2] != point.name:  # files and checkpoints refer to it by this name
-        raise _unusable(folder, point, f"{point.value} is to be called as the entry: {point.name}.py")
+        raise _unusable(folder, point, f"{point.value} must be named like the entry: {point.name}.py")
     return module.ENTRY
 
 

@@ -187,7 +187,7 @@ def test_what_other_programs_change_counts(geometry_of, tmp_path, name):
         for kept in ("energy", "pdg", "direction"):
             values = file[f"caloforge/{kept}"]
             values.resize(len(values) - 1, axis=0)
-    with pytest.raises(ShowerFileError, match="has 7 showers, but its group 'caloforge' tells of 6"):
+    with pytest.raises(ShowerFileError, match="has 7 showers, but its group 'caloforge' describes 6"):
         entry.read(path)
     with h5py.File(path, "r+") as file:
         del file["caloforge"]
@@ -222,7 +222,7 @@ def test_a_group_of_other_positions_is_refused(geometry_of, tmp_path, name):
     entry.write(sample(geometry_of(name)), path)
     with h5py.File(path, "r+") as file:
         file["caloforge/position"].resize(6, axis=0)
-    with pytest.raises(ShowerFileError, match="has 7 showers, but its group 'caloforge' tells of 6"):
+    with pytest.raises(ShowerFileError, match="has 7 showers, but its group 'caloforge' describes 6"):
         entry.read(path)
 
 

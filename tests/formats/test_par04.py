@@ -127,7 +127,7 @@ def test_fixed_energies_that_were_changed(tmp_path, rings):
     VAE.write(showers, tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         file.move("2", "4")
-    with pytest.raises(ShowerFileError, match="not those that its group 'caloforge' tells of"):
+    with pytest.raises(ShowerFileError, match="not those that its group 'caloforge' describes"):
         VAE.read(tmp_path / "a.h5")
 
 

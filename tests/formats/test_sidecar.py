@@ -108,7 +108,7 @@ def test_a_group_that_is_none_is_damage(tmp_path: Path) -> None:
 def test_a_group_of_other_showers_is_refused(tmp_path: Path, showers: Showers) -> None:
     kept(tmp_path / "a.h5", showers)
     with h5py.File(tmp_path / "a.h5") as file:
-        with pytest.raises(ShowerFileError, match=r"has 3 showers, but its group 'caloforge' tells of 4"):
+        with pytest.raises(ShowerFileError, match=r"has 3 showers, but its group 'caloforge' describes 4"):
             Sidecar(file, tmp_path / "a.h5", 3)
         assert list(file) == [GROUP]
 

@@ -62,7 +62,7 @@ def test_rings_and_boxes_can_not_be_rebinned_into_each_other():
     rings = RingLayer(z=(0.0, 1.0), r=Axis(edges=[0, 1]), alpha=1)
     boxes = Layer(z=(0.0, 1.0), eta=Axis.uniform(2, -1, 1), phi=Axis.uniform(2, -1, 1))
     for coarse, fine in ((rings, boxes), (boxes, rings)):
-        with pytest.raises(GeometryError, match="one of boxes and one of rings"):
+        with pytest.raises(GeometryError, match="one has boxes and the other has rings"):
             coarse.containing(fine, "here", "there")
 
 

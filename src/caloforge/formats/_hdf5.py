@@ -77,7 +77,7 @@ class HDF5Format(ABC):
 
     @abstractmethod
     def _load(self, file: h5py.File, rows: slice, geometry: Calorimeter) -> Rows:
-        """Read some showers; raises `InputError` where a value is not possible."""
+        """Read some showers; raises `InputError` if a value is not possible."""
 
     @abstractmethod
     def _create(self, file: h5py.File, first: Showers) -> None:
@@ -148,9 +148,9 @@ class HDF5Source:
     path
         The file.
     pdg
-        PDG id of the incident particle, where the file does not say it. Without it, it is 0 (not known).
+        PDG id of the incident particle, if the file does not give it; 0 (unknown) by default.
     geometry
-        The calorimeter, where the file does not say it.
+        The calorimeter, if the file does not give it.
 
     Raises
     ------
@@ -164,7 +164,7 @@ class HDF5Source:
         self.path, self._layout = path, layout
         self._file = open_hdf5(path)
         try:
-            with damage_in(path, "what it says of itself"):
+            with damage_in(path, "its description of itself"):
                 self._count = self._checked_count()
                 self._sidecar = Sidecar(self._file, path, self._count) if GROUP in self._file else None
                 self._pdg = _particle(self._file) or pdg or 0

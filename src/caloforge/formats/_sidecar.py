@@ -105,8 +105,8 @@ class Sidecar:
         others = [len(found) for found in numbers.values() if len(found) != count]
         if others:
             raise ShowerFileError(
-                f"{path} has {count} showers, but its group '{GROUP}' tells of {others[0]}: another program "
-                "changed it. Delete the group to read what the layout itself says."
+                f"{path} has {count} showers, but its group '{GROUP}' describes {others[0]}: another program "
+                "changed it. Delete the group to read the file without it."
             )
         columns = [name for name in numbers if not (self._eta_and_phi and name in OLD_POSITION)]
         self._columns = [name.partition("/")[2] for name in columns if name.startswith("columns/")]

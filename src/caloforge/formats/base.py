@@ -46,7 +46,7 @@ class Format(Protocol):
     def open(self, path: str | Path, pdg: int | None = None, geometry: Calorimeter | None = None) -> Source:
         """Open a file to read.
 
-        ``pdg`` is the incident particle and ``geometry`` the calorimeter where the file does not say them.
+        ``pdg`` is the incident particle and ``geometry`` the calorimeter, if the file does not give them.
         """
 
     def read(self, path: str | Path, pdg: int | None = None, geometry: Calorimeter | None = None) -> Showers:

@@ -111,7 +111,7 @@ def _places(file: h5py.File, energies: npt.NDArray[np.float64]) -> npt.NDArray[n
     # Within one energy a dataset has the original order, which only a stable sort keeps.
     order = np.argsort(kept, kind="stable")
     if not np.array_equal(kept[order], energies):
-        raise InputError(f"The numbers of showers are not those that its group '{GROUP}' tells of.")
+        raise InputError(f"The numbers of showers are not those that its group '{GROUP}' describes.")
     return np.argsort(order)
 
 

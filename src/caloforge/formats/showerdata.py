@@ -248,7 +248,7 @@ def _kept_ulps(file: h5py.File, rows: slice, count: int) -> Integers:
     start = int(file["num_points"][: rows.start].sum(dtype=np.int64))
     ulps: Integers = file[_ULPS][start : start + count]
     if len(ulps) != count:
-        raise InputError(f"The points are not those that its group '{GROUP}' tells of.")
+        raise InputError(f"The points are not those that its group '{GROUP}' describes.")
     return ulps
 
 

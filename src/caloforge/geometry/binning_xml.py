@@ -43,7 +43,7 @@ def read_binning(path: Path) -> dict[str, Any]:
     if any(other != read_outs[0] for other in read_outs):
         names = ", ".join(particle.get("name", "without a name") for particle in particles)
         raise GeometryError(
-            f"{path} describes different voxels for {names}; keep one of its <Bin> in a file of its own."
+            f"{path} describes different voxels for {names}; keep only one <Bin> in the file."
         )
     return {
         "name": path.stem,

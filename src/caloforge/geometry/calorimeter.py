@@ -2,7 +2,7 @@
 
 Frame: z runs along the particle and starts at 0 on the front face; x is phi and y is eta, both in mm and
 centred on the particle. The cells of a shower are one row: layers in the direction of the particle, within
-a layer row-major [phi, eta], or [alpha, r] where a layer has rings.
+a layer row-major [phi, eta], or [alpha, r] in layers with rings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -303,7 +303,7 @@ class Calorimeter:
     def symmetries(self) -> npt.NDArray[np.int64]:
         """Return the flips under which the cells map on themselves, (S, n_cells) permutations.
 
-        ``cells[:, permutation]`` is the flipped shower. Row 0 is the identity; then come, where the edges of
+        ``cells[:, permutation]`` is the flipped shower. Row 0 is the identity; then come, if the edges of
         all layers are symmetric about 0, the flip of eta, that of phi, and both.
         """
         rows = [np.arange(self.n_cells)]

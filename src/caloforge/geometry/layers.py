@@ -221,6 +221,6 @@ class RingLayer:
 
 def _mixed(where: str, grid: str) -> str:
     return (
-        f"{where}: this layer and that of {grid} are one of boxes and one of rings, whose cells cut each "
-        "other; simulate the read-out that you want."
+        f"{where}: of this layer and that of {grid}, one has boxes and the other has rings, whose cells "
+        "overlap only in parts; simulate the read-out that you want."
     )

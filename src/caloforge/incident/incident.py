@@ -80,7 +80,7 @@ class Incident:
 
     @staticmethod
     def concatenate(parts: Sequence["Incident"]) -> "Incident":
-        """Join particles in their order; raises `InputError` where there are no parts."""
+        """Join particles in their order; raises `InputError` if there are none."""
         if not parts:
             raise InputError("There are no incident particles to join: give at least one sample.")
         return Incident(*(np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS))

@@ -65,7 +65,7 @@ class SampledDistances:
 
 @dataclass(frozen=True)
 class EffectiveSize:
-    """Number of showers, and the bounds of one standard deviation; None where there is none."""
+    """Number of showers, and the bounds of one standard deviation; None if there is none."""
 
     value: float | None
     low: float

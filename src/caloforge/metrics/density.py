@@ -1,4 +1,4 @@
-"""How densely the reference lies where the generated showers are."""
+"""Density of the reference around the generated showers."""
 
 from caloforge.metrics._neighbours import CITATION, LEAST, MOST, overlap
 from caloforge.metrics.base import Floats, Metric

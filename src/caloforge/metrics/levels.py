@@ -24,7 +24,7 @@ def level(sigma: float | None, scattered: bool = False) -> Level:
     Parameters
     ----------
     sigma
-        Distance in standard deviations; None where there is no number.
+        Distance in standard deviations; None if there is no number.
     scattered
         Whether the value is far above any value of the floor, but uncertain itself: the distance in standard
         deviations is then small because of limited statistics, and the samples are not called the same.

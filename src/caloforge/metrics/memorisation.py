@@ -327,7 +327,7 @@ def _most_comparable(geometry: Calorimeter) -> int:
 
 
 def _shares(cells: NDArray[np.float32]) -> Floats:
-    """Shares of the energy, (N, n_cells); 0 where there is none."""
+    """Shares of the energy, (N, n_cells); 0 for an empty shower."""
     total = cells.sum(axis=1, dtype=float, keepdims=True)
     return cells / np.where(total > 0, total, 1.0)
 

@@ -89,7 +89,7 @@ def layer_energy(showers: Showers, layer: int) -> Floats:
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted mean and standard deviation of a coordinate, (N,) each; nan where there is no energy."""
+    """Weighted mean and standard deviation of a coordinate, (N,) each; nan for an empty layer."""
 
     mean: Floats
     spread: Floats

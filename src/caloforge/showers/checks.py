@@ -34,7 +34,7 @@ def check_deposits(total: npt.NDArray[np.float64], incident: Incident, before: i
         The message names the first such shower. Wrong units are the usual reason.
     """
     limit = _AT_MOST * incident.energy
-    # Rest energies matter only close to the limit, so particles are looked up for these showers alone.
+    # Rest energies matter only close to the limit, so particles are looked up only for these showers.
     suspects = np.flatnonzero(total > limit)
     for pdg in np.unique(incident.pdg[suspects]):
         limit[incident.pdg == pdg] += _AT_MOST * _brought(int(pdg))

@@ -117,7 +117,7 @@ class Showers:
 
     @staticmethod
     def concatenate(parts: Sequence["Showers"]) -> "Showers":
-        """Join samples of one calorimeter in their order; raises `InputError` where they do not fit."""
+        """Join samples of one calorimeter in their order; raises `InputError` if they do not fit."""
         if not parts:
             raise InputError("There is nothing to join: give at least one sample.")
         first = parts[0]

@@ -107,7 +107,7 @@ class ClassifierScore:
     classifier
         Its name.
     auc, jsd, calibration
-        See `Trial`: mean over the trials, its error, and the floor. Where there are no numbers, ``reason``
+        See `Trial`: mean over the trials, its error, and the floor. If there are no numbers, ``reason``
         says why.
     split
         Showers of each of the two samples for training, validation and test.
