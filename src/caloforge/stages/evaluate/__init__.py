@@ -1,4 +1,4 @@
-"""One evaluation for all generators: how far are generated showers from a reference, and how sure is that?
+"""One evaluation for all generators: how far generated showers are from a reference, with uncertainties.
 
 >>> import caloforge as cf
 >>> samples = [cf.generate(particle, "1:100", n=1000) for particle in ("e+", "gamma")]

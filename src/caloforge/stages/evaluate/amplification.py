@@ -1,4 +1,4 @@
-"""How many showers of the simulation a generated sample is worth, of samples that were measured."""
+"""How many showers of the simulation a generated sample is worth, for measured samples."""
 
 from collections.abc import Sequence
 

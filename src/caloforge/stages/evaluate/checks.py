@@ -1,4 +1,4 @@
-"""What makes a comparison impossible or misleading, said in sentences."""
+"""Finds what makes a comparison impossible or misleading, and describes it in sentences."""
 
 from collections.abc import Iterator
 
@@ -18,13 +18,13 @@ from caloforge.units import GeV, MeV
 __all__ = ["check_cells", "copied", "directions", "particle_names", "warnings"]
 
 _LEAST_RESPONSE, _MOST_RESPONSE = 1e-3, 1e2
-"""Median responses beyond which no calorimeter is known: a unit is wrong."""
+"""Median responses beyond those of any calorimeter: a unit is wrong."""
 
 _ALIKE = 1e-3
-"""Probability below which two samples of numbers are not taken for samples of one distribution."""
+"""Probability below which two samples are assumed to have different distributions."""
 
 _DECIMALS = 3
-"""Of degrees and mm that are compared: files round them differently."""
+"""Decimals of degrees and mm that are compared: files round them differently."""
 
 _CERTAIN = 3.0
 """Standard deviations from which one sample certainly has more of something."""
@@ -118,7 +118,7 @@ def _spectra(reference: Measured, generated: Measured) -> Iterator[str]:
 
 
 def _directions(reference: Measured, generated: Measured) -> Iterator[str]:
-    """Find other angles, also where one sample is tilted and the other perpendicular to the front face."""
+    """Find different angles, even if one sample is tilted and the other perpendicular to the front face."""
     angles = [directions(sample.incident) for sample in (reference, generated)]
     (theta, phi), (other_theta, other_phi) = angles
     if _differ(theta, other_theta) or _differ(phi, other_phi):
@@ -142,17 +142,19 @@ def _positions(reference: Measured, generated: Measured) -> Iterator[str]:
 
 
 def directions(incident: Incident) -> tuple[Floats, Floats]:
-    """Return theta (n,) and, of those particles that are tilted, phi (0 to 360), both in degrees."""
+    """Return theta (n,) and, for tilted particles only, phi (0 to 360), both in degrees."""
     x, y, z = incident.unit_direction.T
+    # arctan2 is accurate at small angles, where arccos(z) loses half of the digits.
     theta = np.degrees(np.arctan2(np.hypot(x, y), z)).round(_DECIMALS)
     phi = np.degrees(np.arctan2(y, x))[theta > 0].round(_DECIMALS)
     return theta, phi % 360
 
 
 def _differ(first: Floats, second: Floats) -> bool:
-    """Whether values are distributed differently; where all of one sample are equal, any other one counts."""
+    """Whether values are distributed differently; if all of one sample are equal, any other value counts."""
     if not len(first) or not len(second):
         return False
+    # The Kolmogorov-Smirnov test has no power against a few different values.
     if min(np.ptp(first), np.ptp(second)) == 0:
         return not np.array_equal(np.unique(first), np.unique(second))
     return _distance(first, second) is not None
@@ -201,17 +203,21 @@ def _fingerprints(sample: Measured) -> NDArray[np.void]:
     """Return what tells showers with energy apart: all their observables, bit for bit."""
     rows = np.column_stack([sample.energy, *sample.values.values()])
     some = sample.values["response"] > 0 if "response" in sample.values else np.ones(len(rows), bool)
+    # Empty showers are all equal, so they do not count as copies. Two nan can differ in their bits, so a number
+    # replaces them.
     rows = np.ascontiguousarray(np.nan_to_num(rows[some], nan=-1.0))
+    # As bytes a row is one value, which numpy can sort and compare; so equal means equal in every bit.
     return rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
 
 
 def _overflow(reference: Measured, generated: Measured) -> Iterator[str]:
-    """Find showers with more energy than came in, if the reference has certainly less of them."""
+    """Find showers with more energy than came in, if the reference has significantly fewer of them."""
     sizes = len(reference), len(generated)
     counts = [
         int(np.sum(sample.values.get("response", np.zeros(1)) > 1)) for sample in (reference, generated)
     ]
     shares = [count / n for count, n in zip(counts, sizes, strict=True)]
+    # The error of the difference if both samples have the same share.
     common = sum(counts) / sum(sizes)
     error = np.sqrt(common * (1 - common) * sum(1 / n for n in sizes))
     if shares[1] - shares[0] > _CERTAIN * error and _median_response(generated) < _MOST_RESPONSE:

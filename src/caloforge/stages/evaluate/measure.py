@@ -1,7 +1,7 @@
-"""A file of showers in one pass: its observables, averages and spectra, and some of its showers as they are.
+"""Reads a file of showers in one pass: observables, averages and spectra, and some complete showers.
 
-Memory holds a batch, one number a shower and observable, and the showers that are kept; so files may be
-larger than the memory.
+Memory holds one batch, one number for each shower and observable, and the showers that are kept; so files may
+be larger than the memory.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ __all__ = ["KEPT", "SPECTRUM_EDGES", "Floats", "Measured", "measure", "same_spec
 Floats = NDArray[np.float64]
 
 KEPT = 20_000
-"""Showers that are kept as they are, at most."""
+"""Complete showers that are kept, at most."""
 
 _KEPT_CELLS = 1 << 28
 """Cells of the showers that are kept, at most: 1 GiB."""
@@ -35,12 +35,12 @@ _BATCH = 4096
 """Showers of a batch, at most: few enough to stay in the processor's caches for many observables."""
 
 SPECTRUM_EDGES: Floats = np.logspace(-4, 6, 101)
-"""Bins of the cells' energies in MeV, ten a decade; the outermost ones hold what lies beyond."""
+"""Bins of the cells' energies in MeV, ten per decade; the outermost ones include all energies beyond."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known of a file of N showers after one pass.
+    """Summary of a file of N showers after one pass.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Measured:
 
     @property
     def file(self) -> str:
-        """Name of the file; empty where nobody told it."""
+        """Name of the file; empty if it is not known."""
         return str(self.provenance.get("file", ""))
 
     def near(self, energy: float, window: float) -> NDArray[np.bool_]:
@@ -110,13 +110,13 @@ def measure(
     source
         The open file.
     observables
-        What to take of every shower.
+        Observables of every shower.
     file
-        Name to go by.
+        Name of the file.
     chosen
-        (N,) showers to look at; all by default.
+        (N,) which showers to use; all by default.
     kept
-        Showers to keep as they are, at most; fewer of calorimeters with so many cells that they take 1 GiB.
+        Complete showers to keep, at most; fewer if they would take more than 1 GiB.
     seed
         Decides which ones.
     progress
@@ -125,7 +125,7 @@ def measure(
     Raises
     ------
     InputError
-        There are no showers to look at.
+        There are no showers.
     ShowerFileError
         A shower is not possible (nan, negative energy); the message names the first.
     """
@@ -148,7 +148,7 @@ def same_spectrum(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Choose showers of two samples so that their incident energies have the same distribution.
 
-    In bins of energy each sample keeps, at random, its share of showers or the other's, whichever is smaller.
+    In each bin of energy both samples keep, at random, the smaller of their two shares of showers.
 
     Parameters
     ----------
@@ -176,6 +176,7 @@ def same_spectrum(
             f"{_range(second)}."
         )
     random = np.random.default_rng(seed)
+    # The small number is for products that should be whole but are rounded down.
     kept = [_thinned(number, np.floor(common * len(number) + 1e-9), random) for number in numbers]
     return kept[0], kept[1]
 
@@ -186,6 +187,7 @@ def _energy_bins(first: Floats, second: Floats, bins: int = 50) -> Floats:
     if len(energies) <= bins:
         return np.asarray((energies[:-1] + energies[1:]) / 2, float)
     shares = np.linspace(0, 1, bins + 1)
+    # Outside of the common range a bin would contain showers of only one sample.
     ends = [max(first.min(), second.min()), np.nextafter(min(first.max(), second.max()), np.inf)]
     inner = np.quantile(np.concatenate([first, second]), shares)
     return np.unique([*inner, *ends])
@@ -194,6 +196,7 @@ def _energy_bins(first: Floats, second: Floats, bins: int = 50) -> Floats:
 def _thinned(number: NDArray[np.intp], counts: Floats, random: np.random.Generator) -> NDArray[np.bool_]:
     """Choose as many members of every bin as are wanted, at random."""
     order = random.permutation(len(number))
+    # A stable sort of a random order: members of a bin stay in random order, and the first ones are kept.
     order = order[np.argsort(number[order], kind="stable")]
     bins = number[order]
     place = np.arange(len(order)) - np.searchsorted(bins, bins)
@@ -219,7 +222,7 @@ def _drawn_numbers(
 
 @dataclass
 class _Accumulator:
-    """Takes in batches."""
+    """Accumulates batches."""
 
     geometry: Calorimeter
     observables: Sequence[Observable]
@@ -247,18 +250,20 @@ class _Accumulator:
 
     def _add_cells(self, cells: NDArray[np.float32]) -> None:
         self.sum += cells.sum(axis=0, dtype=float)
+        # Squares in double precision, without a copy of the cells in it.
         self.square += np.einsum("ij,ij->j", cells, cells, dtype=float)
         rows, columns = np.nonzero(cells)
         self.hits += np.bincount(columns, minlength=len(self.sum))
         bins = self.spectra.shape[1]
         first = np.log10(SPECTRUM_EDGES[0])
         step = (np.log10(SPECTRUM_EDGES[-1]) - first) / bins
+        # Bins are even in the logarithm, so a division finds them, faster than a search.
         place = np.floor((np.log10(cells[rows, columns]) - first) / step).astype(np.intp)
         place = self.layer[columns] * bins + np.clip(place, 0, bins - 1)
         self.spectra += np.bincount(place, minlength=self.spectra.size).reshape(self.spectra.shape)
 
     def result(self, provenance: Mapping[str, Any]) -> Measured:
-        """Return what came together."""
+        """Return the summary."""
         n = sum(map(len, self.incident))
         nothing = Showers(self.geometry, np.zeros((0, self.geometry.n_cells)), Incident(0, 1.0))
         kept = Showers.concatenate(self.samples) if self.samples else nothing
@@ -276,5 +281,5 @@ class _Accumulator:
 
 
 def _without_columns(showers: Showers, rows: NDArray[np.intp], numbers: NDArray[np.intp]) -> Showers:
-    """Return some showers with nothing beside them but their numbers in the file."""
+    """Return some showers with their numbers in the file as the only column."""
     return Showers(showers.geometry, showers.cells[rows], showers.incident[rows], {"number": numbers})

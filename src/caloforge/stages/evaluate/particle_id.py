@@ -1,7 +1,7 @@
-"""Do generated showers separate particles as simulated ones do? Table II of the CaloGAN paper.
+"""Separation of particles by generated and by simulated showers (Table II of the CaloGAN paper).
 
 Classifiers of two particles learn from one domain, the reference or generated showers, and are tested on
-both. One that learned from generated showers and does as well on the reference has learned physics.
+both. A classifier that learned from generated showers and is as good on the reference has learned physics.
 """
 
 from collections.abc import Sequence
@@ -97,10 +97,10 @@ def separate_particles(
     """Train classifiers of two particles on either domain and test them on both.
 
     Each trial divides all samples at random, 60 % for training, 20 % for choosing the best epoch, 20 % for
-    the test, and trains one network on the reference and one on the generated showers. Samples are cut to
-    the smallest, so that 50 % is what guessing gives. Widths, dropout and the preparation of the cells are
-    not in the paper; here: five hidden layers of 256 nodes and the output, a dropout of 0.3, the features of
-    the low-level classifier without the incident energy.
+    the test, and trains one network on the reference and one on the generated showers. All samples are
+    cut to the size of the smallest, so that guessing gives 50 %. The paper does not give the widths, the
+    dropout and the preparation of the cells. Here: five hidden layers of 256 nodes and the output, a dropout
+    of 0.3, the features of the low-level classifier without the incident energy.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def separate_particles(
     trials
         Number of repetitions, at least two.
     seed
-        Of the divisions and trainings.
+        Seed of the divisions and trainings.
     progress
         Called with (trainings done, trainings).
 
@@ -142,7 +142,7 @@ def separate_particles(
 
 
 def read(paths: Sequence[Path], most: int = KEPT, seed: int = 1) -> list[Showers]:
-    """Read files of showers, each at most so many showers, drawn at random."""
+    """Read files of showers, with a maximum number of showers each, drawn at random."""
     samples = []
     for path in paths:
         with open_any(path) as source:
@@ -151,7 +151,7 @@ def read(paths: Sequence[Path], most: int = KEPT, seed: int = 1) -> list[Showers
 
 
 def _particles(reference: Sequence[Showers], generated: Sequence[Showers]) -> tuple[str, str]:
-    """Names of the two particles, after a look at whether everything fits."""
+    """Return the names of the two particles; refuse samples that do not fit each other."""
     first = reference[0].geometry
     for sample in (*reference, *generated):
         check_cells(first, sample.geometry)

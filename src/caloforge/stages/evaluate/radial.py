@@ -14,10 +14,10 @@ __all__ = ["Floats", "axis_distances", "radial_profile"]
 Floats = NDArray[np.float64]
 
 _BLOCK = 256
-"""Showers that are looked at together."""
+"""Showers that are processed together."""
 
 _ROUNDING = 1e-6
-"""Distances in mm that differ by less are the same."""
+"""Distances in mm that differ by less count as equal."""
 
 
 def radial_profile(first: Showers, second: Showers, most: int = 16) -> tuple[Floats, Floats, Floats]:
@@ -55,8 +55,10 @@ def _in_rings(showers: Showers, edges: Floats, sums: Floats) -> Iterator[Floats]
         block, incident = showers.cells[some], showers.incident[some]
         rows, cells = np.nonzero(block)
         away = axis_distances(showers.geometry, incident, rows, cells)
+        # Distances lie exactly at the edges, so that rounding would decide.
         ring = np.maximum(np.searchsorted(edges, away + _ROUNDING, side="right") - 1, 0)
         sums += np.bincount(ring, minlength=n), np.bincount(ring, away, minlength=n)
+        # One number for shower and ring, so that one call adds up all showers.
         energies = np.bincount(rows * n + ring, block[rows, cells], minlength=len(block) * n)
         yield np.asarray(energies.reshape(len(block), n), float)
 

@@ -1,7 +1,8 @@
-"""Does a generator ever fail? Checks a million showers without keeping them.
+"""Searches for failures of a generator: checks a million showers without keeping them.
 
-Every shower is made in memory, looked at and forgotten: numbers that are none, negative energies, no energy
-at all, more energy than the particle can bring. Beside a reference, outliers are counted as well.
+Every shower is made in memory, checked and dropped. The checks are for energies that are not finite, negative
+energies, no energy at all, and more energy than the particle can bring. With a reference, outliers are also
+counted.
 """
 
 import time
@@ -53,7 +54,7 @@ ROUNDING = 1e-5
 _BLOCK = 1024
 _EXAMPLES = 5
 _LAYERS = 3
-"""Layers that shapes are taken of, at most: those with most energy."""
+"""Maximum number of layers whose shapes are used: those with most energy."""
 
 CHECKS = {
     "finite": "a cell that is not finite",
@@ -61,14 +62,14 @@ CHECKS = {
     "empty": "no energy at all, where the reference always has some",
     "energy": "more energy than the particle can bring",
 }
-"""What no shower may have."""
+"""Properties that no shower may have."""
 
 Floats = NDArray[np.float64]
 
 
 @strict_dataclass
 class FailedShower:
-    """A shower that failed: its number, and its energies as far as they are numbers."""
+    """A shower that failed: its number, and its energies if they are finite."""
 
     shower: int
     energy_GeV: float  # noqa: N815 (the unit belongs to the name)
@@ -77,7 +78,7 @@ class FailedShower:
 
 @strict_dataclass
 class CheckCount:
-    """What no shower may have, how many had it, and the first of them."""
+    """A property that no shower may have, how many had it, and the first of them."""
 
     name: str
     label: str
@@ -112,16 +113,16 @@ class ShapeOutliers:
 
 @strict_dataclass
 class Outliers:
-    """Outliers beside those of a reference; `caloforge.metrics.outliers` says what they are.
+    """Outliers compared with those of a reference; `caloforge.metrics.outliers` defines them.
 
     Attributes
     ----------
     reference
         Name of its file.
     defining, tested
-        Showers of the reference that define the ranges, and that its own outliers are counted of.
+        Showers of the reference that define the ranges, and those among which its outliers are counted.
     share
-        Of the reference's showers that ranges leave out at either end.
+        Share of the reference's showers beyond either end of a range.
     bins
         Of incident energy.
     shapes
@@ -138,22 +139,22 @@ class Outliers:
 
 @strict_dataclass
 class Reliability:
-    """What a million showers of a model show.
+    """Result of the checks of a million showers of a model.
 
     Attributes
     ----------
     energy_GeV
         Incident energies as text.
     brought_MeV
-        Energy that the particle can bring beside its kinetic one.
+        Energy that the particle can bring in addition to its kinetic energy.
     highest_response
         Largest energy of a shower over its incident energy.
     excess_MeV
         Largest energy of a shower beyond what the particle can bring.
     checks
-        All that can fail.
+        All checks.
     outliers
-        None without a reference, or where no shower was of its energies.
+        None without a reference, or if no shower has one of its energies.
     seconds, generating
         Time for everything, and for the model alone.
     """
@@ -181,7 +182,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class Reference:
-    """What a reference says about showers of one particle.
+    """The information of a reference about showers of one particle.
 
     Attributes
     ----------
@@ -226,6 +227,8 @@ class Reference:
         pdg = np.unique(sample.pdg)
         if len(pdg) > 1:
             raise InputError(f"{path} holds {len(pdg)} particles: give a file for each as reference.")
+        # Ranges and outliers of the reference come from different halves: in the half that defines a range
+        # the share beyond it is fixed.
         order = np.random.default_rng(seed).permutation(len(sample))
         halves = np.array_split(order, 2)
         defining, own = (
@@ -265,7 +268,7 @@ def reliability(
     reference: Reference | None = None,
     progress: Progress = no_progress,
 ) -> Reliability:
-    """Make showers and look at every one.
+    """Make showers and check every one.
 
     Parameters
     ----------
@@ -340,7 +343,7 @@ def _check_reference(reference: Reference, generator: Generator) -> None:
 
 @dataclass
 class _ShowerMonitor:
-    """Looks at showers, block by block."""
+    """Checks showers, block by block."""
 
     geometry: Calorimeter
     brought: float
@@ -355,7 +358,9 @@ class _ShowerMonitor:
         """Take in showers from number ``start`` on."""
         energy = incident.energy
         with np.errstate(invalid="ignore"):
-            total = cells.sum(axis=1, dtype=float)  # a number unless a cell is none: doubles do not overflow
+            total = cells.sum(
+                axis=1, dtype=float
+            )  # finite unless a cell is not: a double does not overflow here
         finite, negative = np.isfinite(total), cells.min(axis=1) < 0
         excess = total - energy - self.brought
         empty_below = self.reference.empty_below if self.reference else 0.0
@@ -369,6 +374,7 @@ class _ShowerMonitor:
             self._record(name, np.flatnonzero(which), start, energy, total)
         self.highest = max(self.highest, float((total / energy)[finite].max(initial=0.0)))
         self.excess = max(self.excess, float(excess[finite].max(initial=0.0)))
+        # Showers with impossible cells are refused by `Showers`, and have no shapes.
         sound = finite & ~negative
         if self.reference is not None and sound.any():
             rows = slice(None) if sound.all() else sound
@@ -387,7 +393,7 @@ class _ShowerMonitor:
 
     @property
     def checks(self) -> tuple[CheckCount, ...]:
-        """What was found."""
+        """Results of the checks."""
         return tuple(
             CheckCount(name, label, self.failed[name], tuple(self.examples[name]))
             for name, label in CHECKS.items()
@@ -395,7 +401,7 @@ class _ShowerMonitor:
 
     @property
     def outliers(self) -> Outliers | None:
-        """The outliers beside those of the reference, if there was a shower to compare with it."""
+        """The outliers compared with those of the reference, if any shower could be compared."""
         if self.reference is None or self.outside is None or not self.outside.showers.any():
             return None
         ranges, samples = self.reference.ranges, (self.reference.own, self.outside)

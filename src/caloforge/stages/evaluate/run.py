@@ -1,4 +1,4 @@
-"""Two files of showers -> all numbers about how they differ."""
+"""Computes all numbers about the difference between two files of showers."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +51,7 @@ def quiet(title: str, unit: str) -> AbstractContextManager[Progress]:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation: its results, and what its pictures are drawn of.
+    """An evaluation: its results, and the data of its pictures.
 
     `caloforge.stages.evaluate.report.write` makes a page of it.
     """
@@ -116,7 +116,7 @@ def evaluate(
     repeats, seed = whole_number(repeats, "The number of repeats"), whole_number(seed, "The seed", least=0)
     if repeats < 2:
         raise InputError(f"{repeats} repeats give no uncertainty: use 2 or more.")
-    if training is not None:  # what is wrong with it is said before hours of work, not after
+    if training is not None:  # errors in it are reported before hours of work, not after
         with opened(training) as learned_from, opened(reference) as wanted:
             checks.check_cells(wanted.geometry, learned_from.geometry, "training showers")
     settings = Settings(repeats, seed, match_energies, kept)
@@ -138,9 +138,9 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _BesideTraining:
-    """What is known from the showers that a generator learned from.
+    """Results of the comparison with the showers that a generator learned from.
 
-    Where there is no amplification, a sentence says why.
+    If there is no amplification, a sentence says why.
     """
 
     memorisation: MemorisationScore
@@ -261,6 +261,7 @@ def _joint_listeners(progress: Progress, parts: int) -> list[Progress]:
     def part(n: int) -> Progress:
         def listen(done: float, total: float, note: str = "") -> None:
             states[n] = (done, total)
+            # Before every part has told its total, a sum would show too much progress.
             if all(total for _, total in states):
                 progress(sum(one for one, _ in states), sum(total for _, total in states))
 

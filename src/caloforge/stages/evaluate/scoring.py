@@ -31,14 +31,14 @@ __all__ = [
 ]
 
 WINDOW = 0.05
-"""Showers within this relative distance of an energy are taken for showers of that energy."""
+"""Showers within this relative distance of an energy count as showers of that energy."""
 
 ENERGIES = (1 * GeV, 25 * GeV, 50 * GeV, 100 * GeV, 150 * GeV)
 """Incident energies of the conditional response (Paganini et al. 2018, Fig. 13), in MeV."""
 
 _MOST_BINS = 15
 _LEAST = 10
-"""Showers of one energy from which on their resolution is given."""
+"""Fewest showers of one energy for which the resolution is given."""
 
 
 def quantities(
@@ -112,9 +112,10 @@ def joint(
 def classifier(
     reference: Measured, generated: Measured, test: Classifier, seed: int, progress: Progress = no_progress
 ) -> list[MetricResult]:
-    """Let a classifier tell the showers that were kept apart."""
+    """Train a classifier to tell the kept showers of both samples apart."""
     try:
         found = test(reference.kept, generated.kept, seed=seed, progress=progress)
+    # One classifier that fails, for lack of torch or of showers, must not cost the whole evaluation.
     except CaloforgeError as error:
         found = ClassifierScore.missing(test.name, str(error))
     labels = {
@@ -130,7 +131,7 @@ def classifier(
 def _classified(test: Classifier, found: ClassifierScore, field: str, label: str) -> MetricResult:
     score: Score = getattr(found, field)
     if field == "calibration" and score.value is not None:
-        # It says how far the divergence can be trusted, and nothing about showers.
+        # The calibration tells how far the divergence can be trusted, and nothing about showers.
         trust = "how far the divergence can be trusted; no distance of the samples"
         score = replace(score, sigma=None, reason=trust)
     return results.from_score(
@@ -157,7 +158,7 @@ def _of_catalogue(metric: base.Metric, score: Score, observable: str = "") -> Me
 
 
 def responses(reference: Measured, generated: Measured) -> tuple[EnergyResponse, ...]:
-    """Return response and resolution near the energies of Fig. 13; those that no shower has are left out."""
+    """Return response and resolution near the energies of Fig. 13; energies without showers are left out."""
     found = []
     for energy in ENERGIES:
         for name, sample in _named(reference, generated):
@@ -191,6 +192,7 @@ def _bins(energies: Floats) -> Floats:
     """Return the inner edges of bins with as many showers each."""
     different = np.unique(energies)
     if len(different) <= _MOST_BINS:
+        # A bin for each energy, with edges in the middle between them.
         return np.asarray((different[:-1] + different[1:]) / 2)
     return np.quantile(energies, np.linspace(0, 1, _MOST_BINS + 1)[1:-1])
 

@@ -1,4 +1,4 @@
-"""A training's figures as TensorBoard reads them."""
+"""Writes the figures of a training for TensorBoard."""
 
 import os
 import socket
@@ -16,10 +16,10 @@ _FLUSH_EVERY = 30.0  # seconds
 
 
 class Curves:
-    """Appends figures to an event file of its own in a folder.
+    """Appends figures to a new event file in a folder.
 
-    torch's ``SummaryWriter`` writes in a thread of its own, which prints a traceback when the disk is full;
-    here that is an `OSError` for the caller.
+    torch's ``SummaryWriter`` writes in a separate thread, which prints a traceback when the disk is full.
+    Here the caller gets an `OSError`.
 
     Parameters
     ----------
@@ -37,6 +37,7 @@ class Curves:
         self._writer, self._flushed = RecordWriter(self._file), now
         self._write(Event(wall_time=now, file_version="brain.Event:2"))
         if done:
+            # TensorBoard drops the steps from here on that a killed process had already written.
             start = SessionLog(status=SessionLog.START)
             self._write(Event(wall_time=now, step=done + 1, session_log=start))
 

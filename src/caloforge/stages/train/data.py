@@ -1,8 +1,8 @@
 """Showers for training: sparse on the disk, dense one batch at a time, mirrored at random where allowed.
 
-A file's showers are read out on the model's calorimeter without ever being dense, and kept uncompressed in a
-scratch file that is mapped into memory and vanishes with the process. So a million showers of 27,000 cells
-take the disk that their hits take, and memory for a few batches.
+The showers of a file are rebinned to the model's calorimeter as sparse rows, and kept uncompressed in a
+scratch file that is mapped into memory and disappears with the process. So a million showers of 27,000 cells
+take disk space for their hits, and memory for a few batches.
 """
 
 import tempfile
@@ -62,6 +62,7 @@ class SparseShowers:
     def cells(self, rows: Integers) -> npt.NDArray[np.float32]:
         """Return some showers densely, (len(rows), n_cells) in MeV."""
         starts, counts = self.bounds[rows], np.diff(self.bounds)[rows]
+        # All entries of all rows without a loop: the place within its row, plus the start of the row.
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         entries = np.repeat(starts, counts) + within
         cells = np.zeros((len(rows), self.geometry.n_cells), np.float32)
@@ -140,7 +141,7 @@ class TrainingData:
                 yield self.__getitems__(numbers[start : start + step].tolist())
 
     def sample(self, values: int = 1 << 26) -> Batch:
-        """Return the first showers of the first read-out: all, or as many as have this many cells in all."""
+        """Return the first showers of the first read-out: all, or those with this many cells in total."""
         numbers = self.of_parts[0][: max(1, values // self.geometries[0].n_cells)]
         return self.__getitems__(numbers.tolist())
 
@@ -177,14 +178,14 @@ def load(
     seed: int = 1,
     scratch: Path | None = None,
 ) -> TrainingData:
-    """Read showers for training, read out on a calorimeter, or each on one of several that is drawn for it.
+    """Read showers for training on a calorimeter, or on several, of which one is drawn for each shower.
 
     Parameters
     ----------
     paths
         Files of showers, of any known layout; a finer read-out is rebinned on the way.
     geometries
-        The read-outs that the model shall know. Of several, each shower gets one into which its cells fit.
+        The read-outs that the model will know. Of several, each shower gets one that its cells fit into.
     progress
         Called with (showers read, showers in all).
     seed
@@ -216,11 +217,11 @@ def load(
 
 
 class _Scratch:
-    """Takes in sparse showers of one read-out, cells on the disk and particles in memory."""
+    """Stores sparse showers of one read-out, cells on the disk and particles in memory."""
 
     def __init__(self, geometry: Calorimeter, folder: Path | None) -> None:
         self.geometry, self._folder = geometry, folder
-        # Without a name, so that nothing is left behind however the process ends.
+        # Files without a name disappear when the process ends, even if it is killed.
         with self._disk():
             self._index, self._value = (tempfile.TemporaryFile(dir=folder) for _ in range(2))  # noqa: SIM115
         self._counts: list[Integers] = []
@@ -230,8 +231,8 @@ class _Scratch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for file in (self._index, self._value):  # a map keeps what it needs of a file
-            with suppress(OSError):  # what a full disk did not take is not needed any more
+        for file in (self._index, self._value):  # a memory map keeps the file open
+            with suppress(OSError):  # data that did not fit on a full disk are not needed any more
                 file.close()
 
     def add(self, cells: csr_array, incident: Incident) -> None:
@@ -252,7 +253,7 @@ class _Scratch:
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
-        """Let errors of the disk name the folder: the files have names that mean nothing to anybody."""
+        """Let errors of the disk name the folder: the names of the files would not help the user."""
         try:
             yield
         except OSError as error:
@@ -262,6 +263,7 @@ class _Scratch:
 
 def _mapped(file: IO[bytes], dtype: type[np.generic]) -> npt.NDArray[Any]:
     file.flush()
+    # An empty file can't be mapped.
     return np.memmap(file, dtype, "r") if file.tell() else np.empty(0, dtype)
 
 
@@ -273,13 +275,14 @@ def _distribute(path: Path, kept: Sequence[_Scratch], random: np.random.Generato
             chosen = random.choice(list(maps), len(incident))
             for which, matrix in maps.items():
                 rows = np.flatnonzero(chosen == which)
+                # With one read-out all rows are chosen, and a copy would be wasted.
                 part = cells if len(rows) == len(incident) else cells[rows]
                 kept[which].add(part if matrix is None else part @ matrix, incident[rows])
             yield incident
 
 
 def _origin(path: Path, pdg: Sequence[int]) -> dict[str, Any]:
-    """Return what identifies a file in a record; refuse one that does not say its particles."""
+    """Return the identity of a file for the record; refuse one without the particle."""
     if 0 in pdg:
         raise InputError(
             f"{path} does not say the particle of its showers; add it by converting the file: "
@@ -304,10 +307,11 @@ def _maps(fine: Calorimeter, geometries: Sequence[Calorimeter]) -> dict[int, csr
 
 
 def _sparse(file: Source) -> Iterator[tuple[csr_array, Incident]]:
-    """Yield showers sparsely: from caloforge's own file as they are, from others by way of dense batches."""
+    """Yield sparse showers: directly from caloforge's own files, through dense batches from others."""
     if isinstance(file, ShowerFile):
         for start in range(0, len(file), _READ):
             cells = file.sparse(start, start + _READ)
+            # In double precision: rebinning adds up to hundreds of cells.
             yield cells.astype(np.float64), file.incident(start, start + _READ)
     else:
         for batch in file.batches(_READ):

@@ -1,8 +1,8 @@
 """Train any model of the catalogue: phases, steps, validation, averages, checkpoints, exact resume.
 
-All randomness of a step follows from (seed, step) and the order of an epoch from (seed, epoch). A checkpoint
-therefore holds no random state, and a training that was killed goes on to the very weights that it would
-have had (on the same machine, with the same number of threads).
+All random numbers of a step follow from (seed, step) and the order of an epoch from (seed, epoch). Therefore
+a checkpoint needs no random state, and a training that was killed and resumed ends with exactly the same
+weights (on the same machine, with the same number of threads).
 """
 
 import time
@@ -36,7 +36,7 @@ Validate = Callable[[int, GenerativeModel], dict[str, float]]
 Log = Callable[[int, dict[str, float]], None]
 
 _IDENTITY = ("model", "config", "geometries", "parent", "data")
-_BEGIN, _END = 1, 2  # of a phase, in what is hashed to a seed
+_BEGIN, _END = 1, 2  # of a phase, hashed into the seed
 
 
 @strict_dataclass
@@ -46,8 +46,8 @@ class Plan:
     Attributes
     ----------
     epochs
-        Passes over the training showers in all phases together; None takes the lengths that the model's
-        phases have of their own.
+        Passes over the training showers in all phases together; None takes the default lengths of the
+        model's phases.
     batch
         Showers a step (256 in the CaloGAN paper, Sec. IV C).
     seed
@@ -57,7 +57,7 @@ class Plan:
     flips
         Mirror every shower at random where the calorimeter and the model allow it.
     average
-        Decay, a step, of the running average of all parameters (less at first); 0 keeps none.
+        Decay per step of the running average of all parameters (less at first); 0 keeps no average.
     validate_every
         Steps between validations.
     precision
@@ -145,7 +145,7 @@ def describe(
 
 
 class _Training:
-    """The state of a training: which phase, which step of it, and what a checkpoint holds."""
+    """The state of a training: the phase, its step, and the content of a checkpoint."""
 
     def __init__(
         self,
@@ -185,7 +185,7 @@ class _Training:
         return self.model if self.average is None else self.average.module  # type: ignore[return-value]
 
     def resume(self) -> bool:
-        """Put a checkpoint's state into place; False where it is that of a finished training."""
+        """Restore the state of a checkpoint; False if the training is finished."""
         if checkpoint.read_record(self.folder) is None:
             return True
         saved = checkpoint.load(self.folder)
@@ -200,6 +200,8 @@ class _Training:
         if saved.group("average"):
             self.average = self._averaged()
             self.average.load_state_dict(saved.group("average"))
+        # Fresh schedules set the initial rates of the optimizers; the saved state comes after, and replaces
+        # them.
         self.schedules = self._schedules()
         checkpoint.restore_optimizers(self.phase.optimizers, saved)
         for name, optimizer in self.phase.optimizers.items():
@@ -251,6 +253,7 @@ class _Training:
                 yield self._step(batch)
 
     def _step(self, batch: Batch) -> dict[str, float]:
+        # Seeded in every step: see the module.
         torch.manual_seed(_mix(self.plan.seed, self.total))
         batch = batch.to(self.device)
         if self.plan.flips:
@@ -263,11 +266,13 @@ class _Training:
         self.step, self.total = self.step + 1, self.total + 1
         if self.average is not None:
             self.average.update_parameters(self.model)
+        # float() waits for an accelerator, so it comes after everything else of the step.
         return {key: float(value) for key, value in figures.items()}
 
     def _finish(self) -> None:
-        """Let what follows build on what the phase has learned."""
+        """Put averaged parameters into the model for the next phase, and finish the phase."""
         if self.average is not None and (self.phase.finish or not self.last):
+            # A later phase, or `finish`, builds on the parameters that are exported: the averaged ones.
             self.model.load_state_dict(self.learned.state_dict())
         if self.phase.finish is not None:
             torch.manual_seed(_mix(self.plan.seed, self.number, _END))
@@ -283,9 +288,10 @@ class _Training:
 
     def _averaged(self) -> AveragedModel:
         def mean(average: torch.Tensor, value: torch.Tensor, number: torch.Tensor | int) -> torch.Tensor:
+            # Counters and permutations have no mean.
             if not average.is_floating_point():
                 return value
-            # a short memory at first, so that the initial values are soon forgotten
+            # A short memory at first, so that the initial values are soon forgotten.
             return average.lerp(value, 1 - min(self.plan.average, (int(number) + 1) / (int(number) + 10)))
 
         return AveragedModel(self.model, avg_fn=mean, use_buffers=True)
@@ -301,7 +307,7 @@ class _Training:
         """Keep the parameters of the validation with the lowest separation from held-out showers so far."""
         folder = self.folder / "best"
         best = checkpoint.read_record(folder)
-        # one that was killed before its first checkpoint may have left the best of another training behind
+        # A training that was killed before its first checkpoint may have left its best parameters here.
         if best is None or _changes(best, record) or _separation(record) < _separation(best):
             checkpoint.save(folder, record, _named("model", self.learned.state_dict()))
 
@@ -326,6 +332,7 @@ class _Training:
 
 def _mix(*numbers: int) -> int:
     """Hash numbers to a seed, so that neighbouring steps have unrelated random streams."""
+    # 63 bits: torch takes signed seeds.
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -340,5 +347,6 @@ def _separation(record: dict[str, Any]) -> float:
 def _changes(saved: dict[str, Any], record: dict[str, Any]) -> list[str]:
     """Return the keys in which two trainings differ; the number of epochs does not count."""
     plans = [{**item.get("plan", {}), "epochs": None} for item in (saved, record)]
+    # More epochs only lengthen a training, so they are left out of the comparison.
     others = [key for key in _IDENTITY if saved.get(key) != record[key]]
     return others + ["plan"] * (plans[0] != plans[1])

@@ -1,4 +1,4 @@
-"""What a training leaves to look at: a CSV, TensorBoard curves and sample pictures."""
+"""Writes the figures of a training: a CSV file and TensorBoard curves."""
 
 import csv
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ __all__ = ["RunLog"]
 class RunLog:
     """Writes the figures of a training into its folder as ``log.csv`` and for TensorBoard.
 
-    Use as a context manager, or the last curves may stay in memory. On a full disk it raises an `OSError`
-    that names the file.
+    Use it as a context manager; otherwise the last curves may not be written. On a full disk it raises an
+    `OSError` that names the file.
 
     Parameters
     ----------
@@ -59,12 +59,13 @@ class RunLog:
         if not self.path.is_file():
             return []
         with self.path.open(newline="", encoding="utf-8") as file:
+            # A process that was killed may have left half a row.
             return [row for row in list(csv.reader(file))[1:] if len(row) == 3]
 
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Let errors of the disk name the file: those of a write do not."""
+    """Add the name of the file to errors of the disk: those of a write have none."""
     try:
         yield
     except OSError as error:

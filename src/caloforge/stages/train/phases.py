@@ -1,4 +1,4 @@
-"""The phases of a training: how long each is, which batches it sees, and what it leaves alone."""
+"""The phases of a training: their lengths, their batches, and the modules that they leave unchanged."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,16 +20,17 @@ def lengths(phases: Sequence[Phase], steps_an_epoch: int, epochs: int | None) ->
     Parameters
     ----------
     phases
-        Each with a length of its own.
+        Each has a default length.
     steps_an_epoch
-        Batches that the showers make.
+        Batches in an epoch.
     epochs
-        Passes over the showers in all phases together, shared out in proportion to their own lengths; None
-        leaves these as they are.
+        Passes over the showers in all phases together, divided in proportion to their default lengths;
+        None keeps these.
     """
     own = [_own_length(phase, steps_an_epoch) for phase in phases]
     if epochs is None or not sum(own):
         return own
+    # Rounding the ends instead of the lengths keeps the sum exact.
     ends = np.rint(np.cumsum(own) * (epochs * steps_an_epoch / sum(own))).astype(int)
     return [int(length) for length in np.diff(ends, prepend=0)]
 
@@ -39,12 +40,12 @@ def _own_length(phase: Phase, steps_an_epoch: int) -> int:
 
 
 def steps_an_epoch(data: TrainingData, batch: int) -> int:
-    """Return how many whole batches of one read-out each the showers make.
+    """Return the number of complete batches in an epoch, each of one read-out.
 
     Raises
     ------
     InputError
-        There is not even one.
+        There is none.
     """
     whole = sum(len(numbers) // batch for numbers in data.of_parts)
     if not whole:
@@ -59,7 +60,7 @@ class EpochBatches:
     """Numbers of the showers in each batch from a step on, for torch's DataLoader.
 
     The order of an epoch follows from the seed and the epoch alone, and is made once for all its batches.
-    Those of several read-outs are mixed; each batch has one.
+    Batches of several read-outs are mixed; each batch has only one.
     """
 
     def __init__(self, data: TrainingData, batch: int, seed: int, steps: range) -> None:
@@ -86,6 +87,7 @@ class EpochBatches:
             batches += list(order[: whole * self._size].reshape(whole, self._size))
         if len(self._numbers) == 1:
             return batches
+        # Or else the model would see one read-out after the other in each epoch.
         mixed = np.random.default_rng([self._seed, epoch, len(self._numbers)]).permutation(len(batches))
         return [batches[number] for number in mixed]
 
@@ -93,7 +95,7 @@ class EpochBatches:
 def load_batches(
     data: TrainingData, batch: int, seed: int, steps: range, device: torch.device
 ) -> Iterator[Batch]:
-    """Yield the batches of some steps; beside an accelerator they are made by processes of their own."""
+    """Yield the batches of some steps; for an accelerator they are made by separate processes."""
     away = device.type != "cpu"
     return iter(
         DataLoader(
@@ -114,6 +116,7 @@ def _as_it_is(batch: Batch) -> Batch:
 def mirrored(batch: Batch, symmetries: Symmetries) -> Batch:
     """Mirror each shower at random, with the particle that made it."""
     cells, signs = (torch.from_numpy(part).to(batch.cells.device) for part in symmetries)
+    # Drawn on the CPU, so that all devices mirror the same showers.
     which = torch.randint(len(cells), (len(batch.cells),)).to(batch.cells.device)
     sign = signs[which]
     return batch._replace(
@@ -137,14 +140,15 @@ class OnDevice:
         return (batch.to(self._device) for batch in self._data.batches(size))
 
     def sample(self, values: int = 1 << 26) -> Batch:
-        """Return the first showers, at most so many that they have this many cells in all."""
+        """Return the first showers, with at most this many cells in total."""
         return self._data.sample(values).to(self._device)
 
 
 @contextmanager
 def frozen(model: GenerativeModel, phase: Phase) -> Iterator[None]:
-    """Put a model into training mode but for what a phase leaves as it is."""
+    """Put a model into training mode, except for the modules that a phase leaves unchanged."""
     model.train()
+    # Only those that had gradients: others must not get any afterwards.
     kept = [p for module in phase.frozen for p in module.parameters() if p.requires_grad]
     for module in phase.frozen:
         module.eval()

@@ -1,4 +1,4 @@
-"""What a training takes of memory and disk, asked before it begins."""
+"""Checks, before a training begins, that memory and disk suffice."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +14,10 @@ from caloforge.resources import check_disk, check_memory
 
 __all__ = ["check", "enough_memory"]
 
-_LOOKED_AT = 64  # showers by which the cells that are hit are estimated
-_MOST_VALUES = 1 << 22  # cells that are looked at
+_LOOKED_AT = 64  # showers from which the number of filled cells is estimated
+_MOST_VALUES = 1 << 22  # cells of these showers, at most
 _BYTES_PER_HIT = 8  # in the scratch file: a number and an energy
-_BYTES_PER_SHOWER = 120  # its particle, where its cells are, its place in an epoch
+_BYTES_PER_SHOWER = 120  # its particle, the bounds of its cells, its place in an epoch
 _BATCHES = 4  # that are held at once: as read, mirrored, generated, and on the way
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "Storage size calculation overflowed")
 
@@ -39,7 +39,7 @@ def check(paths: Sequence[Path], geometries: Sequence[Calorimeter], batch: int, 
     Raises
     ------
     InputError
-        The message says what the training would take and what is free.
+        The message says how much the training would take and how much is free.
     """
     cells = max(geometry.n_cells for geometry in geometries)
     showers, hits = 0, 0.0
@@ -62,16 +62,16 @@ def _looked_into(path: Path) -> tuple[int, float]:
 
 @contextmanager
 def enough_memory() -> Iterator[None]:
-    """Turn torch's ways to say that there is too little memory into one sentence.
+    """Turn torch's errors about too little memory into one sentence.
 
     Raises
     ------
     InputError
-        A tensor could not be had.
+        There was not enough memory for a tensor.
     """
     try:
         yield
-    except RuntimeError as error:  # of which torch's OutOfMemoryError of accelerators is one
+    except RuntimeError as error:  # including torch.OutOfMemoryError of accelerators
         if not (isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in _NO_MEMORY)):
             raise
         raise InputError(

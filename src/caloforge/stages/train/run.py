@@ -1,4 +1,4 @@
-"""A whole training: read the showers, build the model, fit it, leave something to look at."""
+"""A complete training: reads the showers, builds the model, fits it, and writes logs and pictures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -36,8 +36,8 @@ Paths = str | Path | Sequence[str | Path]
 Geometries = str | Path | Calorimeter | Sequence[str | Path | Calorimeter]
 
 _MOST_HELD_OUT = 500  # by default
-_MARGIN = 0.1  # of the energy range that showers may leave empty, or exceed, at either end
-_SAME = 1e-6  # by which unit vectors and mm may differ that are one
+_MARGIN = 0.1  # share of the energy range that showers may leave empty, or exceed, at either end
+_SAME = 1e-6  # largest difference of equal unit vectors, or of equal positions in mm
 _ROUNDED = 2  # digits of degrees and mm that a configuration keeps
 
 
@@ -75,7 +75,7 @@ def train(
         Keys of the model's ``Config``, such as ``{"energy_range": [1, 100]}`` in GeV; the particles are those
         of the data, in the order of the labels.
     parent
-        Folder of the training that this one starts from, for models that do.
+        Folder of the training that this one starts from, for models that need one.
     device
         Device: "auto" uses an accelerator if there is one.
     threads
@@ -92,10 +92,10 @@ def train(
     Raises
     ------
     InputError, ShowerFileError, CheckpointError
-        A name, a setting, the data, or what the folder already holds does not fit, or memory or disk do not
-        suffice.
+        A name, a setting, the data, or the content of the folder does not fit, or memory or disk space is
+        too small.
     OSError
-        The disk is full, or the folder can't be written to; the last whole checkpoint stays.
+        The disk is full, or the folder can't be written to; the last complete checkpoint stays.
 
     Examples
     --------
@@ -121,13 +121,16 @@ def train(
     chosen = _configured(entry, known, incident, settings or {})
     _check_energies(chosen, incident)
     steps_an_epoch(known, plan.batch)  # refuses too few showers before there is a folder
+    # The last digits of the result depend on the number of threads, so it is set and not left to torch.
     torch.set_num_threads(threads)
+    # The initial weights are drawn when the model is built.
     torch.manual_seed(plan.seed)
     with room.enough_memory():
         network = entry(chosen, *geometries)
     begun_from = _inherit(network, Path(parent) if parent is not None else None)
     folder.mkdir(parents=True, exist_ok=True)
     busy = CheckpointError(f"Another process is training in {folder}: wait for it or choose another folder.")
+    # Two trainings in one folder would overwrite each other's checkpoints.
     with locked(folder / "lock", busy):
         record = checkpoint.read_record(folder)
         with room.enough_memory(), RunLog(folder, done=record["step"] if record else 0) as log:
@@ -173,7 +176,7 @@ def held_out(asked: int | None, showers: int) -> int:
 
 
 def check_conditions(entry: type[GenerativeModel], name: str, incident: Incident) -> None:
-    """Refuse showers that vary in what a model is not conditioned on.
+    """Refuse showers that vary in a quantity on which a model is not conditioned.
 
     Raises
     ------
@@ -216,11 +219,12 @@ def _configured(
 
 
 def _rounded(bounds: list[list[float]]) -> list[list[float]]:
+    # Adding 0.0 turns -0.0 into 0.0.
     return [[round(value, _ROUNDED) + 0.0 for value in pair] for pair in bounds]
 
 
 def _inherit(network: GenerativeModel, parent: Path | None) -> dict[str, Any] | None:
-    """Give a model the training that it starts from, and return what identifies that."""
+    """Load the training that a model starts from, and return its identity."""
     if parent is None:
         if network.parent_model is not None:
             raise InputError(
@@ -245,7 +249,7 @@ def _device(name: Device) -> torch.device:
 
 
 def _disk(folder: Path) -> Path:
-    """Return the folder that is nearest to one that may not exist yet."""
+    """Return the nearest existing folder: the folder itself or one of its parents."""
     return next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
 
 
@@ -260,7 +264,7 @@ def _check_geometries(entry: type[GenerativeModel], model: str, geometries: Sequ
 
 
 def _check_energies(chosen: Any, incident: Incident) -> None:
-    """Refuse showers that do not fill the energies that generated showers are asked to have."""
+    """Refuse showers whose energies differ from the range of the generated showers."""
     (low, high), energies = chosen.energy_range, incident.energy / GeV
     found = float(energies.min()), float(energies.max())
     margin = _MARGIN * (high - low)

@@ -1,4 +1,4 @@
-"""What a training is judged by while it runs."""
+"""Validates a model during its training."""
 
 from collections.abc import Callable, Iterator
 
@@ -28,8 +28,8 @@ VALIDATED = (
 )
 """Kinds of observables whose mean separation power chooses the best step.
 
-They are named one by one, since a new observable in the catalogue must not change which step a training
-keeps, nor what the figures on the cards of older models mean.
+They are listed here, since a new observable in the catalogue must not change which step a training keeps, or
+the meaning of the figures on the cards of older models.
 """
 
 _MOST = 1024  # showers that are drawn at once
@@ -81,7 +81,10 @@ class Validation:
 
     @torch.no_grad()
     def _generated(self, step: int, model: GenerativeModel) -> Iterator[Showers]:
+        # The same noise in every validation, so that their differences are those of the model; and a separate
+        # generator, so that the training's own random numbers do not depend on validations.
         noise = torch.Generator().manual_seed(0)
+        # By the state and not the parameters: a model may have only buffers.
         device = next((value.device for value in model.state_dict().values()), torch.device("cpu"))
         samplers = {one.name: model.sampler(one).to(device) for one in self.held_out.geometries}
         for number, batch in enumerate(self._batches()):
