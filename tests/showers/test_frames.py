@@ -8,7 +8,7 @@ import pytest
 from caloforge.errors import InputError, MissingExtra
 from caloforge.geometry import Axis, Calorimeter, Layer, RingLayer
 from caloforge.incident.incident import Incident
-from caloforge.showers import Showers
+from caloforge.showers import Showers, frames
 
 LAYERS = (
     RingLayer((0.0, 1.0), Axis([0.0, 5.0, 20.0]), 3),
@@ -68,6 +68,10 @@ def test_no_showers_are_empty_tables(two: Showers) -> None:
     pytest.importorskip("awkward")
     pytest.importorskip("pandas")
     assert len(two[[]].to_awkward()) == len(two[[]].to_pandas()) == len(two[[]].to_pandas("showers")) == 0
+
+
+def test_the_libraries_are_not_needed_before_they_are_asked_for() -> None:
+    assert not {"ak", "pd"} & vars(frames).keys()
 
 
 @pytest.mark.parametrize(("library", "method"), [("awkward", "to_awkward"), ("pandas", "to_pandas")])
