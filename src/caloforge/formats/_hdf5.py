@@ -176,7 +176,7 @@ class HDF5Source:
                 # caller.
                 kind = ShowerFileError if self._sidecar else InputError
                 raise kind(f"{path} is not of the calorimeter {self.geometry.name}: {misfit}.")
-        except BaseException:
+        except BaseException:  # no with statement has begun that would close the file
             self._file.close()
             raise
 

@@ -150,7 +150,7 @@ class ShowerFile:
         try:
             self.geometry, self.provenance = _read_header(self._file, self.path)
             self._datasets = _read_layout(self._file, self.path)
-        except BaseException:
+        except BaseException:  # no with statement has begun that would close the file
             self._file.close()
             raise
 
@@ -354,7 +354,7 @@ class ShowerWriter:
         check_same_geometry(self._geometry, showers.geometry, what, ShowerFileError)
         showers = checked(showers, len(self))
         prepare_columns(self._file, len(self), showers)
-        if not len(showers):
+        if not len(showers):  # an empty sample still sets the columns, above
             return
         step = len(self._numbers) // self._geometry.n_cells
         for start in range(0, len(showers), step):
