@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sets up an environment of its own, generates showers with the default models (the fast ones), lays them beside
-# Geant4's and says where the page is.
+# Sets up a separate environment, generates showers with the default models (the fast ones), compares them with
+# Geant4's and prints where the page is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ ! -x .venv/bin/caloforge ]; then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up an environment of its own and builds the documentation site into build/site, with the notebooks executed.
+# Sets up a separate environment and builds the documentation site into build/site, with the notebooks executed.
 # Any warning (a broken link, a name that the reference can't find) stops it.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes every figure of docs/evaluation.md: reports of the shipped models, the shower library and the parametrised
-# shower beside held-out Geant4, the leaderboards, a million showers of each shipped model looked at, Table II and
-# Table III of the CaloGAN paper.
-# What is in the folder already is kept, so that a stopped run goes on; Geant4 showers of one's own can be put
-# there as geant4_*.h5 (to compare with) and learned_*.h5 (to learn from), in calogan's cells.
+# shower compared with held-out Geant4, the leaderboards, checks of a million showers of each shipped model, Table II
+# and Table III of the CaloGAN paper.
+# Files in the folder are kept, so that a stopped run continues; your own Geant4 showers can be put there as
+# geant4_*.h5 (to compare with) and learned_*.h5 (to learn from), in calogan's cells.
 # The showers learned_*.h5 are of the seeds that the fast and precise models were trained on (with others, see their
-# cards); those of geant4_*.h5 no model has seen. Needs Geant4's data and, where no showers are put there, hours.
+# cards); those of geant4_*.h5 were not used for any training. Needs Geant4's data and, without your own showers,
+# hours.
 set -euo pipefail
 CALOFORGE_MODELS=$(cd "$(dirname "$0")/../zoo" && pwd) # the CaloGANs, wherever caloforge is installed
 export CALOFORGE_MODELS

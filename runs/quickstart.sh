@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # All stages in order, in minutes, on a CPU: simulate, rebin, train, export, generate, look. The model is of the kind
-# that ships as fast, from a few showers: right within the statistics of these, and no better. At the end the shipped
-# one, which has learned from thousands, makes showers of the same energies.
-# Run again, it replaces what it made. Needs Geant4's data (GEANT4_DATA_DIR); caloforge simulate says how to get them.
+# that ships as fast, from a few showers: as good as their statistics allow. At the end the shipped model, which has
+# learned from thousands, makes showers of the same energies.
+# Another run replaces the results. Needs Geant4's data (GEANT4_DATA_DIR); caloforge simulate says how to get them.
 set -euo pipefail
 folder=${1:-quickstart}
 mkdir -p "$folder"

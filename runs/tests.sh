@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up an environment of its own with every dependency, and runs linters, types and tests.
+# Sets up a separate environment with all dependencies, and runs linters, types and tests.
 # Tests run in two processes, all those of a file in the same one. Geant4 tests need the data of Geant4
 # (GEANT4_DATA_DIR or Geant4's own variables) and are skipped without.
 set -euo pipefail

@@ -1,4 +1,4 @@
-"""The command line: one thin file a stage. A stage is imported only when its command runs."""
+"""The command line: one thin file for each stage, which is imported only when its command runs."""
 
 import io
 import signal
@@ -57,7 +57,7 @@ class _Stopped(BaseException):
     """The command is asked to end, by Ctrl-C or by a batch system."""
 
 
-_RESUMED = ("simulate", "train")  # commands that go on where they were
+_RESUMED = ("simulate", "train")  # commands that continue where they stopped
 
 
 def main() -> None:

@@ -102,7 +102,7 @@ def say(text: str) -> None:
 
 
 def say_aside(text: str) -> None:
-    """Print a line beside the result, on standard error, as it is."""
+    """Print a line that is not part of the result, on standard error, without markup."""
     messages.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -120,7 +120,7 @@ def sentence(error: BaseException) -> str | None:
 
 
 def _given(name: object) -> Path:
-    """Return the file that the user named where an error names the hidden one beside it."""
+    """Return the file that the user named if an error names the hidden file next to it."""
     path = Path(os.fsdecode(name) if isinstance(name, str | bytes) else str(name))
     hidden = _PARTIAL.fullmatch(path.name)
     return path.with_name(hidden["name"]) if hidden else path

@@ -196,8 +196,8 @@ def reliability_command(
 ) -> None:
     """Generate a million showers of each model and check every one; none are saved.
 
-    No cell may be nan or negative, no shower without energy or with more than its particle can bring. Beside
-    a reference, outliers in shower shapes are counted. Exit code 0 when no shower failed, 1 when one did.
+    No cell may be nan or negative, no shower without energy or with more than its particle can bring. With
+    --reference, outliers in shower shapes are counted too. Exit code 0 when no shower failed, 1 when one did.
 
     [bold]Example[/bold]: caloforge evaluate reliability -p e+ --reference geant4.h5
     """

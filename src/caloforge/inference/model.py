@@ -87,7 +87,7 @@ class TrainedModel:
         graph = path.with_name(record["graph"])
         if not graph.is_file():
             raise CheckpointError(
-                f"{graph} is missing: it belongs beside its record. Install caloforge, or export the model, "
+                f"{graph} is missing: it belongs next to its record. Install caloforge, or export the model, "
                 "again."
             )
         if sha256(graph) != record["sha256"]:

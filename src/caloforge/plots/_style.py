@@ -1,4 +1,4 @@
-"""The one look of all pictures, and what they refuse to show."""
+"""The common style of all pictures."""
 
 import textwrap
 import threading
@@ -72,7 +72,7 @@ _RC: dict[Any, Any] = {
     "svg.hashsalt": "caloforge",
 }
 Layout = Literal["constrained", "compressed"] | None
-_BETWEEN = "  ·  "  # what divides the parts of a small line
+_BETWEEN = "  ·  "  # between the parts of a small line
 _LETTERS = 17.0  # of a small line, in an inch
 _TITLE_LETTERS = 11.0
 _LOCK = threading.RLock()
@@ -86,7 +86,7 @@ def style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float, layout: Layout = "constrained") -> Figure:
-    """Return an empty figure (inches) that no display and no other figure knows of."""
+    """Return an empty figure (inches) that is independent of any display and of pyplot."""
     figure = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)
     return figure

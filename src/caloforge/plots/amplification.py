@@ -1,4 +1,4 @@
-"""How many showers of the simulation is a generated sample worth? Its distance to the truth, as it grows."""
+"""The number of simulated showers that a generated sample is worth, and its distance to the truth."""
 
 from collections.abc import Sequence
 
@@ -96,7 +96,7 @@ def _draw_effective(axes: Axes, one: AmplificationCurves, end: float) -> None:
 
 
 def worth(spaces: Sequence[AmplificationCurves]) -> Figure:
-    """Draw what a generated sample is worth, observable by observable, beside its training showers.
+    """Draw what a generated sample is worth in each observable, compared with its training showers.
 
     Of very many observables it shows those in which it is worth least.
     """

@@ -1,6 +1,6 @@
-"""Two samples beside each other in numbers that were taken before: what an evaluation shows.
+"""Pictures of an evaluation: two samples compared by numbers that were computed before.
 
-All functions take the sample to look at first and the reference second; ``names`` and ``lines`` are those of
+All functions take the sample first and the reference second; ``names`` and ``lines`` are those of
 both samples: in the legend, and below the picture.
 """
 
@@ -64,7 +64,7 @@ class Points:
 def distributions(
     observables: Sequence[Observable], values: Values, reference: Values, title: str, captions: Captions
 ) -> Figure:
-    """Draw distributions of observables with their ratios, four beside each other (as Fig. 12 of the paper).
+    """Draw distributions of observables with their ratios, four in a row (as Fig. 12 of the paper).
 
     ``values`` and ``reference`` hold (N,) and (M,) by the names of the observables.
     """
@@ -228,7 +228,7 @@ def correlations(matrices: tuple[Floats, Floats], labels: Sequence[str], caption
 def distances(
     labels: Sequence[str], values: Points, floors: Points, metric: str, captions: Captions
 ) -> Figure:
-    """Draw one metric of all observables, the largest on top, beside its floor.
+    """Draw one metric of all observables with its floor, the largest on top.
 
     Parameters
     ----------

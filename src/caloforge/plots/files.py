@@ -1,4 +1,4 @@
-"""Figures -> files: written whole or not at all, and the same bytes for the same figures."""
+"""Writes figures to files: completely or not at all, and with the same bytes for the same figures."""
 
 import io
 import re
@@ -67,7 +67,7 @@ FORMATS = {".png": png, ".pdf": pdf, ".svg": svg}
 
 
 def check_format(path: Path) -> None:
-    """Refuse a file name whose ending is no format that can be written.
+    """Refuse a file name whose ending is not a known format.
 
     Raises
     ------

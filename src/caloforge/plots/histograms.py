@@ -1,4 +1,4 @@
-"""Distributions: shower shapes of two samples beside each other, and responses at several energies."""
+"""Distributions: shower shapes of two samples, and responses at several energies."""
 
 import math
 import textwrap
@@ -178,7 +178,7 @@ def compare(panel: SubFigure, observable: Observable, values: Floats, reference:
 
 
 def _axis_label(observable: Observable) -> str:
-    """Name an observable, a long name in lines of its own, or it would run into the next panel."""
+    """Name an observable, a long name on separate lines, since it would run into the next panel."""
     unit = f" [{observable.unit}]" if observable.unit else ""
     gap = "\n" if len(observable.label + unit) > _LONG else " "
     return f"{textwrap.fill(observable.label + ',', _LONG + 5)}{gap}${observable.symbol}${unit}"

@@ -24,7 +24,7 @@ from caloforge.showers import Showers, checks, labels
 __all__ = ["Average", "Image", "average", "averages", "layers"]
 
 _FINE = 2000
-"""Cells from which on a mesh is an image in a vector file and its cells have no outline."""
+"""Number of cells from which a mesh is an image in a vector file, without outlines of cells."""
 
 _FINE_PAGE = 20_000
 """Cells of a page that may be drawn as vectors."""
@@ -34,10 +34,10 @@ _FEW = 10
 """A cell has statistics for a ratio if at least so many showers of either sample hit it."""
 
 _RATIO_TICKS = ((1.1, 1.25), (1.25, 1.5), (1.4, 2.0), (2.0, 4.0), (3.0, 10.0))
-"""Ticks above 1 of the ratio's colour scale; the last one is its end. Below 1 stand their inverses."""
+"""Ticks above 1 of the ratio's colour scale; the last one is its end. Ticks below 1 are their inverses."""
 
 _WIDE = 4
-"""Layers that fit beside each other on a page."""
+"""Layers that fit next to each other on a page."""
 
 _PANEL = 2.35
 """Width of one image in inches."""
@@ -118,7 +118,7 @@ class Average:
 
     @classmethod
     def of(cls, showers: Showers) -> "Average":
-        """Average showers that are in the memory."""
+        """Average showers in memory."""
         cells = showers.cells
         return cls(
             showers.geometry, cells.mean(axis=0, dtype=float), np.count_nonzero(cells, axis=0), len(cells)
@@ -136,7 +136,7 @@ def averages(showers: Average, beside: Average, names: tuple[str, str], lines: S
     Parameters
     ----------
     showers, beside
-        The sample to look at, and the reference.
+        The sample and the reference.
     names
         Of both.
     lines
@@ -292,7 +292,7 @@ def _ratio_row(figure: Figure, row: Any, chosen: Sequence[int], first: Average, 
 def _ratio(first: Average, second: Average) -> np.ma.MaskedArray[Any, Any]:
     """Return the ratio of two means, (n_cells,), masked without statistics.
 
-    A cell that only one of the samples reaches is no lack of statistics but a difference: it gets
+    A cell that only one of the samples reaches is not a lack of statistics but a difference: it gets
     a value beyond any range, so that the colour scale's ends show it.
     """
     enough = np.maximum(first.hits, second.hits) >= min(_FEW, first.n, second.n)

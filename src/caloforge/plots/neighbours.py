@@ -1,4 +1,4 @@
-"""Showers and those that are most like them: image beside image, and how far apart they are."""
+"""Showers and their nearest neighbours: their images, and the distances between them."""
 
 from collections.abc import Mapping, Sequence
 

@@ -72,15 +72,15 @@ def pareto(
     generators
         n names with times.
     metrics
-        Each with a marker of its own; those of a generator are joined.
+        Each has a different marker; the points of a generator are joined.
     simulation
-        What they are measured by: drawn at the floor, with an axis of how much faster generators are.
+        The simulation for comparison: drawn at the floor, with an axis of the generators' gain in speed.
     ylabel
-        Of the axis of the metrics.
+        Label of the axis of the metrics.
     logarithmic
-        Whether that axis is.
+        Whether that axis is logarithmic.
     lines
-        What to write below.
+        Lines below the picture.
     """
     with _style.style():
         figure = _style.new_figure(8.0, 4.7)
@@ -156,7 +156,7 @@ def _gain(axes: Axes, simulation: NamedSpeed) -> None:
 def _name(
     axes: Axes, names: Sequence[tuple[str, str]], points: Sequence[Floats], taken: Sequence[Bbox]
 ) -> None:
-    """Write names beside their points, where they hide neither points nor each other."""
+    """Write names next to their points, where they do not cover points or each other."""
     half = _SIZE * axes.figure.dpi / 72 / 2
     marks = [box for each in points for box in _boxes(axes, each, half)]
     taken = [*taken, *marks]
@@ -175,7 +175,7 @@ def _name(
 
 
 def _boxes(axes: Axes, points: Floats, half: float) -> list[Bbox]:
-    """Return what a generator's markers, and the line that joins them, take of the picture."""
+    """Return the areas of a generator's markers and of the line that joins them."""
     if not len(points):
         return []
     places = axes.transData.transform(points)

@@ -1,4 +1,4 @@
-"""Where electromagnetic showers leave their energy in depth and across, beside the textbook's profile."""
+"""The profiles of electromagnetic showers, along and across, compared with the textbook's formulas."""
 
 import math
 

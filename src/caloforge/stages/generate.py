@@ -36,12 +36,12 @@ from caloforge.showers import Showers
 
 __all__ = ["aim", "check_disk", "choose", "generate", "generate_file"]
 
-_USUAL = "calogan"  # the calorimeter where neither it nor a model is named
+_USUAL = "calogan"  # the calorimeter if neither it nor a model is named
 _MANY = 100_000_000
-"""Cells of a sample of which it is worth knowing beforehand what it takes: 400 MB in memory."""
+"""Cells of a sample whose size is checked beforehand: 400 MB in memory."""
 _PROBE = 1 << 19
 """Cells of the showers from which the size of a file is estimated."""
-_PARTICLE = 100  # bytes that a shower takes in memory beside its cells
+_PARTICLE = 100  # bytes that a shower takes in memory in addition to its cells
 
 
 def generate(
@@ -226,7 +226,7 @@ def check_disk(generator: Generator, n: int, path: Path) -> int | None:
 
     Returns
     -------
-    About how many bytes it will have, by the first showers; None if that is too little to think of.
+    About how many bytes it will have, by the first showers; None if that is negligible.
 
     Raises
     ------

@@ -164,7 +164,7 @@ class _Found:
 
 
 def _counted(progress: Progress, total: int) -> Callable[[Iterable[Record]], Iterator[Record]]:
-    """Return what passes rows on, and tells of each that it is done."""
+    """Return a function that passes rows on and reports the progress."""
     done = 0
     progress(done, total)
 
@@ -207,11 +207,11 @@ class _Timer:
 
     @property
     def kind(self) -> str:
-        """What the models' times are times of."""
+        """The kind of time that is measured for models."""
         return "processor time" if self.threads == 1 else "wall-clock time"
 
     def core(self) -> AbstractContextManager[None]:
-        """Keep to one core, if that is all the threads that there are."""
+        """Keep to one core if there is only one thread."""
         return pinned() if self.threads == 1 else nullcontext()
 
     def simulated(self, run: _Run) -> Iterator[Record]:
@@ -281,7 +281,7 @@ class _Timer:
             calls += 1
 
     def _row(self, run: _Run, batch: int | None, ms: ValueWithError) -> Record:
-        """Return a row of Table III: of the model, or of the simulation where there is no batch."""
+        """Return a row of Table III: for the model, or for the simulation if there is no batch."""
         threads = 1 if batch is None else self.threads
         said = [] if batch is None else [f"batch {batch}"]
         said += [f"{threads} thread" + "s" * (threads > 1), self.processor]

@@ -1,4 +1,4 @@
-"""What times are measured on, and what they are judged by: the median, which other work hardly moves."""
+"""The computer on which times are measured, and their median, which other work hardly changes."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ ValueWithError = tuple[float, float]
 
 
 def machine() -> dict[str, Any]:
-    """Return what decides about speed, of JSON's types."""
+    """Return the properties of the computer that determine the speed, in JSON's types."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -35,7 +35,7 @@ def machine() -> dict[str, Any]:
 @cache
 def _processor() -> str:
     """Return the processor's name."""
-    import cpuinfo  # looking takes it a second
+    import cpuinfo  # takes a second
 
     return str(cpuinfo.get_cpu_info().get("brand_raw") or platform.processor() or platform.machine())
 
@@ -57,7 +57,7 @@ def pinned() -> Iterator[None]:
 def median(values: Float64s) -> ValueWithError:
     """Return the median with its error by resampling.
 
-    What else a computer does makes some showers slower; the median hardly feels it.
+    Other work on the computer makes some showers slower, which hardly changes the median.
     """
     random = np.random.default_rng(0)
     medians = [np.median(random.choice(values, len(values))) for _ in range(_RESAMPLED)]

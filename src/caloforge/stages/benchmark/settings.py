@@ -1,4 +1,4 @@
-"""What settings cost in time and what they do to showers, measured shower by shower side by side."""
+"""The effect of settings on time and showers, measured in alternation."""
 
 import itertools
 import json
@@ -45,7 +45,7 @@ SETTINGS = (
     Setting("QGSP_BERT", physics="QGSP_BERT"),
     Setting("FTFP_BERT_ATL", physics="FTFP_BERT_ATL"),
 )
-"""What is compared with the usual way."""
+"""Settings that are compared with the default."""
 
 _FEW_LAYERS = 4  # up to which each layer is looked at
 _PERCENT = 100
@@ -97,7 +97,7 @@ class _ShowerFiles:
         with ShowerFile(path) as file:
             before = len(file) - len(fresh)
         known = self.times.get(path.name, [])[:before]
-        # A call that was stopped may have made showers whose times nobody wrote down.
+        # A call that was stopped may have made showers without saving their times.
         self.times[path.name] = [*known, *[None] * (before - len(known)), *fresh]
         with written_aside(self._record) as aside:
             aside.write_text(json.dumps(self.times), encoding="utf-8")
@@ -125,8 +125,8 @@ def compare_settings(
 ) -> Record:
     """Compare settings with the first of them: time, response, sampling fraction, shapes.
 
-    All run in turn on the same core, so that whatever else the computer does meets them alike. Called again
-    after it was stopped, it goes on.
+    All run in turn on the same core, so that other work on the computer affects them equally. A call after an
+    interruption continues where it stopped.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def compare_settings(
                 if settings[0].name in files.failed:
                     raise SimulationError(files.failed[settings[0].name])
                 progress(done := done + stop - start, total)
-            steps.reverse()  # so that no setting always follows the same other
+            steps.reverse()  # so that a setting does not always follow the same one
     return _record(files, settings, points, n, about)
 
 

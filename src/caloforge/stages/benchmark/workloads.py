@@ -46,7 +46,7 @@ class Setting:
     name
         In a few words.
     commands
-        Commands of Geant4's user interface beside the usual ones; the last word about anything counts.
+        Commands of Geant4's user interface after the usual ones; the last command for a setting counts.
     physics
         Name of the physics list.
     range_cut

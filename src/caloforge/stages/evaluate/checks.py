@@ -80,6 +80,7 @@ def _units(reference: Measured, generated: Measured) -> Iterator[str]:
                 f"The cells of the {which} showers hold {response:.2g} times the incident energy (median): "
                 "the incident energies are probably in GeV and not in MeV. Multiply them by 1000."
             )
+    # Within a factor of 3 of 1/1000: generators may be wrong by tens of percent, but not by so much.
     if min(responses) > 0 and abs(np.log10(responses[1] / responses[0] * factor)) < np.log10(3):
         yield (
             f"The generated showers hold about 1/{responses[0] / responses[1]:.0f} of the reference's "
@@ -147,6 +148,7 @@ def directions(incident: Incident) -> tuple[Floats, Floats]:
     # arctan2 is accurate at small angles, where arccos(z) loses half of the digits.
     theta = np.degrees(np.arctan2(np.hypot(x, y), z)).round(_DECIMALS)
     phi = np.degrees(np.arctan2(y, x))[theta > 0].round(_DECIMALS)
+    # -180 and 180 degrees are the same direction.
     return theta, phi % 360
 
 
@@ -185,6 +187,7 @@ def copied(reference: Measured, generated: Measured) -> Iterator[str]:
             f"{copied:,} of {len(generated):,} generated showers are exact copies of showers in the "
             "reference: this is not an independent sample."
         )
+    # Flipped or rescaled copies differ in their observables, so the search needs the cells.
     elif len(reference.kept) and len(generated.kept):
         disguised = copies(reference.kept, generated.kept)
         if len(disguised.generated):
@@ -203,7 +206,7 @@ def _fingerprints(sample: Measured) -> NDArray[np.void]:
     """Return what tells showers with energy apart: all their observables, bit for bit."""
     rows = np.column_stack([sample.energy, *sample.values.values()])
     some = sample.values["response"] > 0 if "response" in sample.values else np.ones(len(rows), bool)
-    # Empty showers are all equal, so they do not count as copies. Two nan can differ in their bits, so a number
+    # Empty showers are all equal, so they do not count as copies. The bits of two nan can differ, so a number
     # replaces them.
     rows = np.ascontiguousarray(np.nan_to_num(rows[some], nan=-1.0))
     # As bytes a row is one value, which numpy can sort and compare; so equal means equal in every bit.
@@ -229,6 +232,7 @@ def _overflow(reference: Measured, generated: Measured) -> Iterator[str]:
 
 def _empty(reference: Measured, generated: Measured) -> Iterator[str]:
     shares = [np.mean(sample.values.get("response", np.ones(1)) == 0) for sample in (reference, generated)]
+    # Also for equal shares, since shapes do not include these showers.
     if max(shares) > 0:
         yield (
             f"{100 * shares[1]:.3g} % of the generated showers and {100 * shares[0]:.3g} % of the reference "

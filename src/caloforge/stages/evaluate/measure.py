@@ -133,6 +133,7 @@ def measure(
     if not wanted.any():
         raise InputError(f"{file or 'The sample'} holds no showers to evaluate: give a file with some.")
     sums = _Accumulator(source.geometry, observables, _drawn_numbers(wanted, kept, source.geometry, seed))
+    # Calorimeters with very many cells get smaller batches.
     size = min(_BATCH, batch_size(source.geometry))
     for start in range(0, len(source), size):
         rows = np.flatnonzero(wanted[start : start + size])
@@ -217,6 +218,7 @@ def _drawn_numbers(
     most = min(kept, max(1, _KEPT_CELLS // geometry.n_cells))
     if len(numbers) <= most:
         return numbers
+    # Ascending, as the file is read only once.
     return np.sort(np.random.default_rng(seed).choice(numbers, most, replace=False))
 
 
@@ -252,6 +254,7 @@ class _Accumulator:
         self.sum += cells.sum(axis=0, dtype=float)
         # Squares in double precision, without a copy of the cells in it.
         self.square += np.einsum("ij,ij->j", cells, cells, dtype=float)
+        # Most cells are empty, so logarithms are only taken of the filled ones.
         rows, columns = np.nonzero(cells)
         self.hits += np.bincount(columns, minlength=len(self.sum))
         bins = self.spectra.shape[1]

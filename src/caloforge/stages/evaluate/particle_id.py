@@ -133,7 +133,9 @@ def separate_particles(
     cells = reference[0].geometry.n_cells
     accuracy = np.empty((2, 2, trials))
     for trial, trained_on in product(range(trials), range(2)):
+        # A different division in each trial, so that the spread includes that of the samples.
         parts = [_split(domain, n, [seed, trial, number]) for number, domain in enumerate(domains)]
+        # The epoch is chosen in the domain of the training: the other one must stay unseen.
         rows, validation, _ = parts[trained_on]
         tests = [test for _, _, test in parts]
         accuracy[trained_on, :, trial] = _accuracies(rows, validation, tests, cells, seed + trial)
@@ -184,6 +186,7 @@ def _accuracies(
     rows: LabelledRows, validation: LabelledRows, tests: Sequence[LabelledRows], cells: int, seed: int
 ) -> list[float]:
     """Train once; the share of right decisions on each test sample."""
+    # Imported late: torch is an extra, and slow to import.
     from caloforge.metrics.classifiers import networks
 
     with networks.seeded(seed):

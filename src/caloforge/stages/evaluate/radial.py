@@ -96,8 +96,10 @@ def _centres(geometry: Calorimeter) -> Floats:
 
 def _edges(geometry: Calorimeter, most: int) -> Floats:
     """Return where the rings begin, (rings,)."""
+    # Rounded to a nanometre: distances that are equal by symmetry differ in their last digits.
     different: Floats = np.unique(np.round(np.hypot(*_centres(geometry)[:, :2].T), 6))
     if len(different) <= most:
         return different
+    # Quantiles of the distances that occur, so that each ring contains cells.
     edges: Floats = np.quantile(different, np.linspace(0, 1, most + 1)[:-1])
     return edges

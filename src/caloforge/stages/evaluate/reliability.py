@@ -236,6 +236,7 @@ class Reference:
             for half in halves
         )
         ranges = Ranges.of(observables, *defining)
+        # Up to the highest of these energies empty showers occur in the simulation too: they do not fail.
         empty = sample.energy[sample.values["response"] == 0]
         return cls(
             path.name,
@@ -387,6 +388,7 @@ class _ShowerMonitor:
 
     def _record(self, name: str, which: NDArray[np.intp], start: int, energy: Floats, total: Floats) -> None:
         self.failed[name] += len(which)
+        # Only the first ones, or a bad model would fill the memory with failures.
         for i in which[: _EXAMPLES - len(self.examples[name])].tolist():
             deposited = float(total[i]) if np.isfinite(total[i]) else None
             self.examples[name].append(FailedShower(start + i, float(energy[i] / GeV), deposited))

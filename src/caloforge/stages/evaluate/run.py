@@ -223,6 +223,7 @@ def _measured(both: tuple[Given, Given], settings: Settings, open_progress: Open
     with ExitStack() as stack, open_progress("Reading", "showers") as progress:
         sources = [stack.enter_context(opened(one)) for one in both]
         checks.check_cells(sources[0].geometry, sources[1].geometry)
+        # Before the showers are read: measuring then skips those that are not chosen.
         matched = _matched(files, sources, settings.seed) if settings.match_energies else (None, None)
         every = observables.every(sources[0].geometry)
         listeners = _joint_listeners(progress, len(sources))

@@ -124,6 +124,7 @@ def classifier(
         "calibration": "calibration error",
     }
     if not found.trials:
+        # A test that could not run gives its reason once and not three times.
         del labels["calibration"], labels["jsd"]
     return [_classified(test, found, field, label) for field, label in labels.items()]
 

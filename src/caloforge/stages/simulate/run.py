@@ -32,7 +32,7 @@ __all__ = ["Summary", "simulate"]
 
 _SHARD = 200  # showers at most; about two minutes at 1-100 GeV
 _PARTS = 4  # shards for each worker, so that all end at about the same time
-_WORTH_A_SHARD = 50  # showers; more and smaller files are no gain
+_WORTH_A_SHARD = 50  # showers; more and smaller files would not be faster
 _STEP = 100  # showers that are joined at once
 
 

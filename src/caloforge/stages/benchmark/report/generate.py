@@ -64,7 +64,7 @@ def _table(speeds: Sequence[Record]) -> Table:
 
 
 def _written(written: Sequence[Record], speeds: Sequence[Record]) -> Table:
-    """Showers a second into a file, beside those of the network alone."""
+    """Showers per second when written to a file, and of the network alone."""
     simulated = _simulated(speeds)
     rows = []
     for row in written:

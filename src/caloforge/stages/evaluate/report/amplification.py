@@ -1,4 +1,4 @@
-"""The part of a report about amplification: how many showers of the simulation is a sample worth?"""
+"""The part of a report about amplification: the number of simulated showers that a sample is worth."""
 
 from caloforge import plots
 from caloforge.metrics.amplification import (
@@ -31,7 +31,7 @@ def section(found: AmplificationResult) -> Section:
 
 
 def sentences(found: AmplificationResult) -> tuple[str, ...]:
-    """Say it in plain words: of all observables together, and how many of them are amplified."""
+    """Describe it in words: for all observables together, and how many of them are amplified."""
     single = [space for space in found.spaces if space.name != JOINT]
     number = found.spaces[0].training.showers
     fewer = sum(space.two_sigma.high is not None and space.two_sigma.high < number for space in single)
@@ -44,7 +44,7 @@ def sentences(found: AmplificationResult) -> tuple[str, ...]:
 
 
 def sentence(space: SpaceAmplification) -> str:
-    """Say in plain words what the sample is worth in one observable, or in all together."""
+    """Describe in words what the sample is worth in one observable, or in all together."""
     worth = space.generated.effective
     value = "countless" if worth.value is None else _count(worth.value)
     high = "no upper bound" if worth.high is None else _count(worth.high)
@@ -80,8 +80,8 @@ def table(found: AmplificationResult) -> Table:
 def figures(found: AmplificationResult) -> list[plots.Figure]:
     """Draw how the distance changes as samples grow, and what the sample is worth in each observable.
 
-    The former for all observables together, the three in which it is worth least, and the two in which it is
-    worth most.
+    The first picture shows all observables together, the three in which the sample is worth least, and the
+    two in which it is worth most.
     """
     joint, *single = [space.curves for space in found.spaces]
     ordered = sorted(single, key=lambda one: one.effective.low)

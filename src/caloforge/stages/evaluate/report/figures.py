@@ -22,7 +22,7 @@ from caloforge.stages.evaluate.scoring import ENERGIES, WINDOW
 __all__ = ["Drawing", "figures", "memorisation", "neighbours"]
 
 Drawing = Callable[[], Section]
-"""Draws a picture, and returns it below the heading where it stands."""
+"""Draws a picture and returns it as a section with its heading."""
 
 _MOST_PANELS = 16
 """Distributions on one picture, at most."""
@@ -32,13 +32,13 @@ _MOST_LAYERS = 4
 
 
 def memorisation(found: MemorisationScore) -> Section:
-    """Return the part about showers that were learned by heart."""
+    """Return the part about memorised showers."""
     picture = draw_neighbours.distances(found.distances)
     return Section("Memorisation", "\n\n".join(found.sentences), figures=[picture])
 
 
 def neighbours(reference: Measured, generated: Measured, seed: int) -> Section:
-    """Return the part with some showers and those that are most like them."""
+    """Return the part with some showers and their nearest neighbours."""
     found = nearest(reference.kept, generated.kept, seed=seed)
     picture = draw_neighbours.neighbours(reference.kept, generated.kept, found)
     text = (
@@ -74,6 +74,7 @@ def figures(
 
 
 def _drawing(heading: str, draw: Callable[..., plots.Figure], *arguments: Any) -> Drawing:
+    # Not drawn yet: pictures are made one by one, with progress.
     return lambda: Section(heading, figures=[draw(*arguments)])
 
 
@@ -138,6 +139,7 @@ def _profiles(reference: Measured, generated: Measured, captions: Captions) -> p
     layers = [_shares(one.geometry.layer_energies(one.kept.cells)) for one in samples]
     at = np.arange(layers[0].shape[1], dtype=float)
     longitudinal = _share_points(at, layers[0]), _share_points(at, layers[1])
+    # Errors need the profiles of single showers, so only the kept showers can be used.
     radii, *rings = radial_profile(generated.kept, reference.kept)
     radial = _share_points(radii, _shares(rings[0])), _share_points(radii, _shares(rings[1]))
     return plots.profiles(longitudinal, radial, captions)
@@ -146,6 +148,7 @@ def _profiles(reference: Measured, generated: Measured, captions: Captions) -> p
 def _share_points(at: Floats, shares: Floats) -> Points:
     if not len(shares):
         return Points(at, np.full(len(at), np.nan), np.full(len(at), np.nan))
+    # The standard deviation of one shower is not defined with ddof=1.
     error = shares.std(axis=0, ddof=1 if len(shares) > 1 else 0) / np.sqrt(len(shares))
     return Points(at, shares.mean(axis=0), error)
 
@@ -165,6 +168,7 @@ def _spectra(reference: Measured, generated: Measured, captions: Captions) -> pl
 def _matrix(sample: Measured, names: Sequence[str]) -> Floats:
     """Return the correlations of observables; where one is not defined, its mean is taken."""
     columns = [sample.values[name] for name in names]
+    # A mean in place of an undefined value adds nothing to a covariance.
     means = [column[np.isfinite(column)].mean() if np.isfinite(column).any() else 0.0 for column in columns]
     filled = [
         np.where(np.isfinite(column), column, mean) for column, mean in zip(columns, means, strict=True)
@@ -175,6 +179,7 @@ def _matrix(sample: Measured, names: Sequence[str]) -> Floats:
 def _pages(sample: Measured, observables: Sequence[Observable]) -> Iterator[tuple[str, list[Observable]]]:
     """Yield the observables of the layers with most energy, as many a picture as it has room for."""
     energies = sample.geometry.layer_energies(sample.mean)
+    # Calorimeters may have dozens of layers; the tables have them all.
     leading = set(np.argsort(-energies, kind="stable")[:_MOST_LAYERS].tolist())
     shown = [one for one in observables if getattr(one, "layer", None) in {None, *leading}]
     for group in GROUPS:

@@ -42,7 +42,7 @@ _AUC = "AUC of a classifier (0.5: it can't tell)"
 
 
 def write(path: Path, reports: Sequence[Results], metric: str, simulation: Speed | None = None) -> None:
-    """Write the page, and beside it the figures as Markdown and, where speeds are known, the picture.
+    """Write the page and, next to it, the figures as Markdown and (if speeds are known) the picture.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def write(path: Path, reports: Sequence[Results], metric: str, simulation: Speed
     metric
         Name of the metric by which generators are ordered.
     simulation
-        Time of the simulation, to measure generators by.
+        Time of the simulation, for comparison.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def write(path: Path, reports: Sequence[Results], metric: str, simulation: Speed
 
 
 def ranking(reports: Sequence[Results], metric: str) -> list[str]:
-    """Return a line a generator, the best one first, and the warnings of those that have any."""
+    """Return one line for each generator, the best one first, and the warnings of those that have any."""
     lines = []
     ordered = _ordered(reports, metric)
     for place, (name, one) in enumerate(zip(_names(ordered), ordered, strict=True), 1):
@@ -120,7 +120,7 @@ def read_speeds(path: Path) -> list[dict[str, Any]]:
 
 
 def _is_speed(row: Any) -> bool:
-    """Return whether a row says which generator takes how long for which particle."""
+    """Return whether a row has a generator, its time and the particle."""
     return (
         isinstance(row, dict)
         and all(isinstance(row.get(key), str) for key in ("model", "particle", "conditions"))
@@ -135,14 +135,15 @@ def speed_of(sample: ShowerSample, rows: Sequence[Mapping[str, Any]]) -> Speed |
     own = [row for row in rows if row["model"] == sample.source and row["particle"] in sample.particles]
     if not own:
         return None
+    # A generator may be timed for several batch sizes; users would take the fastest.
     fastest = min(own, key=lambda row: float(row["ms"]))
     return Speed(float(fastest["ms"]), fastest.get("error"), str(fastest["conditions"]))
 
 
 def simulation_speed(reports: Sequence[Results], rows: Sequence[Mapping[str, Any]]) -> Speed | None:
-    """Return how long the simulation takes for a shower of the reports' particle; None if nobody knows.
+    """Return the simulation's time for a shower of the reports' particle; None if it is not known.
 
-    Where the reports are of several particles there is no one time.
+    If the reports are of several particles there is no single time.
     """
     particles = {one.generated.particles for one in reports}
     own = [row for row in rows if row["model"] == SIMULATION and {(row["particle"],)} == particles]
@@ -155,7 +156,7 @@ def with_speeds(reports: Sequence[Results], rows: Sequence[Mapping[str, Any]]) -
 
 
 def _ordered(reports: Sequence[Results], metric: str) -> list[Results]:
-    """Return the reports, the best first; those without a number come last, behind those with warnings."""
+    """Return the reports, the best first; those with warnings come later, and those without a number last."""
     if not reports:
         raise InputError("There is nothing to compare: give at least one report.")
     known = sorted({one.metric for each in reports for one in each.overall})
@@ -166,6 +167,8 @@ def _ordered(reports: Sequence[Results], metric: str) -> list[Results]:
         compared = _metric_of(one, metric)
         value = compared.value or 0.0
         none = compared.value is None
+        # False sorts before True. Copies of the reference would have the best numbers of all, so they come
+        # last.
         return none, bool(one.copies), bool(one.warnings), -value if compared.higher else value
 
     return sorted(reports, key=rank)
@@ -175,12 +178,13 @@ def _metric_of(one: Results, metric: str) -> MetricResult:
     """Return the verdict of a metric, an empty one where a report has none."""
     found = (verdict for verdict in one.overall if verdict.metric == metric)
     missing = "This report has no such metric."
+    # Reports of other versions, or without classifiers, need not have all metrics.
     none = MetricResult(metric, metric, "", "joint", "", None, None, None, None, None, 0, 0, reason=missing)
     return next(found, none)
 
 
 def _names(reports: Sequence[Results]) -> list[str]:
-    """Name generators by their source and, where that is the same, their file; mark those with warnings."""
+    """Name generators by their source and, if that is the same, their file; mark those with warnings."""
     sources = [one.generated.source for one in reports]
     names = [
         source if sources.count(source) == 1 else f"{source} ({one.generated.file})"
@@ -223,7 +227,7 @@ def _table(reports: Sequence[Results]) -> Table:
 
 
 def _summary(reports: Sequence[Results]) -> Table:
-    """Return the figures of all generators with a line a metric, and the first one's floors."""
+    """Return the figures of all generators with one line for each metric, and the floors of the first one."""
     rows = [
         [label, *(_cell(_metric_of(one, metric)) for one in reports), _floor(_metric_of(reports[0], metric))]
         for metric, label in _metrics(reports).items()
@@ -284,6 +288,7 @@ def _pareto(reports: Sequence[Results], metric: str, simulation: Speed | None) -
             plots.NamedSpeed(SIMULATION, simulation.ms) if simulation else None,
             lines=_lines(shown, simulation),
             ylabel=_AUC if drawn else next(one.label for one in every[0] if one.value is not None),
+            # An AUC is between 0.5 and 1; other metrics range over decades, but need positive numbers.
             logarithmic=not drawn and all((one.value or 1) > 0 and (one.floor or 1) > 0 for one in every[0]),
         )
     ]

@@ -24,6 +24,7 @@ def write(evaluation: Evaluation, folder: str | Path, open_progress: OpenProgres
     """
     target = Path(folder)
     (target / "figures").mkdir(parents=True, exist_ok=True)
+    # Before the pictures, which take much longer: the numbers survive an interruption.
     results.save(evaluation.results, target / results.NAME)
     page, pdf = target / "index.html", target / "figures.pdf"
     drawings = _drawings(evaluation)
@@ -48,7 +49,7 @@ def write(evaluation: Evaluation, folder: str | Path, open_progress: OpenProgres
 
 
 def _drawings(evaluation: Evaluation) -> list[figures.Drawing]:
-    """Return what draws each picture, in the order of the page: their number is known before the work."""
+    """Return functions that draw the pictures, in the order of the page: their number is known beforehand."""
     found, samples = evaluation.results, (evaluation.reference, evaluation.generated)
     drawings = figures.figures(found, *samples, evaluation.observables)
     drawings.append(partial(figures.neighbours, *samples, found.settings.seed))

@@ -12,7 +12,7 @@ __all__ = ["section", "sentences", "table", "write"]
 
 
 def write(path: Path, found: ParticleSeparation) -> None:
-    """Write a page, and all numbers as JSON beside it.
+    """Write a page and, next to it, all numbers as JSON.
 
     Raises
     ------

@@ -42,7 +42,7 @@ def verdict(one: Reliability) -> str:
 
 
 def write(path: Path, results: Sequence[Reliability]) -> list[Path]:
-    """Write a page, and all numbers as JSON beside it; return both.
+    """Write a page and, next to it, all numbers as JSON; return both paths.
 
     A page that is named ``.json`` becomes ``.html``, since that name is the numbers'.
 

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 MAIN = "separation"
-"""The metric of observables that the summary speaks of."""
+"""The metric of observables in the summary."""
 
 HEADLINES = (MAIN, "frechet", "correlation", "coverage", "boosted_auc", "low_level_auc", "memorisation")
 """The metrics that the summary shows in large letters, where there are numbers."""
@@ -44,7 +44,7 @@ _HOW = (
 
 def title(results: Results) -> str:
     """Return the headline of the page."""
-    return f"{' beside '.join(sample_names(results))}: {_particles(results)}"
+    return f"{' compared with '.join(sample_names(results))}: {_particles(results)}"
 
 
 def sample_names(results: Results) -> tuple[str, str]:
@@ -56,14 +56,14 @@ def sample_names(results: Results) -> tuple[str, str]:
 
 
 def sections(results: Results) -> list[Section]:
-    """Return the parts of the page that need nothing but the results."""
+    """Return the parts of the page that only need the results."""
     parts = [_summary(results), _overall(results), _observables(results)]
     parts += [_responses(results)] if results.responses else []
     return parts
 
 
 def closing(results: Results) -> list[Section]:
-    """Return what stands at the end: what is missing, and how the page was made."""
+    """Return the last parts: what is missing, and how the page was made."""
     parts = []
     if results.omissions:
         rows = [[one.what, Cell(one.reason, "words")] for one in results.omissions]
@@ -215,6 +215,7 @@ def _mean(value: float | None, error: float | None) -> str:
 def _sigma(one: MetricResult) -> str:
     if one.excess is None:
         return ""
+    # Infinite where numbers that never vary differ: then there is no error to divide by.
     number = "\N{INFINITY}" if math.isinf(one.excess) else f"{abs(one.excess):.1f}"
     return ("\N{MINUS SIGN}" if one.excess < 0 else "") + f"{number} σ"
 

@@ -38,7 +38,7 @@ _AHEAD = 256  # tasks that the scheduler knows of at once
 _ANSWER = 30.0  # seconds for a scheduler to answer
 _PATIENCE = 120.0  # seconds without a worker, where no queue explains it
 _LOOK_EVERY = 5.0  # seconds
-_SAID = ("cores", "memory")  # settings of dask-jobqueue without which there is no job
+_SAID = ("cores", "memory")  # settings that dask-jobqueue needs for a job
 
 
 def check(cluster: str) -> None:
@@ -47,7 +47,7 @@ def check(cluster: str) -> None:
     Raises
     ------
     InputError
-        It is no address of a scheduler and no name, or its commands are not on this computer.
+        It is neither the address of a scheduler nor a known name, or its commands are not on this computer.
     MissingExtra
         Dask is not installed.
     """
@@ -83,7 +83,7 @@ def _check_address(address: str) -> None:
         raise InputError(
             f"{address} is not the address of a Dask scheduler ({error}): give one such as tcp://HOST:PORT."
         ) from None
-    except OSError:  # nobody knows the host, which is for the connection to say
+    except OSError:  # an unknown host, which the connection reports
         pass
 
 
@@ -172,7 +172,7 @@ class _Campaign:
                 self._look()
 
     def close(self) -> None:
-        """Leave nothing running, also where workers go on without us."""
+        """Stop all tasks, even on workers that would continue without this process."""
         from caloforge.stages.simulate.campaign import dask_worker
 
         if self._running and self._client.status == "running":
@@ -249,7 +249,7 @@ class _Campaign:
         self.effort.crashes += made.effort.crashes
 
     def _look(self) -> None:
-        """See whether there is anybody who works."""
+        """Check that there are workers."""
         self._looked = now = time.monotonic()
         alive = self._client.status == "running" and self._client.nthreads()
         if self._site.refill:
@@ -268,7 +268,7 @@ class _Campaign:
         try:
             refill()
         except InputError:
-            if not alive:  # else the workers that are there go on, and the queue may take jobs later
+            if not alive:  # else the present workers continue, and the queue may take jobs later
                 raise
 
 
@@ -285,7 +285,7 @@ def _connected(cluster: str, workers: int) -> AbstractContextManager[_Site]:
 
 @contextmanager
 def _scheduler(address: str) -> Iterator[_Site]:
-    """Join a scheduler that somebody else runs."""
+    """Connect to a running scheduler."""
     kind = _dask("distributed").Client
     client = kind.__new__(kind)  # in hand before it connects, to end it if it can't
     try:
@@ -307,7 +307,7 @@ def _this_computer(workers: int) -> Iterator[_Site]:
         dask.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            memory_limit=0,  # of the Dask worker, while Geant4 has a process of its own
+            memory_limit=0,  # none for the Dask worker: Geant4 runs in a separate process
             dashboard_address="localhost:0",
             silence_logs=logging.CRITICAL,
             preload="caloforge.stages.simulate.campaign.dask_worker",

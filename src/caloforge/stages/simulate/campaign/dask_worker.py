@@ -1,4 +1,4 @@
-"""What runs on a worker of a Dask cluster: one shard, made by a Geant4 process of its own.
+"""Runs on a worker of a Dask cluster: makes one shard in a separate Geant4 process.
 
 It finds Geant4's data where it runs and returns the finished files, so it needs no disk in common with the
 process that asked.
@@ -30,7 +30,7 @@ _stopped: set[str] = set()
 
 
 class Stopped(Exception):
-    """Nobody wants the shard any more."""
+    """The shard is not needed any more."""
 
 
 @dataclass

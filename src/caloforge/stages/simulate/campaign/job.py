@@ -174,7 +174,7 @@ class Folder:
         if not self._skipped.exists():
             return {}
         content: dict[str, str] = self._read_json(self._skipped)
-        made = self.finished()  # also with such a shower, if somebody brought it from elsewhere
+        made = self.finished()  # also with such a shower, if it was copied from elsewhere
         return {
             number: content[str(number)]
             for number in sorted(map(int, content))

@@ -111,7 +111,7 @@ class Pool:
     command
         Starts a worker.
     environment
-        Variables for the workers, beside this process's.
+        Variables for the workers, in addition to those of this process.
     logs
         Folder for what they say.
     shards
