@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caloforge.errors import GeometryError
@@ -71,6 +71,7 @@ def test_an_axis_is_symmetric_if_its_mirror_image_is_itself(edges):
 
 
 @given(data=st.data(), edges=EDGES)
+@settings(max_examples=40)
 def test_finer_bins_lie_in_the_bin_that_contains_them(data, edges):
     kept = data.draw(st.sets(st.sampled_from(edges))) | {edges[0], edges[-1]}
     fine, coarse = Axis(edges=edges), Axis(edges=sorted(kept))
