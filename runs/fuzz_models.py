@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Damage the record or the graph of a model many times; each must still work, or be refused in a sentence.
 
-The damage is that of tests/inference. Give the number of models, 1,000 by default. Needs what tests/ needs.
+The damage is that of tests/inference. Give the number of models, 1,000 by default. Needs the packages of the
+tests.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Breaks modules on purpose, one small change at a time, and counts the changes that the tests notice.
 
-Those that no test notices are listed. For people who strengthen the tests; all modules take hours, so it is
-not part of CI. A module is tested by the test file of its name and, if that notices nothing, by the other
+Changes that no test notices are listed. This helps to improve the tests; all modules take hours, so it is not
+part of CI. A module is tested by the test file of its name and, if that notices nothing, by the other
 tests of its package. The libraries are imported once; each change is then tried in a forked process that sees
 the changed source in memory, so nothing on the disk is touched.
 

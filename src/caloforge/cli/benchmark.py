@@ -17,7 +17,7 @@ app = typer.Typer(help="Measure speed on this computer.", no_args_is_help=True)
 
 _GEOMETRY = typer.Argument(help="Calorimeter: a name of the catalogue or a TOML file.")
 _FOLDER = Path("caloforge-benchmark")
-_WIDE = 200  # columns; a terminal that has fewer breaks lines, which is better than numbers that are cut
+_WIDE = 200  # columns; a narrower terminal wraps the lines, which is better than truncated numbers
 
 
 @app.command("simulate")

@@ -39,8 +39,8 @@ messages = Console(stderr=True, emoji=False)
 """Standard error, for progress and warnings, so that results can be piped."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_PARTIAL = re.compile(r"\.(?P<name>.+)\.partial-\d+")  # how `files.written_aside` calls what is not whole yet
-_LINE_EVERY = 30.0  # seconds between lines of progress where there is no terminal
+_PARTIAL = re.compile(r"\.(?P<name>.+)\.partial-\d+")  # names of incomplete files of `files.written_aside`
+_LINE_EVERY = 30.0  # seconds between lines of progress without a terminal
 
 
 def _check_seed(seed: int) -> int:

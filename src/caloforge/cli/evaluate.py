@@ -30,7 +30,7 @@ class ReportByDefault(TyperGroup):
     """A command group that treats unknown commands as arguments of ``report``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the name of the default command before arguments that begin with none."""
+        """Insert the default command before arguments that do not begin with a command."""
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
             args = [_REPORT, *args]
         return super().parse_args(ctx, args)
@@ -234,7 +234,7 @@ def reliability_command(
 def _generators(
     models: list[str], particles: list[str], quality: Quality | None, threads: int | None
 ) -> "list[tuple[TrainedModel, int]]":
-    """Return the models that are asked for, each with one of its particles."""
+    """Return the requested models, each with one of its particles."""
     from caloforge.errors import CatalogError
     from caloforge.incident.particles import parse_particle, particle_name
     from caloforge.inference import zoo

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_NAMED = 10  # skipped showers whose numbers are said
+_NAMED = 10  # skipped showers whose numbers are printed
 
 
 def command(

@@ -16,14 +16,14 @@ from caloforge.reports.tables import Cell, Table
 __all__ = ["Card", "Section", "write_page"]
 
 _LARGEST_SVG = 400_000
-"""Bytes from which on a picture is embedded as pixels."""
+"""Bytes from which a picture is embedded as pixels."""
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
 @dataclass(frozen=True)
 class Card:
-    """One number in large letters, with what it is and what it means; `Cell` tells the levels."""
+    """One number in large letters, with its title and meaning; `Cell` defines the levels."""
 
     title: str
     value: str
@@ -71,7 +71,7 @@ def write_page(path: Path, title: str, sections: Sequence[Section], *, contents:
 
 @cache
 def _environment() -> Environment:
-    """Return what reads the templates: everything that they are given is escaped."""
+    """Return the environment of the templates, which escapes all values."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -107,7 +107,7 @@ def _label(figure: plots.Figure) -> str:
 
 
 def _embedded(figure: plots.Figure) -> str:
-    """Return a picture as an address that holds it; so no names inside two pictures meet."""
+    """Return a picture as a data address, so that names inside of two pictures can't collide."""
     kind, content = "svg+xml", plots.svg([figure])
     if len(content) > _LARGEST_SVG:
         kind, content = "png", plots.png([figure])

@@ -7,7 +7,7 @@ __all__ = ["Cell", "Table", "markdown"]
 
 
 class Cell(str):
-    """A cell of a table that is more than its text.
+    """A cell of a table with more than its text.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Cell(str):
     hint: str
 
     def __new__(cls, text: str, level: str = "", order: float | None = None, hint: str = "") -> "Cell":
-        """Return the text with what else is known of the cell."""
+        """Return the text with further properties of the cell."""
         cell = super().__new__(cls, text)
         cell.level, cell.order, cell.hint = level, order, hint
         return cell
@@ -33,7 +33,7 @@ class Cell(str):
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its head, and rows of as many cells; the first cell of a row names it.
+    """A table: its head, and rows with equally many cells; the first cell is the name of the row.
 
     Any cell may be a `Cell`. Rows of a sortable table follow a click on its head.
     """

@@ -67,7 +67,7 @@ def to_dict(results: Sequence[Reliability]) -> dict[str, Any]:
 
 def _sections(results: Sequence[Reliability]) -> Iterator[Section]:
     text = (
-        "Every shower was made in memory and looked at. A particle can bring more than its kinetic energy: "
+        "Every shower was made in memory and checked. A particle can bring more than its kinetic energy: "
         "a positron two electron masses, a pion its rest energy; single precision may add "
         f"{ROUNDING:g} of the incident energy. Where none of n showers fails, the rate is below 3/n with "
         "95 % confidence."

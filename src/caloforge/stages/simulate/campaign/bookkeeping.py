@@ -1,4 +1,4 @@
-"""Keeps account of the new showers of a simulation: which are made, what each took, which were given up."""
+"""Keeps account of the new showers of a simulation: those made, their times, and those given up."""
 
 import math
 import time
@@ -19,9 +19,9 @@ __all__ = ["GIVE_UP_AFTER", "Float64s", "Ledger", "Listener", "always_crashes"]
 Float64s = npt.NDArray[np.float64]
 
 GIVE_UP_AFTER = 3
-"""Showers that are given up before the first is made: then it is the physics."""
+"""Showers given up before the first one is made, after which the physics is assumed to be at fault."""
 
-_SETTLE = 0.5  # seconds before a rate means something
+_SETTLE = 0.5  # seconds before a rate is shown
 
 
 class Listener(Protocol):
@@ -38,7 +38,7 @@ class Listener(Protocol):
 
 
 class Ledger:
-    """What became of each new shower. A `Listener`.
+    """The outcome of each new shower. A `Listener`.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Ledger:
     progress
         Called after each shower with the number of settled ones, n, and the rate.
     job
-        What they are made by.
+        The job that makes them.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Ledger:
         Raises
         ------
         SimulationError
-            Geant4 has made no shower, but given up several: it can't make any.
+            Geant4 has not made any shower, but given up several.
         """
         self._give_up(number, reason)
         self._forget(number)  # a worker that was lost may have made it
@@ -123,7 +123,7 @@ class Ledger:
         self._progress(settled, len(self._energies), note)
 
     def _rate(self) -> str:
-        """Say how fast it goes: showers differ in energy, and the time that one takes goes with it."""
+        """Return the rate in GeV/s: showers differ in energy, to which their time is proportional."""
         begin, first = self._begin or (math.inf, 0.0)
         elapsed, done = time.monotonic() - begin, self._done - first
         if elapsed < _SETTLE or done <= 0:

@@ -1,7 +1,7 @@
 """Hands shards to the workers of a Dask cluster, on this computer or on many.
 
 A task is one shard (`caloforge.stages.simulate.campaign.dask_worker`). Only the process that asked writes
-the folder of shards, so whatever happens to a worker, a shard is there whole or not at all. Dask gives the
+to the folder of shards, so a shard is complete or missing, even if a worker is lost. Dask gives the
 shards of a lost worker to others.
 """
 
@@ -42,7 +42,7 @@ _SAID = ("cores", "memory")  # settings that dask-jobqueue needs for a job
 
 
 def check(cluster: str) -> None:
-    """Refuse a cluster that can't be.
+    """Refuse an impossible cluster.
 
     Raises
     ------
@@ -98,15 +98,15 @@ def simulate(
         ``local``, a batch system that dask-jobqueue knows (``slurm``, ``htcondor``, ...), or the address of a
         scheduler.
     job
-        What is to be simulated.
+        The showers to simulate.
     folder
         Where the shards go; only this process writes it.
     shards
-        What is to be made.
+        The shards to make.
     workers
         Number of Dask workers to start; a scheduler that runs already has its own.
     ledger
-        Hears what becomes of each shower.
+        Gets the outcome of each shower.
 
     Raises
     ------
@@ -176,7 +176,7 @@ class _Campaign:
         from caloforge.stages.simulate.campaign import dask_worker
 
         if self._running and self._client.status == "running":
-            with suppress(Exception):  # what brought us here is more important
+            with suppress(Exception):  # the first error is more important
                 self._client.cancel(list(self._running))
                 self._client.run(dask_worker.stop, self._topic, wait=False)
 

@@ -35,7 +35,7 @@ class Stopped(Exception):
 
 @dataclass
 class Made:
-    """What became of a shard.
+    """The outcome of a shard.
 
     Attributes
     ----------
@@ -46,11 +46,11 @@ class Made:
     reasons
         Why showers were given up, by number.
     effort
-        What it took.
+        Processor time and crashes.
     failure
         The sentence that ended it; empty when all went well. `LOG` in it stands for the log's name.
     log
-        What Geant4 said, if it crashed.
+        The log of Geant4, if it crashed.
     host
         The computer's name.
     """
@@ -129,7 +129,7 @@ def find_data(job: Job) -> dict[str, str]:
 
 
 class _Notes:
-    """Listens to the pool, and tells from time to time."""
+    """Listens to the pool, and reports from time to time."""
 
     def __init__(self, job: Job, campaign: str) -> None:
         self.times: dict[int, float] = {}

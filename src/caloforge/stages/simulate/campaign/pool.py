@@ -25,7 +25,7 @@ _READ = 1 << 16
 
 def geant4(folder: Path) -> list[str]:
     """Return the command that starts a worker for the shards of a folder."""
-    # -u: what Geant4 said last must be in the log when a worker is killed, not in a buffer of Python's.
+    # -u: when a worker is killed, the last words of Geant4 must be in the log and not in a buffer of Python.
     return [sys.executable, "-P", "-u", "-m", "caloforge.stages.simulate.geant4.worker", str(folder)]
 
 
@@ -40,11 +40,11 @@ class Worker:
     Attributes
     ----------
     shard
-        The showers it was told to make; None when it has nothing to do.
+        The showers that it makes; None when it is idle.
     shower
-        The one that it is in; None before, between and after them.
+        The current shower; None before, between and after showers.
     warm
-        Whether it has made a shower: the first one also prepares what all later ones use.
+        Whether it has made a shower: the first one also builds tables for all later ones.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Worker:
             )
 
     def fileno(self) -> int:
-        """Return where its reports come from."""
+        """Return the file descriptor of its reports."""
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
@@ -87,7 +87,7 @@ class Worker:
         return [json.loads(line) for line in lines]
 
     def end(self) -> int:
-        """Make sure that it is gone; return its exit code."""
+        """Kill it if it is still running; return its exit code."""
         self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
@@ -97,7 +97,7 @@ class Worker:
 
 @dataclass
 class Effort:
-    """What it took: processor time in s, and how many workers crashed."""
+    """Processor time in s, and the number of workers that crashed."""
 
     seconds: float = 0.0
     crashes: int = 0
@@ -113,11 +113,11 @@ class Pool:
     environment
         Variables for the workers, in addition to those of this process.
     logs
-        Folder for what they say.
+        Folder for their logs.
     shards
-        What is to be made.
+        The shards to make.
     listener
-        Hears what becomes of each shower.
+        Gets the outcome of each shower.
     held
         Open files that the workers inherit: a lock among them lasts as long as any worker does.
     """
@@ -203,11 +203,12 @@ class Pool:
         return worker.end()
 
     def _replace_crashed(self, worker: Worker) -> None:
-        """Give the work of a worker that crashed to a new one, and give up what has crashed too often."""
+        """Give the work of a crashed worker to a new one; give up a shower that has crashed too often."""
         code, shard, shower = self._dismiss(worker), worker.shard, worker.shower
         assert shard is not None
         self.effort.crashes += 1
         self._listener.lost(shard)
+        # A crash outside of showers has no single cause, so the shard as a whole is counted.
         culprit = shard if shower is None else shower
         self._crashes[culprit] += 1
         given_up = self._crashes[culprit] == _TRIES
@@ -230,7 +231,7 @@ class Pool:
 
 
 def _around(shower: int, shard: Shard, given_up: bool) -> list[Shard]:
-    """Set a shower apart, so that its next crash costs no other; leave it out if it is given up."""
+    """Put a shower in its own shard, so that its next crash affects no other; drop it if it is given up."""
     alone = [] if given_up else [Shard(shower, shower + 1)]
     parts = [Shard(shard.start, shower), *alone, Shard(shower + 1, shard.stop)]
     return [part for part in parts if part.start < part.stop]
