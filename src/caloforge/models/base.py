@@ -158,7 +158,7 @@ class Phase:
     prepare
         Called with all showers before the first step: for scales and starting values.
     finish
-        Called with all showers after the last step: fits what has no gradient (a KDE, a covariance).
+        Called with all showers after the last step: fits quantities without a gradient (a KDE, a covariance).
 
     Examples
     --------

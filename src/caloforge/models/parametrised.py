@@ -463,7 +463,7 @@ class ShowerFigures(nn.Module):
 
 
 class Parametrised(GenerativeModel):
-    """The parametrised shower; see the module for what is the paper's and what is fitted.
+    """The parametrised shower; see the module for the differences to the paper and the fitted quantities.
 
     The fit minimises the energy score (Gneiting and Raftery, J. Am. Stat. Assoc. 102 (2007) 359, Eq. 21)
     between a shower and several that are drawn at its energy. It is lowest if these have the distribution

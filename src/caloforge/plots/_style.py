@@ -149,7 +149,7 @@ def _broken(parts: Sequence[str], widest: int) -> Iterator[str]:
 
 
 def settle(figure: Figure) -> Figure:
-    """Lay a finished figure out, once: drawn again, or to another format, nothing in it moves."""
+    """Apply the layout of a finished figure once, so that nothing moves when it is drawn again."""
     figure.set_dpi(DPI)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")

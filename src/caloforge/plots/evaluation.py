@@ -46,7 +46,7 @@ _BAND = "#D9D9D9"
 
 @dataclass(frozen=True)
 class Captions:
-    """What is written around a picture of two samples: their names, and lines below."""
+    """Text around a picture of two samples: their names, and lines below."""
 
     names: tuple[str, str]
     lines: Sequence[str] = ()

@@ -64,7 +64,7 @@ def shower_3d(showers: Showers, i: int) -> Figure:
 
 
 def _draw_plane(axes: Any, depth: int, layer: AnyLayer, image: Floats, scale: LogNorm, crowded: bool) -> None:
-    """Draw one layer. A deeper one lies behind, so it is drawn first; crowded ones show only what is hit."""
+    """Draw one layer. Deeper ones are behind, so they are drawn first; crowded ones show hit cells only."""
     order = -10 * depth
     whole = [_at(depth, _cells.outline(layer))]
     face, edge = ("none", "#C8C8C8") if crowded else ((1.0, 1.0, 1.0, 0.85), "#666666")

@@ -54,7 +54,7 @@ def write_page(path: Path, title: str, sections: Sequence[Section], *, contents:
     path
         The HTML file.
     title, sections
-        What is on it.
+        The headline and the parts of the page.
     contents
         Begin with links to the sections, and leave room for wide tables: for long pages.
 

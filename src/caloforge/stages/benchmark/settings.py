@@ -218,7 +218,7 @@ def _against(
 
 
 def _quantities(showers: Showers) -> dict[str, Quantity]:
-    """What is compared: numbers that a setting could change."""
+    """Return the quantities to compare: those that a setting could change."""
     geometry: Calorimeter = showers.geometry
     few = len(geometry.layers) <= _FEW_LAYERS
     energies = showers.layer_energies().sum(axis=0)

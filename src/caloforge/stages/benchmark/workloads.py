@@ -1,4 +1,4 @@
-"""What is simulated to be timed."""
+"""The simulations that a benchmark times."""
 
 from dataclasses import dataclass
 from pathlib import Path

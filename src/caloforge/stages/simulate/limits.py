@@ -72,7 +72,7 @@ def check(spectrum: Spectrum, n: int, workers: int, seed: int, range_cut: float,
     Raises
     ------
     InputError
-        The message says which, and what is possible.
+        The message says which one, and the possible values.
     """
     if not 1 <= n <= MOST_SHOWERS:
         raise InputError(
@@ -100,7 +100,7 @@ def check_room(geometry: Calorimeter, spectrum: Spectrum, n: int, seed: int, out
     Parameters
     ----------
     geometry, spectrum, n, seed
-        What is to be simulated.
+        The showers to simulate.
     out
         The file to write.
     there

@@ -39,7 +39,7 @@ def report(record: Record) -> Report:
 
 
 def _key(point: Record) -> tuple[str, str]:
-    """Return what is compared: showers in the same calorimeter, of the same particle."""
+    """Return the group of rows to compare: showers of the same particle in the same calorimeter."""
     return point["geometry"], point["particle"]
 
 

@@ -110,7 +110,7 @@ class Ledger:
         self._tell(self._rate())
 
     def waits(self, why: str) -> None:
-        """Take in that nothing happens at present."""
+        """Take in that the simulation is waiting."""
         self._tell(why)
 
     def _forget(self, number: int) -> None:

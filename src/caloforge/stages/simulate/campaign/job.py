@@ -1,4 +1,4 @@
-"""What is to be simulated, and the folder of finished shards that it leaves behind."""
+"""The description of a simulation, and the folder of its finished shards."""
 
 import itertools
 import json
@@ -186,7 +186,7 @@ class Folder:
         self._write_json(self._skipped, {**self.skipped(), number: reason})
 
     def missing(self, n: int, size: int) -> list[Shard]:
-        """Return shards of at most size showers that, with what is settled, make showers 0 to n."""
+        """Return shards of at most size showers that complete the settled ones to showers 0 to n."""
         gaps, position = [], 0
         settled = sorted([*self.finished(), *(Shard(number, number + 1) for number in self.skipped())])
         for shard in [*settled, Shard(n, n)]:
