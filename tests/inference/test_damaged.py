@@ -109,7 +109,6 @@ def test_no_other_file_becomes_a_weight(
         ("energy_range_GeV", [-5, 1e9], r"'energy_range_GeV\.0' should be greater than 0"),
         ("energy_range_GeV", [1, 1e9], r"'energy_range_GeV\.1' should be less than 1000000"),
         ("energy_range_GeV", [100, 1], "ascend"),
-        ("energy_range_GeV", [5, 5], "ascend"),
         ("energy_range_GeV", [1, float("nan")], "finite"),
         ("energy_range_GeV", [1, 10, 100], "'energy_range_GeV'"),
         ("energy_range_GeV", ["1", "100"], "'energy_range_GeV.0'"),

@@ -38,7 +38,7 @@ def edit(path: Path, key: str, value: Any) -> None:
         ("pdg", [22, -11], [22, -11, 22]),
         ("energy_range_GeV", [5e-324, 1.0], [0.0, 1.0]),
         ("energy_range_GeV", [1.0, MUCH], [1.0, 1e6]),
-        ("energy_range_GeV", [1.0, math.nextafter(1, 2)], [math.nextafter(1, 2), 1.0]),
+        ("energy_range_GeV", [1.0, 1.0], [math.nextafter(1, 2), 1.0]),
         ("noise_size", 1, 0),
         ("noise_size", 10_000_000, 10_000_001),
         ("data", [], None),

@@ -219,6 +219,11 @@ class Generator:
         trained, asked = self.model.energy_range, (spectrum.low, spectrum.high)
         if trained[0] <= asked[0] and asked[1] <= trained[1]:
             return
+        if trained[0] == trained[1]:
+            raise InputError(
+                f"{self.model.name} was trained at {_in_gev(trained)} GeV only, not at {_in_gev(asked)} GeV: "
+                f"ask for {_in_gev(trained)} GeV."
+            )
         reach = f"{self.model.name} was trained from {_in_gev(trained)} GeV; showers of {_in_gev(asked)} GeV"
         allowed = (_FAR[0] * trained[0], _FAR[1] * trained[1])
         if asked[0] < allowed[0] or allowed[1] < asked[1]:

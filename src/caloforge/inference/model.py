@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from caloforge.errors import CatalogError, CheckpointError
+from caloforge.errors import CatalogError, CheckpointError, GeometryError
 from caloforge.files import sha256
 from caloforge.geometry import Calorimeter
+from caloforge.geometry.spiral import check_segmentation, spiral_inputs
 from caloforge.incident.beam import Range, Ranges
 from caloforge.incident.incident import Incident
 from caloforge.incident.particles import particle_name
@@ -103,6 +104,33 @@ class TrainedModel:
         return Calorimeter.from_dict(self.record["geometry"])
 
     @property
+    def draws_any_read_out(self) -> bool:
+        """Whether the model draws other segmentations of its calorimeter too, by `on`."""
+        return bool(self.record.get("most_cells"))
+
+    def on(self, geometry: Calorimeter) -> "TrainedModel":
+        """Return the model for another segmentation of its calorimeter.
+
+        Raises
+        ------
+        GeometryError
+            The read-out differs in more than its segmentation, has too many cells, or the model draws one
+            read-out only.
+        """
+        if geometry == self.geometry:
+            return self
+        if not self.draws_any_read_out:
+            raise GeometryError(f"{self.name} makes showers in {self.geometry.name}, not in {geometry.name}.")
+        check_segmentation(geometry, self.geometry, self.record["most_cells"])
+        numbers = self.record["noise_size"] // self.geometry.n_cells * geometry.n_cells
+        return replace(self, record={**self.record, "geometry": geometry.to_dict(), "noise_size": numbers})
+
+    @cached_property
+    def _read_out(self) -> dict[str, npt.NDArray[Any]]:
+        """What tells the graph its read-out."""
+        return spiral_inputs(self.geometry) if self.draws_any_read_out else {}
+
+    @property
     def energy_range(self) -> tuple[float, float]:
         """Incident kinetic energies of the training, in MeV."""
         low, high = self.record["energy_range_GeV"]
@@ -130,7 +158,10 @@ class TrainedModel:
             The graph can't be used, or is not what the record says.
         """
         promise = Promise(
-            self.record.get("noise", "normal"), self.record["noise_size"], self.geometry.n_cells
+            self.record.get("noise", "normal"),
+            self.record["noise_size"],
+            self.geometry.n_cells,
+            tuple(self._read_out),
         )
         return RUNTIMES[self.record.get("runtime", "onnx")](self.graph, promise, self.threads)
 
@@ -157,7 +188,7 @@ class TrainedModel:
         for start in range(0, len(noise), BLOCK):
             part = {name: values[start : start + BLOCK] for name, values in inputs.items()}
             n = len(part["noise"])
-            made = self.runtime({name: _padded(values) for name, values in part.items()})
+            made = self.runtime({name: _padded(values) for name, values in part.items()} | self._read_out)
             cells[start : start + n] = made[:n]
         return cells
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from caloforge.errors import CheckpointError, GeometryError
 from caloforge.geometry import Calorimeter
@@ -43,12 +43,6 @@ def _ascending(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
-def _some_energies(bounds: tuple[float, float]) -> tuple[float, float]:
-    if bounds[0] >= bounds[1]:
-        raise ValueError("the two energies must ascend")
-    return bounds
-
-
 def _file_beside(name: str) -> str:
     if name in (".", "..") or "/" in name or not name.isprintable():
         raise ValueError("must be the bare name of a file in the record's folder")
@@ -81,7 +75,7 @@ Energy = Annotated[float, Field(gt=0, lt=1e6)]  # GeV; Geant4's models, too, end
 Theta = Annotated[float, Field(ge=0, le=90 + _SLACK)]
 Phi = Annotated[float, Field(ge=-360 - _SLACK, le=360 + _SLACK)]
 Length = Annotated[float, Field(ge=-1e5, le=1e5)]  # mm
-Energies = Annotated[tuple[Energy, Energy], _Lenient, AfterValidator(_some_energies)]
+Energies = Annotated[tuple[Energy, Energy], _Lenient, AfterValidator(_ascending)]
 Thetas = Annotated[tuple[Theta, Theta], _Lenient, AfterValidator(_ascending)]
 Phis = Annotated[tuple[Phi, Phi], _Lenient, AfterValidator(_ascending)]
 Lengths = Annotated[tuple[Length, Length], _Lenient, AfterValidator(_ascending)]
@@ -140,6 +134,7 @@ class _Record(_Part):
     geometry: Annotated[dict[str, Any], AfterValidator(_calorimeter)]
     energy_range_GeV: Energies  # noqa: N815
     noise_size: Annotated[int, Field(ge=1, le=10_000_000)]
+    most_cells: list[Annotated[int, Field(ge=1)]] = []
     model: str
     data: list[_Sample]
     direction_range_deg: Annotated[tuple[Thetas, Phis], _Lenient] = STRAIGHT
@@ -151,6 +146,15 @@ class _Record(_Part):
     surroundings: _Surroundings = _Surroundings()
     fidelity: _Fidelity | None = None
     speed: _Speed | None = None
+
+    @model_validator(mode="after")
+    def _for_every_cell(self) -> "_Record":
+        geometry = Calorimeter.from_dict(self.geometry)
+        if self.most_cells and len(self.most_cells) != len(geometry.layers):
+            raise ValueError(f"most_cells must have a number for each of the {len(geometry.layers)} layers")
+        if self.most_cells and self.noise_size % geometry.n_cells:
+            raise ValueError(f"noise_size must be a multiple of the {geometry.n_cells} cells")
+        return self
 
 
 def read_json(path: Path) -> Any:

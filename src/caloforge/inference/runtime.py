@@ -28,6 +28,8 @@ class Promise:
         Random numbers for each shower.
     n_cells
         Cells of a shower.
+    read_out
+        Names of the inputs that say which read-out is drawn; none where it is always the same.
 
     Examples
     --------
@@ -38,6 +40,7 @@ class Promise:
     noise: str
     noise_size: int
     n_cells: int
+    read_out: tuple[str, ...] = ()
 
 
 class Runtime(Protocol):
@@ -59,6 +62,9 @@ _CONDITIONS: dict[str, tuple[str, tuple[int, ...]]] = {
     "label": ("tensor(int64)", ()),
 }
 """ONNX type of each condition, and the shape of one shower's."""
+
+_READ_OUT = (("sizes_", "tensor(float)", (2,)), ("order", "tensor(int64)", ()))
+"""How the names of the inputs begin that describe a read-out, with the type and the shape of one cell's."""
 
 
 class OnnxGraph:
@@ -119,6 +125,12 @@ class OnnxGraph:
 
     def _check_inputs(self, promise: Promise) -> None:
         wanted = {"noise": (_NOISE[promise.noise], (promise.noise_size,)), **_CONDITIONS}
+        wanted |= {
+            name: (kind, shape)
+            for name in promise.read_out
+            for start, kind, shape in _READ_OUT
+            if name.startswith(start)
+        }
         found = self._session.get_inputs()
         if "noise" not in [item.name for item in found]:
             raise self._refusal("it takes no input named 'noise'")

@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -67,7 +68,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Refuse values that do not fit together."""
         low, high = self.energy_range
-        if not 0 < low < high < math.inf:
+        if not 0 < low <= high < math.inf:
             raise ValueError(f"energy_range must be two ascending energies above 0 (found {low}, {high}).")
 
 
@@ -329,6 +330,10 @@ class Sampler(nn.Module, ABC):
     ----------
     noise_size
         Standard normal numbers that a shower takes.
+    read_out
+        What a graph for any segmentation takes besides noise and conditions, by name, here of the calorimeter
+        that the sampler was made for: `caloforge.geometry.spiral.spiral_inputs`. Empty where a graph draws one
+        calorimeter only.
 
     Examples
     --------
@@ -342,6 +347,8 @@ class Sampler(nn.Module, ABC):
     """
 
     noise_size: int
+    read_out: Mapping[str, Tensor] = MappingProxyType({})
+    most_cells: Sequence[int] = ()
 
     @abstractmethod
     def forward(self, noise: Tensor, *conditions: Tensor) -> Tensor:
@@ -352,7 +359,8 @@ class Sampler(nn.Module, ABC):
         noise
             (N, noise_size) float32, standard normal.
         conditions
-            What `GenerativeModel.inputs` names, as `Batch` has it.
+            What `GenerativeModel.inputs` names, as `Batch` has it; then, if they are given, the tensors of
+            another read-out in the order of ``read_out``.
 
         Returns
         -------

@@ -14,6 +14,7 @@ from caloforge.errors import InputError
 from caloforge.files import check_target
 from caloforge.formats.energies import Energies, as_spectrum
 from caloforge.formats.native import ShowerWriter
+from caloforge.geometry import Calorimeter
 from caloforge.incident.beam import (
     CENTRE,
     PERPENDICULAR,
@@ -161,7 +162,11 @@ def choose(
         )
     trained = TrainedModel.load(model, threads)
     trained.label(pdg)  # refuses a particle that it does not know
-    if geometry not in (None, trained.geometry.name):
+    if geometry is None:
+        return trained
+    if trained.draws_any_read_out:
+        return trained.on(Calorimeter.load(geometry))
+    if geometry != trained.geometry.name:
         raise InputError(
             f"The model {model} makes showers in {trained.geometry.name}, not in {geometry}: leave one of "
             "them out."

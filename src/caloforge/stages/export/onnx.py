@@ -8,6 +8,7 @@ so with the same result for any batch size and on any machine. Bytes have 7 bits
 instructions saturate.
 """
 
+import inspect
 import itertools
 import json
 import logging
@@ -90,6 +91,7 @@ def export(
         "precision": "float32" if rotation is None else "int8",
         "noise": "normal" if rotation is None else "bytes",
         "noise_size": sampler.noise_size if rotation is None else len(rotation),
+        **({"most_cells": list(sampler.most_cells)} if sampler.read_out else {}),
         "chosen": "best" if folder.name == "best" else "last",
         "quality": quality,
         "preferred": preferred,
@@ -129,15 +131,19 @@ def _trace(sampler: Sampler, inputs: Sequence[str]) -> onnx.ModelProto:
     """Trace a sampler with a free number of showers."""
     # From 2: torch treats a size of 1 as a constant.
     n = torch.export.Dim("showers", min=2)
+    free = torch.export.Dim.AUTO
+    read_out = dict(sampler.read_out)
+    shapes: dict[str, Any] = {"noise": {0: n, 1: free} if read_out else {0: n}}
+    shapes |= {name: {0: n} for name in inputs} | {name: {0: free} for name in read_out}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter causes deprecation warnings itself
         program = torch.onnx.export(
             sampler,
-            (torch.randn(_TRACED, sampler.noise_size), *example(inputs, _TRACED)),
-            input_names=["noise", *inputs],
+            (torch.randn(_TRACED, sampler.noise_size), *example(inputs, _TRACED), *read_out.values()),
+            input_names=list(shapes),
             output_names=["cells"],
-            dynamic_shapes=tuple({0: n} for _ in ("noise", *inputs)),
+            dynamic_shapes=_as_arguments(sampler, shapes),
             dynamo=True,
             verbose=False,
         )
@@ -145,6 +151,14 @@ def _trace(sampler: Sampler, inputs: Sequence[str]) -> onnx.ModelProto:
     traced: onnx.ModelProto = program.model_proto
     _drop_notes(traced.graph)
     return traced
+
+
+def _as_arguments(sampler: Sampler, shapes: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the free sizes of all inputs, those of starred arguments as one."""
+    parameters = inspect.signature(sampler.forward).parameters.values()
+    values = list(shapes.values())
+    single = sum(one.kind is not one.VAR_POSITIONAL for one in parameters)
+    return (*values[:single], *([tuple(values[single:])] if single < len(parameters) else []))
 
 
 def _drop_notes(graph: onnx.GraphProto) -> None:
