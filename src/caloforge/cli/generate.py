@@ -57,7 +57,11 @@ def command(
         typer.Option("-n", help="Number of showers (default: 1000, or as many as in the file)."),
     ] = None,
     geometry: Annotated[
-        str | None, typer.Option(help="Calorimeter (default: that of --model, else calogan).")
+        str | None,
+        typer.Option(
+            help="Calorimeter (default: that of --model, else calogan): a name, or a TOML file for a model that "
+            "draws any segmentation."
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Model name, or the .json file of your own export.")

@@ -331,9 +331,9 @@ class Sampler(nn.Module, ABC):
     noise_size
         Standard normal numbers that a shower takes.
     read_out
-        What a graph for any segmentation takes besides noise and conditions, by name, here of the calorimeter
-        that the sampler was made for: `caloforge.geometry.spiral.spiral_inputs`. Empty where a graph draws one
-        calorimeter only.
+        What a graph for any segmentation takes besides noise and conditions, by name, for the calorimeter
+        that the sampler was made for (`caloforge.geometry.spiral.spiral_inputs`). Empty where a graph draws
+        one calorimeter only.
 
     Examples
     --------
