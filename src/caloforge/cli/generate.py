@@ -59,7 +59,7 @@ def command(
     geometry: Annotated[
         str | None,
         typer.Option(
-            help="Calorimeter (default: that of --model, else calogan): a name, or a TOML file for a model that "
+            help="Calorimeter (default: that of --model, else calogan): a name, or a TOML file for models that "
             "draws any segmentation."
         ),
     ] = None,
