@@ -59,8 +59,8 @@ def command(
     geometry: Annotated[
         str | None,
         typer.Option(
-            help="Calorimeter (default: that of --model, else calogan): a name, or a TOML file for models that "
-            "draws any segmentation."
+            help="Calorimeter (default: that of --model, else calogan): a name, or a TOML file for models "
+            "that draw any segmentation."
         ),
     ] = None,
     model: Annotated[
