@@ -73,6 +73,7 @@ def test_energies_a_little_beyond_the_training_are_made_with_a_warning(
     [
         ("0.499", r"showers of 0\.499 GeV reach.*Ask for 0\.5 to 150 GeV(.|\n)*--energy 0\.499:100 "),
         ("150.1", r"showers of 150\.1 GeV reach.*Ask for 0\.5 to 150 GeV(.|\n)*--energy 1:150\.1 "),
+        ("2:200", r"showers of 2 to 200 GeV reach(.|\n)*--energy 1:200 "),
         ("0.25:200", r"showers of 0\.25 to 200 GeV reach(.|\n)*--energy 0\.25:200 "),
     ],
 )
