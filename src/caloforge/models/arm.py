@@ -269,7 +269,7 @@ class ArmSampler(base.Sampler):
         The first half of the noise draws categories, the second energies within them. ``read_out`` is what
         `read_out` returns of another read-out.
         """
-        *sizes, order = read_out or self.read_out.values()
+        *sizes, order = read_out or (value.to(noise.device) for value in self.read_out.values())
         uniform = 0.5 * (1 + torch.erf(noise / math.sqrt(2)))
         scaled = scaled_energy(energy, self.bounds)
         drawn, first = [], 0
@@ -348,7 +348,7 @@ def _drawn(logits: Tensor, chance: Tensor) -> Tensor:
 def scaled_energy(energy: Tensor, bounds: tuple[float, float]) -> Tensor:
     """Return the logarithm of energies in MeV, from -1 to 1 within the bounds; 0 where these are one."""
     low, high = (math.log(bound) for bound in bounds)
-    return (energy.log() - (low + high) / 2) / max((high - low) / 2, 1.0) * (high > low)
+    return (energy.log() - (low + high) / 2) / max((high - low) / 2, 1e-9) * (high > low)
 
 
 class Arm(GenerativeModel):
@@ -361,7 +361,8 @@ class Arm(GenerativeModel):
         self.config: Config = config
         low, high = config.energy_range
         self.bounds = (low * GeV, high * GeV)
-        _check_layers(geometries)
+        for other in geometries[1:]:
+            check_segmentation(other, geometries[0])
         self._spirals = {geometry.name: Spiral.of(geometry) for geometry in geometries}
         networks = []
         for number, same in enumerate(zip(*(one.layers for one in geometries), strict=True)):
@@ -474,12 +475,6 @@ class Spiral:
 def read_out(geometry: Calorimeter) -> dict[str, Tensor]:
     """Return a read-out as `ArmSampler` takes it, see `caloforge.geometry.spiral.spiral_inputs`."""
     return {name: torch.from_numpy(value) for name, value in spiral_inputs(geometry).items()}
-
-
-def _check_layers(geometries: Sequence[Calorimeter]) -> None:
-    """Refuse read-outs that differ in more than their cells."""
-    for other in geometries[1:]:
-        check_segmentation(other, geometries[0])
 
 
 Arm.Config = Config
