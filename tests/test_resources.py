@@ -33,7 +33,15 @@ def test_what_is_free_is_enough_and_more_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(0, "0 B"), (999, "999 B"), (999.6, "1 kB"), (2.5e9, "2.5 GB"), (3e24, "3e+06 EB"), (10**400, "1.8e+290 EB")]
+    ("number", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (999.6, "1 kB"),
+        (2.5e9, "2.5 GB"),
+        (3e24, "3e+06 EB"),
+        (10**400, "1.8e+290 EB"),
+    ],
 )
 def test_sizes(number: float, text: str) -> None:
     assert size(number) == text
