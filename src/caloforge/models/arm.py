@@ -33,7 +33,7 @@ What the paper leaves open, and what is chosen here:
 - **Sizes** enter as the steps of ln(size / 10 mm) from cell to cell. This is the same linear map of sizes,
   summed by parts; equal cells, which thousands of terms would count again and again, count once.
 - **Category 0 is an empty cell**; in any other the square root of the energy is uniform within half a unit.
-- **The convolution** has 3 taps. **Adam's** rate is 5e-4, without a schedule.
+- **The convolution** has 3 taps. **Adam's** rate is 2e-3, without a schedule.
 - **Energy.** The paper has one, 65 GeV. Where the configuration has a range, the logarithm of the incident
   energy is one more input of the first hidden units, and the centre cell should come from the network
   (``centre="network"``), as the paper proposes in its outlook.
@@ -96,7 +96,7 @@ class Config(ModelConfig):
     depths: tuple[int, int] = (1, 5)
     kernel: int = Field(default=3, gt=0)
     centre: Literal["histogram", "network"] = "histogram"
-    rate: float = Field(default=5e-4, gt=0)
+    rate: float = Field(default=2e-3, gt=0)
     epochs: int = Field(default=100, gt=0)
 
     def __post_init__(self) -> None:
@@ -130,7 +130,11 @@ class MaskedLinear(nn.Module):
         super().__init__()
         self.weight = weight
         self.source = nn.Parameter(torch.randn(cells, inputs, hidden))
-        self.target = nn.Parameter(torch.randn(cells, hidden, outputs) / math.sqrt(hidden))
+        # A sum grows with the root of the number of its terms; the first outputs shall not.
+        terms = weight * torch.arange(1, cells + 1).mul(inputs).sqrt()
+        self.target = nn.Parameter(
+            torch.randn(cells, hidden, outputs) / math.sqrt(hidden) / terms[:, None, None]
+        )
         self.bias = nn.Parameter(torch.zeros(cells, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
