@@ -1,5 +1,7 @@
 """The autoregressive model: what a cell may know, and that drawing cell by cell is what was learned."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -26,18 +28,29 @@ FINE = box("fine", np.linspace(-40, 40, 11).tolist(), np.linspace(-40, 40, 9).to
 UNSEEN = box("unseen", [-40.0, -30.0, 0.0, 8.0, 40.0], [-40.0, -20.0, 5.0, 40.0])
 
 
-@pytest.fixture(scope="module")
-def arm() -> Arm:
+def small(head: str, centre: str, *geometries: Calorimeter, **changes: object) -> Arm:
     torch.manual_seed(1)
-    model = Arm(Config(energy_range=(0.1, 1.0), hidden=8), WIDE, FINE)
+    return Arm(Config(energy_range=(0.1, 1.0), hidden=8, head=head, centre=centre, **changes), *geometries)
+
+
+@pytest.fixture(
+    scope="module", params=[("categories", "histogram"), ("categories", "network"), ("mixture", "network")]
+)
+def arm(request: pytest.FixtureRequest) -> Arm:
+    model = small(*request.param, WIDE, FINE)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.3 * torch.randn_like(parameter)
         for network in model.networks:
-            network.categories.fill_(9)
+            if request.param[0] == "categories":
+                network.head.number.fill_(9)
             network.histogram[:, :9] = torch.rand(len(network.histogram), 9)
             network.histogram[:, 9:] = 0
     return model.eval()
+
+
+def values(n: int, cells: int) -> torch.Tensor:
+    return torch.randint(0, 9, (n, cells)).float()
 
 
 @given(inputs=st.integers(1, 3), outputs=st.integers(1, 3), cells=st.integers(1, 150))
@@ -54,10 +67,10 @@ def test_a_masked_layer_is_the_lower_triangle_of_a_matrix(inputs: int, outputs: 
 @pytest.mark.parametrize("number", [0, 1])
 def test_no_cell_knows_its_own_energy_or_a_later_one(arm: Arm, number: int) -> None:
     sizes = read_out(FINE)[f"sizes_{number}"]
-    category = torch.randint(0, 9, (N, len(sizes))).float().requires_grad_(True)
-    logits = arm.networks[number](category, steps_of(sizes), torch.zeros(N))
+    known = (values(N, len(sizes)) + 0.5).requires_grad_(True)
+    outputs = arm.networks[number](known, steps_of(sizes), torch.zeros(N))
     for cell in (0, 1, 17, 63, 64, 79):
-        (gradient,) = torch.autograd.grad(logits[:, cell].square().sum(), category, retain_graph=True)
+        (gradient,) = torch.autograd.grad(outputs[:, cell].square().sum(), known, retain_graph=True)
         assert (gradient[:, cell:] == 0).all()
         assert cell == 0 or (gradient[:, :cell] != 0).any()
 
@@ -65,50 +78,46 @@ def test_no_cell_knows_its_own_energy_or_a_later_one(arm: Arm, number: int) -> N
 @pytest.mark.parametrize("number", [0, 1])
 def test_sizes_matter_up_to_the_cells_own(arm: Arm, number: int) -> None:
     sizes = read_out(FINE)[f"sizes_{number}"].clone().requires_grad_(True)
-    category = torch.randint(0, 9, (N, len(sizes))).float()
-    logits = arm.networks[number](category, steps_of(sizes), torch.zeros(N))
-    (gradient,) = torch.autograd.grad(logits[:, 30].square().sum(), sizes)
+    outputs = arm.networks[number](values(N, len(sizes)), steps_of(sizes), torch.zeros(N))
+    (gradient,) = torch.autograd.grad(outputs[:, 30].square().sum(), sizes)
     assert (gradient[31:] == 0).all()
     assert (gradient[30] != 0).all()
     assert (gradient[:30] != 0).any()
 
 
 @pytest.mark.parametrize("geometry", [WIDE, FINE, UNSEEN], ids=lambda one: one.name)
-@pytest.mark.parametrize("centre", ["histogram", "network"])
-def test_cell_by_cell_is_the_plain_pass(arm: Arm, geometry: Calorimeter, centre: str) -> None:
-    """What the sampler drew has the cumulative probability, by the plain pass, that its noise has."""
-    model = Arm(Config(energy_range=(0.1, 1.0), hidden=8, centre=centre), WIDE, FINE)
-    model.load_state_dict(arm.state_dict())
+def test_cell_by_cell_is_the_plain_pass(arm: Arm, geometry: Calorimeter) -> None:
+    """What the sampler drew is what the head draws from the outputs of the plain pass, for the same noise."""
     noise = torch.randn(N, 2 * geometry.n_cells, generator=torch.Generator().manual_seed(2))
+    chance, within = (
+        0.5 * (1 + torch.erf(noise[:, : geometry.n_cells] / 2**0.5)),
+        noise[:, geometry.n_cells :],
+    )
     energy = torch.linspace(100, 1000, N)
     with torch.no_grad():
-        cells = model.sampler(geometry)(noise, energy)
-    chance, within = (0.5 * (1 + torch.erf(noise / 2**0.5))).chunk(2, dim=1)
+        cells = arm.sampler(geometry)(noise, energy)
     inputs, first = read_out(geometry), 0
-    on_spiral = cells[:, inputs.pop("order").argsort()].sqrt()
-    for network, sizes in zip(model.networks, list(inputs.values()), strict=True):
+    on_spiral = cells[:, inputs.pop("order").argsort()]
+    for network, sizes in zip(arm.networks, list(inputs.values()), strict=True):
         here = slice(first, first := first + len(sizes))
-        category = on_spiral[:, here].round()
+        drawn, head = on_spiral[:, here], network.head
         with torch.no_grad():
-            logits = network(category, steps_of(sizes), scaled_energy(energy, model.bounds))
-        upper = logits.softmax(dim=2).cumsum(dim=2)
-        upper, own = (
-            part.gather(2, category.long().unsqueeze(2)).squeeze(2)
-            for part in (upper, upper.diff(dim=2, prepend=torch.zeros_like(upper[..., :1])))
-        )
-        drawn = slice(1 if centre == "histogram" else 0, None)
-        assert (chance[:, here] <= upper + 1e-5)[:, drawn].all()
-        assert (chance[:, here] >= upper - own - 1e-5)[:, drawn].all()
-        filled = category > 0
-        torch.testing.assert_close(on_spiral[:, here][filled], (category - 0.5 + within[:, here])[filled])
+            outputs = network(head.encode(drawn), steps_of(sizes), scaled_energy(energy, arm.bounds))
+        again = head.draw(
+            outputs.flatten(0, 1), chance[:, here].reshape(-1, 1), within[:, here].reshape(-1, 1)
+        ).view_as(drawn)
+        own = slice(1 if arm.config.centre == "histogram" else 0, None)
+        expected = head.decode(again, within[:, here])[:, own]
+        torch.testing.assert_close(
+            drawn[:, own], expected, rtol=0.02, atol=1e-6
+        )  # rounding grows from cell to cell
 
 
 def test_a_shorter_spiral_is_the_beginning_of_a_longer_one(arm: Arm) -> None:
     sizes = read_out(FINE)["sizes_0"]
-    category = torch.randint(0, 9, (N, len(sizes))).float()
-    network = arm.networks[0]
-    whole = network(category, steps_of(sizes), torch.zeros(N))
-    part = network(category[:, :20], steps_of(sizes[:20]), torch.zeros(N))
+    network, known = arm.networks[0], values(N, len(sizes))
+    whole = network(known, steps_of(sizes), torch.zeros(N))
+    part = network(known[:, :20], steps_of(sizes[:20]), torch.zeros(N))
     torch.testing.assert_close(part, whole[:, :20])
 
 
@@ -134,16 +143,16 @@ class Few:
         return self.given[0]
 
 
-def test_categories_and_centres_are_counted_in_the_training_set(arm: Arm) -> None:
-    model = Arm(Config(energy_range=(0.1, 1.0), hidden=8), WIDE, FINE)
+def test_categories_and_centres_are_counted_in_the_training_set() -> None:
+    model = small("categories", "histogram", WIDE, FINE)
     wide, fine = torch.zeros(3, WIDE.n_cells), torch.zeros(4, FINE.n_cells)
     centre = {one.name: int(read_out(one)["order"].argsort()[0]) for one in (WIDE, FINE)}
     wide[:, centre["wide"]], wide[0, WIDE.offsets[1]] = 7.2, 5.4
     fine[:, centre["fine"]] = 3.0
     model.phases()[0].prepare(Few(showers(WIDE, wide), showers(FINE, fine)))
     first, second = model.networks
-    assert int(first.categories) == 8
-    assert int(second.categories) == 6
+    assert first.head.used() == 8
+    assert second.head.used() == 6
     by_size = {
         one.name: first.histogram[first.nearest_centre(read_out(one)["sizes_0"][0])] for one in (WIDE, FINE)
     }
@@ -158,9 +167,9 @@ def test_the_centre_of_an_unseen_read_out_comes_from_the_nearest_size(arm: Arm) 
     )
 
 
-def test_training_learns_what_earlier_cells_tell() -> None:
-    torch.manual_seed(4)
-    model = Arm(Config(energy_range=(0.1, 1.0), hidden=8, rate=0.01), FINE)
+@pytest.mark.parametrize("head", ["categories", "mixture"])
+def test_training_learns_what_earlier_cells_tell(head: str) -> None:
+    model = small(head, "network", FINE, rate=0.01)
     batch = showers(
         FINE, torch.randint(0, 5, (64, 1)).repeat(1, FINE.n_cells).float()
     )  # all as the centre is
@@ -168,6 +177,49 @@ def test_training_learns_what_earlier_cells_tell() -> None:
     phase.prepare(Few(batch))
     losses = [sum(float(value) for value in phase.step(batch, 0.0).values()) for _ in range(60)]
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_mixture_is_a_probability() -> None:
+    """The share of empty cells and the integral of the density over ln E add up to 1."""
+    head = small("mixture", "network", FINE).networks[0].head
+    outputs = torch.randn(1, 1, head.used(), dtype=torch.float64)
+    logs = torch.linspace(-9, 6.9, 20001, dtype=torch.float64)
+    shift = 1 + head.components
+    outputs[..., shift : shift + head.components] = torch.linspace(-3, 3, head.components)
+    density = (-head.loss(outputs.expand(1, len(logs), -1), logs.exp().unsqueeze(0))).exp()
+    empty = (-head.loss(outputs, torch.zeros(1, 1, dtype=torch.float64))).exp()
+    assert float(torch.trapezoid(density[0], logs) + empty) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_mixture_draws_what_it_says() -> None:
+    head = small("mixture", "network", FINE).networks[0].head
+    n, k = 20_000, head.components
+    outputs = torch.zeros(n, head.used())
+    outputs[:, 0], outputs[:, 1 + k : 1 + 2 * k], outputs[:, 1 + 2 * k :] = math.log(k), 2.0, 0.5
+    torch.manual_seed(1)
+    drawn = head.draw(outputs, torch.rand(n, 1), torch.randn(n, 1))
+    assert float((drawn == 0).float().mean()) == pytest.approx(0.5, abs=0.015)
+    logs = drawn[drawn > 0].log()
+    width = float(torch.nn.functional.softplus(torch.tensor(0.5)))
+    assert float(logs.mean()) == pytest.approx(2, abs=0.04)
+    assert float(logs.std()) == pytest.approx(width, rel=0.06)
+
+
+def test_a_mixture_starts_from_the_spectrum_of_the_training_showers() -> None:
+    model = small("mixture", "network", FINE)
+    roots = torch.zeros(4, FINE.n_cells)
+    roots[:, ::4] = torch.tensor(50.0).sqrt()
+    model.phases()[0].prepare(Few(showers(FINE, roots)))
+    for network in model.networks:
+        head = network.head
+        shares, means, _ = head.offset.detach().split([1 + head.components, *[head.components] * 2])
+        assert float(shares.softmax(0)[0]) == pytest.approx(0.75, abs=0.02)
+        torch.testing.assert_close(means, torch.full_like(means, math.log(50)), rtol=0, atol=0.05)
+
+
+def test_a_mixture_takes_no_centre_from_a_histogram() -> None:
+    with pytest.raises(ValueError, match="set centre to 'network'"):
+        Config(head="mixture")
 
 
 def test_one_incident_energy_is_no_condition() -> None:

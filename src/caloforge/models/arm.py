@@ -39,13 +39,25 @@ What the paper leaves open, and what is chosen here:
   (``centre="network"``), as the paper proposes in its outlook.
 - The likelihood of a step is that of the 512 inner cells and of 512 others, drawn anew (`_some`).
 - Showers are mirrored at random in training where the read-out allows it.
+
+``head="mixture"`` takes the first of the steps that the paper names next: the sparse autoregressive model
+(Y. Lu, J. Collado, D. Whiteson, P. Baldi, Phys. Rev. D 103 (2021) 036012), with a probability of an empty
+cell and a continuous density of the energy of any other,
+
+```math
+p(E) = p_0\,\delta(E) + \sum_{k=1}^{K} p_k\,N(\ln E;\, \mu_k, \sigma_k), \qquad \sum_{k=0}^{K} p_k = 1
+```
+
+whose parameters are the outputs of the convolution. The next cells then see the root of the energy and,
+unless the cell is empty, its logarithm. The centre cell comes from the network.
 """
 
 import copy
 import math
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
@@ -60,11 +72,29 @@ from caloforge.models import base
 from caloforge.models.base import Batch, Figures, GenerativeModel, ModelConfig, Phase, TrainingShowers
 from caloforge.units import GeV
 
-__all__ = ["ENTRY", "Arm", "ArmSampler", "Config", "LayerArm", "MaskedLinear"]
+__all__ = [
+    "ENTRY",
+    "HEADS",
+    "Arm",
+    "ArmSampler",
+    "Categories",
+    "Config",
+    "Head",
+    "LayerArm",
+    "MaskedLinear",
+    "Mixture",
+    "Spiral",
+    "read_out",
+    "scaled_energy",
+    "steps_of",
+]
 
 _CHUNK = 64  # cells whose pairs are multiplied out at once in training
 _CORE = 512  # cells around the centre that every training step looks at
 _SCALE = 16.0  # categories are divided by it: the networks see numbers of order 1
+_LEAST = 1e-4  # MeV; cells with less count as empty where energies are continuous
+_NARROWEST = 0.02  # width of a component, in ln E: no energy may become infinitely likely
+_BINS = 500  # of ln E, in which training showers are counted
 _SUM = 1 / 16  # weight of a hidden unit in the sums of the next layer, which have thousands of terms
 
 
@@ -82,8 +112,12 @@ class Config(ModelConfig):
         Masked layers of the inner layer of the calorimeter, and of the others (paper, Sec. 3).
     kernel
         Taps of the convolution.
+    head
+        What is drawn of a cell: one of the published categories, or an energy from a mixture.
+    components
+        Of the mixture.
     centre
-        Where the centre cell comes from: the training's histogram, or the network.
+        Where the centre cell comes from: the training's histogram (categories only), or the network.
     rate
         Of Adam.
     epochs
@@ -95,6 +129,8 @@ class Config(ModelConfig):
     channels: int = Field(default=4, gt=0)
     depths: tuple[int, int] = (1, 5)
     kernel: int = Field(default=3, gt=0)
+    head: Literal["categories", "mixture"] = "categories"
+    components: int = Field(default=6, gt=0)
     centre: Literal["histogram", "network"] = "histogram"
     rate: float = Field(default=2e-3, gt=0)
     epochs: int = Field(default=100, gt=0)
@@ -104,11 +140,13 @@ class Config(ModelConfig):
         ModelConfig.__post_init__(self)
         if min(self.depths) < 1:
             raise ValueError(f"depths must be at least 1 (found {self.depths[0]}, {self.depths[1]}).")
+        if self.head == "mixture" and self.centre == "histogram":
+            raise ValueError("a mixture draws the centre cell by the network: set centre to 'network'.")
 
     @property
-    def categories(self) -> int:
-        """Categories that a cell can have: it holds at most the incident energy."""
-        return round(math.sqrt(self.energy_range[1] * GeV)) + 1
+    def most_energy(self) -> float:
+        """What a cell holds at most, in MeV: the incident energy."""
+        return self.energy_range[1] * GeV
 
 
 class MaskedLinear(nn.Module):
@@ -164,13 +202,198 @@ class MaskedLinear(nn.Module):
         return chunks
 
 
+class Head(nn.Module, ABC):
+    """The convolution along the spiral, and what its outputs say of a cell.
+
+    A cell's *value* is what is drawn and what the networks see of it: its category, or its energy.
+
+    Parameters
+    ----------
+    config
+        Widths and energies.
+    outputs
+        Numbers for each cell.
+    bins
+        Bins in which the values of training showers are counted.
+
+    Attributes
+    ----------
+    features
+        Numbers by which the networks see a cell.
+    """
+
+    features: ClassVar[int]
+    counts: Tensor
+
+    def __init__(self, config: Config, outputs: int, bins: int) -> None:
+        super().__init__()
+        taps, width = config.kernel, config.channels
+        self.kernel = nn.Parameter(torch.randn(taps, width, outputs) / math.sqrt(taps * width))
+        self.offset = nn.Parameter(torch.zeros(outputs))
+        self.register_buffer("counts", torch.zeros(bins), persistent=False)
+
+    def used(self) -> int:
+        """Return how many of the outputs are in use."""
+        return len(self.offset)
+
+    def count(self, values: Tensor) -> None:
+        """Count the values of training showers."""
+        self.counts += self.bins(values.flatten()).bincount(minlength=len(self.counts))
+
+    @abstractmethod
+    def bins(self, values: Tensor) -> Tensor:
+        """Return the bins in which values are counted, int64."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Let Adam start from the frequencies that were counted."""
+
+    @abstractmethod
+    def encode(self, energy: Tensor) -> Tensor:
+        """MeV -> values, float32."""
+
+    @abstractmethod
+    def decode(self, value: Tensor, noise: Tensor) -> Tensor:
+        """Values -> MeV; standard normal noise decides what values leave open."""
+
+    @abstractmethod
+    def see(self, value: Tensor) -> Tensor:
+        """(..., 1) values -> (..., features)."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, value: Tensor) -> Tensor:
+        """(N, M, outputs) and values (N, M) -> negative log-likelihoods (N, M), in nats."""
+
+    @abstractmethod
+    def draw(self, outputs: Tensor, chance: Tensor, noise: Tensor) -> Tensor:
+        """(N, outputs), uniform numbers (N, 1) and standard normal ones (N, 1) -> values (N, 1)."""
+
+
+class Categories(Head):
+    """The published head: a softmax over categories of the root of the energy."""
+
+    features = 1
+    number: Tensor
+
+    def __init__(self, config: Config) -> None:
+        most = round(math.sqrt(config.most_energy)) + 1
+        super().__init__(config, most, most)
+        self.register_buffer("number", torch.tensor(most))
+
+    def used(self) -> int:
+        """Return the number of categories that the training showers have."""
+        return int(self.number)
+
+    def bins(self, values: Tensor) -> Tensor:
+        """Return the categories; those that the incident energy rules out count as the last."""
+        return values.long().clamp(max=len(self.counts) - 1)
+
+    def start(self) -> None:
+        """Take the frequencies of the categories for their offsets, one of each added."""
+        top = int(self.counts.nonzero().max()) + 1
+        self.number.fill_(top)
+        known = self.counts[:top] + 1
+        self.offset.data[:top] = (known / known.sum()).log()
+
+    def encode(self, energy: Tensor) -> Tensor:
+        """MeV -> categories."""
+        return energy.sqrt().round()
+
+    def decode(self, value: Tensor, noise: Tensor) -> Tensor:
+        """Return energies whose root is uniform within the category; 0 for category 0."""
+        return torch.where(value > 0, (value - 0.5 + _uniform(noise)).square(), 0.0)
+
+    def see(self, value: Tensor) -> Tensor:
+        """Return categories of order 1."""
+        return value / _SCALE
+
+    def loss(self, outputs: Tensor, value: Tensor) -> Tensor:
+        """Return the cross entropy."""
+        known = value.long().clamp(max=outputs.shape[2] - 1)
+        every = functional.cross_entropy(outputs.flatten(0, 1), known.flatten(), reduction="none")
+        return every.view_as(value)
+
+    def draw(self, outputs: Tensor, chance: Tensor, noise: Tensor) -> Tensor:
+        """Draw a category."""
+        return _drawn(outputs, chance)
+
+
+class Mixture(Head):
+    """The sparse head: the probability of an empty cell, and a mixture of log-normal energies.
+
+    The outputs are the logits of "empty" and of the components, the components' means, and their widths.
+    """
+
+    features = 2
+
+    def __init__(self, config: Config) -> None:
+        self.components = config.components
+        super().__init__(config, 1 + 3 * config.components, 1 + _BINS)
+        self.reach = math.log(_LEAST), math.log(config.most_energy)
+
+    def bins(self, values: Tensor) -> Tensor:
+        """Return 0 for empty cells, and equal bins of the logarithm for all others."""
+        low, high = self.reach
+        place = ((values.clamp(min=_LEAST).log() - low) / (high - low) * _BINS).long().clamp(max=_BINS - 1)
+        return torch.where(values > 0, 1 + place, 0)
+
+    def start(self) -> None:
+        """Put the components at quantiles of the filled cells."""
+        low, high = self.reach
+        share = (self.counts[1:].cumsum(0) / self.counts[1:].sum().clamp(min=1)).cpu()
+        k = self.components
+        quantiles = torch.searchsorted(share, (torch.arange(k) + 0.5) / k).clamp(max=_BINS - 1)
+        means = low + (quantiles + 0.5) / _BINS * (high - low)
+        spread = (means[-1] - means[0]).clamp(min=1.0) / k
+        filled = (self.counts[1:].sum() + 1) / (self.counts.sum() + 2)
+        offset = self.offset.data
+        offset[0], offset[1 : 1 + k] = (1 - filled).log(), (filled / k).log()
+        offset[1 + k : 1 + 2 * k], offset[1 + 2 * k :] = means.to(offset.device), spread.expm1().log()
+
+    def encode(self, energy: Tensor) -> Tensor:
+        """Return the energies; cells below 100 eV count as empty."""
+        return torch.where(energy < _LEAST, 0.0, energy)
+
+    def decode(self, value: Tensor, noise: Tensor) -> Tensor:
+        """Return the energies as they are."""
+        return value
+
+    def see(self, value: Tensor) -> Tensor:
+        """Return the root of the energy, and its logarithm above the least energy, both of order 1."""
+        return torch.cat([value.sqrt() / _SCALE, (value / _LEAST).clamp(min=1).log() / _SCALE], dim=-1)
+
+    def loss(self, outputs: Tensor, value: Tensor) -> Tensor:
+        """Return minus the logarithm of the probability of empty cells, of the density in ln E of others."""
+        shares, means, widths = self._parts(outputs)
+        shares = shares.log_softmax(dim=-1)
+        distance = (value.clamp(min=_LEAST).log().unsqueeze(-1) - means) / widths
+        each = shares[..., 1:] - distance.square() / 2 - widths.log() - math.log(2 * math.pi) / 2
+        return -torch.where(value > 0, each.logsumexp(dim=-1), shares[..., 0])
+
+    def draw(self, outputs: Tensor, chance: Tensor, noise: Tensor) -> Tensor:
+        """Draw "empty" or a component, and its energy."""
+        shares, means, widths = self._parts(outputs)
+        drawn = _drawn(shares, chance)
+        own = (drawn == torch.arange(1, self.components + 1, device=drawn.device)).float()
+        log = (own * (means + widths * noise)).sum(dim=1, keepdim=True)
+        return torch.where(drawn > 0, log.clamp(*self.reach).exp(), 0.0)
+
+    def _parts(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        k = self.components
+        shares, means, widths = outputs.split([1 + k, k, k], dim=-1)
+        return shares, means, functional.softplus(widths) + _NARROWEST
+
+
+HEADS: dict[str, type[Categories] | type[Mixture]] = {"categories": Categories, "mixture": Mixture}
+
+
 class LayerArm(nn.Module):
     """The autoregressive model of one layer.
 
     Parameters
     ----------
     config
-        Widths, categories, energies.
+        Widths, head, energies.
     cells
         The longest spiral.
     depth
@@ -179,57 +402,52 @@ class LayerArm(nn.Module):
         (G, 2), sizes of the centre cells that are trained on, in mm.
     """
 
-    categories: Tensor
     centres: Tensor
     histogram: Tensor
 
     def __init__(self, config: Config, cells: int, depth: int, centres: Tensor) -> None:
         super().__init__()
         width = config.channels
+        self.head: Head = HEADS[config.head](config)
         rest = (MaskedLinear(cells, width, width, config.hidden, _SUM) for _ in range(depth - 1))
-        self.layers = nn.ModuleList([MaskedLinear(cells, 3, width, config.hidden), *rest])
-        self.energy = nn.Parameter(torch.zeros(cells, width))
-        self.kernel = nn.Parameter(
-            torch.randn(config.kernel, width, config.categories) / math.sqrt(config.kernel * width)
+        self.layers = nn.ModuleList(
+            [MaskedLinear(cells, self.head.features + 2, width, config.hidden), *rest]
         )
-        self.offset = nn.Parameter(torch.zeros(config.categories))
-        self.register_buffer("categories", torch.tensor(config.categories))
+        self.energy = nn.Parameter(torch.zeros(cells, width))
         self.register_buffer("centres", centres)
-        self.register_buffer("histogram", torch.ones(len(centres), config.categories))
+        self.register_buffer("histogram", torch.ones(len(centres), len(self.head.counts)))
 
-    def forward(
-        self, category: Tensor, steps: Tensor, energy: Tensor, places: Tensor | None = None
-    ) -> Tensor:
-        """Return the logits of cells' categories, given those of the cells before each.
+    def forward(self, values: Tensor, steps: Tensor, energy: Tensor, places: Tensor | None = None) -> Tensor:
+        """Return what the head needs to know of cells, given the values of the cells before each.
 
         Parameters
         ----------
-        category
-            (N, D) numbers of categories on the spiral.
+        values
+            (N, D), on the spiral.
         steps
             (D, 2), see `steps_of`.
         energy
             (N,), the incident energy, see `scaled_energy`.
         places
-            (M,) the cells whose logits are returned; by default all.
+            (M,) the cells that are asked for; by default all.
 
         Returns
         -------
-        (N, M, categories).
+        (N, M, outputs).
         """
-        n, d = category.shape
-        earlier = functional.pad(category[:, :-1] / _SCALE, (1, 0)).unsqueeze(2)
+        n, d = values.shape
+        earlier = functional.pad(self.head.see(values[:, :-1].unsqueeze(2)), (0, 0, 1, 0))
         first, *rest = self.masked
         hidden = first(torch.cat([earlier, steps.expand(n, d, 2)], dim=2))
         hidden = functional.gelu(hidden + energy[:, None, None] * self.energy[:d])
         for layer in rest:
             hidden = functional.gelu(layer(hidden))
-        places = torch.arange(d, device=category.device) if places is None else places
-        taps = functional.pad(hidden, (0, 0, len(self.kernel) - 1, 0))
-        seen = torch.cat([taps.index_select(1, places + tap) for tap in range(len(self.kernel))], dim=2)
-        top = int(self.categories)
-        logits: Tensor = seen @ self.kernel[..., :top].flatten(0, 1) + self.offset[:top]
-        return logits
+        places = torch.arange(d, device=values.device) if places is None else places
+        kernel, offset, used = self.head.kernel, self.head.offset, self.head.used()
+        before = functional.pad(hidden, (0, 0, len(kernel) - 1, 0))
+        seen = torch.cat([before.index_select(1, places + tap) for tap in range(len(kernel))], dim=2)
+        outputs: Tensor = seen @ kernel[..., :used].flatten(0, 1) + offset[:used]
+        return outputs.float()
 
     @property
     def masked(self) -> list[MaskedLinear]:
@@ -262,7 +480,7 @@ class ArmSampler(base.Sampler):
         super().__init__()
         self.config, self.bounds = arm.config, arm.bounds
         self._networks = nn.ModuleList(arm.networks)
-        self.categories = [int(network.categories) for network in arm.networks]
+        self.used = [network.head.used() for network in arm.networks]
         self.noise_size = 2 * geometry.n_cells
         self.read_out = read_out(geometry)
         self.most_cells = [len(network.energy) for network in arm.networks]
@@ -270,42 +488,43 @@ class ArmSampler(base.Sampler):
     def forward(self, noise: Tensor, energy: Tensor, *read_out: Tensor) -> Tensor:  # type: ignore[override]
         """Turn noise (N, 2 n_cells) and energies (N,) MeV into cells (N, n_cells) MeV.
 
-        The first half of the noise draws categories, the second energies within them. ``read_out`` is what
-        `read_out` returns of another read-out.
+        The first half of the noise draws categories or components, the second energies within them.
+        ``read_out`` is what `read_out` returns of another read-out.
         """
         *sizes, order = read_out or (value.to(noise.device) for value in self.read_out.values())
-        uniform = 0.5 * (1 + torch.erf(noise / math.sqrt(2)))
         scaled = scaled_energy(energy, self.bounds)
         drawn, first = [], 0
-        for network, top, each in zip(self._networks, self.categories, sizes, strict=True):
-            chances = uniform.narrow(1, first, each.shape[0])
-            drawn.append(self._layer(cast(LayerArm, network), top, chances, each, scaled))
-            first = first + each.shape[0]
-        category = torch.cat(drawn, dim=1)
-        root = category - 0.5 + uniform.narrow(1, order.shape[0], order.shape[0])
-        return torch.where(category > 0, root.square(), 0.0).index_select(1, order)
+        for network, used, each in zip(self._networks, self.used, sizes, strict=True):
+            d = each.shape[0]
+            chance = _uniform(noise.narrow(1, first, d))
+            within = noise.narrow(1, order.shape[0] + first, d)
+            drawn.append(self._layer(cast(LayerArm, network), used, chance, within, each, scaled))
+            first = first + d
+        return torch.cat(drawn, dim=1).index_select(1, order)
 
-    def _layer(self, network: LayerArm, top: int, uniform: Tensor, sizes: Tensor, energy: Tensor) -> Tensor:
-        """(N, D) uniform numbers -> (N, D) categories on the spiral."""
-        n, d = uniform.shape
-        taps, width = self.config.kernel, self.config.channels
+    def _layer(
+        self, network: LayerArm, used: int, chance: Tensor, within: Tensor, sizes: Tensor, energy: Tensor
+    ) -> Tensor:
+        """(N, D) uniform numbers and (N, D) normal ones -> (N, D) MeV on the spiral."""
+        n, d = chance.shape
+        head, features = network.head, network.head.features
         first, *rest = network.masked
         depth = 1 + len(rest)
-        kernel = network.kernel[..., :top].flatten(0, 1)
-        offset = network.offset[:top].clone()
+        kernel, offset = head.kernel[..., :used].flatten(0, 1), head.offset[:used].clone()
         # What the sizes add is the same for all showers.
-        sums = torch.bmm(steps_of(sizes).unsqueeze(1), first.source[:d, 1:]).cumsum(dim=0)
+        sums = torch.bmm(steps_of(sizes).unsqueeze(1), first.source[:d, features:]).cumsum(dim=0)
         fixed = torch.bmm(sums, first.target[:d]).squeeze(1) + first.bias[:d]
         start = [
-            uniform.new_zeros(n, 1),  # the cell before
-            uniform.new_zeros(n, taps - 1, width),  # hidden units of the cells before
-            *(uniform.new_zeros(n, self.config.hidden) for _ in range(depth)),  # the sums
+            chance.new_zeros(n, features),  # the cell before
+            chance.new_zeros(n, self.config.kernel - 1, self.config.channels),  # hidden units of those before
+            *(chance.new_zeros(n, self.config.hidden) for _ in range(depth)),  # the sums
         ]
         cells = [
-            uniform.T.unsqueeze(2),
-            self._given(network, uniform, sizes),
+            chance.T.unsqueeze(2),
+            within.T.unsqueeze(2),
+            self._given(network, chance, sizes),
             network.energy[:d].clone(),
-            first.source[:d, :1].clone(),  # of the energy; that of the sizes is in what is fixed
+            first.source[:d, :features].clone(),  # of the values; that of the sizes is in what is fixed
             *(layer.source[:d] * layer.weight for layer in rest),
             *(layer.target[:d].clone() for layer in (first, *rest)),
             fixed,
@@ -314,39 +533,43 @@ class ArmSampler(base.Sampler):
 
         def step(carry: list[Tensor], cell: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
             hidden, tail, *sums = carry
-            chance, given, slope = cell[:3]
-            sources, targets, biases = (cell[3 + depth * part : 3 + depth * (part + 1)] for part in range(3))
+            chance, within, given, slope = cell[:4]
+            sources, targets, biases = (cell[4 + depth * part : 4 + depth * (part + 1)] for part in range(3))
             grown = []
             for number in range(depth):
                 grown.append(sums[number] + hidden @ sources[number])
                 inner = grown[-1] @ targets[number] + biases[number]
                 hidden = functional.gelu(inner + energy.unsqueeze(1) * slope if number == 0 else inner)
             seen = torch.cat([tail, hidden.unsqueeze(1)], dim=1)
-            drawn = _drawn(seen.flatten(1) @ kernel + offset, chance)
-            category = torch.where(given < 0, drawn, given)
+            drawn = head.draw(seen.flatten(1) @ kernel + offset, chance, within)
+            value = torch.where(given < 0, drawn, given)
             tail = seen[:, 1:].clone(memory_format=torch.contiguous_format)
-            return [category / _SCALE, tail, *grown], [category.squeeze(1)]
+            return [head.see(value), tail, *grown], [value.squeeze(1)]
 
         _, (found,) = scan(step, start, cells)
-        categories: Tensor = found.T
-        return categories
+        return head.decode(found.T, within)
 
-    def _given(self, network: LayerArm, uniform: Tensor, sizes: Tensor) -> Tensor:
-        """Return categories that the network does not draw, (D, N, 1): the centre's; -1 where it does."""
-        nothing = torch.full_like(uniform.T, -1.0)
+    def _given(self, network: LayerArm, chance: Tensor, sizes: Tensor) -> Tensor:
+        """Return values that the network does not draw, (D, N, 1): the centre's; -1 where it does."""
+        nothing = torch.full_like(chance.T, -1.0)
         if self.config.centre == "network":
             return nothing.unsqueeze(2)
         counts = network.histogram.index_select(0, network.nearest_centre(sizes[0]).reshape(1))
         total = counts.cumsum(dim=1)
-        centre = (total <= uniform[:, :1] * total[:, -1:]).sum(dim=1).float()
+        centre = (total <= chance[:, :1] * total[:, -1:]).sum(dim=1).float()
         return torch.cat([centre.unsqueeze(0), nothing[1:]]).unsqueeze(2)
 
 
 def _drawn(logits: Tensor, chance: Tensor) -> Tensor:
-    """Draw categories by their cumulative probability, (N, K) and (N, 1) uniform -> (N, 1) float."""
+    """Draw numbers by their cumulative probability, (N, K) and (N, 1) uniform -> (N, 1) float."""
     total = logits.softmax(dim=1).cumsum(dim=1)
-    # The last of the sums is left out, so that rounding can't lead beyond the last category.
+    # The last of the sums is left out, so that rounding can't lead beyond the last number.
     return (total[:, :-1] <= chance * total[:, -1:]).float().sum(dim=1, keepdim=True)
+
+
+def _uniform(noise: Tensor) -> Tensor:
+    """Turn standard normal numbers into uniform ones from 0 to 1."""
+    return 0.5 * (1 + torch.erf(noise / math.sqrt(2)))
 
 
 def scaled_energy(energy: Tensor, bounds: tuple[float, float]) -> Tensor:
@@ -407,46 +630,33 @@ class Arm(GenerativeModel):
     def losses(self, batch: Batch) -> list[Tensor]:
         """Return the mean negative log-likelihood of a cell, for each layer, in nats."""
         energy = scaled_energy(batch.energy, self.bounds)
-        spiral = self._spirals[batch.geometry.name]
         begin = 1 if self.config.centre == "histogram" else 0
         losses = []
-        for network, categories, sizes in zip(
-            self.networks, self._categories(batch), spiral.sizes, strict=True
-        ):
+        for network, values, sizes in self._layers(batch):
             places, weight = _some(begin, len(sizes), energy.device)
-            logits = network(categories.float(), steps_of(sizes.to(energy.device)), energy, places)
-            known = categories.index_select(1, places).clamp(max=logits.shape[2] - 1)
-            each = functional.cross_entropy(
-                logits.float().flatten(0, 1), known.flatten(), reduction="none"
-            ).view_as(known)
+            outputs = network(values, steps_of(sizes), energy, places)
+            each = network.head.loss(outputs, values.index_select(1, places))
             losses.append((each.mean(dim=0) * weight).sum() / weight.sum())
         return losses
 
-    def _categories(self, batch: Batch) -> list[Tensor]:
-        """Return the categories of the cells of each layer on its spiral, (N, D) int64."""
-        spiral = self._spirals[batch.geometry.name]
-        root = batch.cells[:, spiral.sequence.to(batch.cells.device)].sqrt().round().long()
-        return list(root.split([len(sizes) for sizes in spiral.sizes], dim=1))
+    def _layers(self, batch: Batch) -> Iterator[tuple[LayerArm, Tensor, Tensor]]:
+        """Yield each layer's network, its cells' values on the spiral (N, D), and their sizes (D, 2)."""
+        spiral, device = self._spirals[batch.geometry.name], batch.cells.device
+        energies = batch.cells[:, spiral.sequence.to(device)].split(list(map(len, spiral.sizes)), dim=1)
+        for network, each, sizes in zip(self.networks, energies, spiral.sizes, strict=True):
+            yield network, network.head.encode(each), sizes.to(device)
 
     def _prepare(self, showers: TrainingShowers) -> None:
-        """Count categories: how many there are, of all cells, and of centre cells of each size."""
-        most = self.config.categories
-        every = torch.zeros(len(self.networks), most)
+        """Count the values of all cells, and those of centre cells of each size."""
         for network in self.networks:
             network.histogram.zero_()
         for batch in showers.batches():
-            spiral = self._spirals[batch.geometry.name]
-            for number, categories in enumerate(self._categories(batch)):
-                network = self.networks[number]
-                categories = categories.clamp(max=most - 1)
-                every[number] += categories.flatten().bincount(minlength=most).cpu()
-                centre = network.nearest_centre(spiral.sizes[number][0].to(categories.device))
-                network.histogram[centre] += categories[:, 0].bincount(minlength=most)
-        for network, counts in zip(self.networks, every, strict=True):
-            top = int(counts.nonzero().max()) + 1
-            network.categories.fill_(top)
-            # Adam starts from the right frequencies, one of each category added.
-            network.offset.data[:top] = ((counts[:top] + 1) / (counts[:top] + 1).sum()).log()
+            for network, values, sizes in self._layers(batch):
+                network.head.count(values)
+                centres = network.head.bins(values[:, 0]).bincount(minlength=len(network.head.counts))
+                network.histogram[network.nearest_centre(sizes[0])] += centres
+        for network in self.networks:
+            network.head.start()
 
 
 def _some(begin: int, end: int, device: torch.device) -> tuple[Tensor, Tensor]:
