@@ -16,6 +16,6 @@ caloforge train copula --data geant4.h5 -o training --batch 40 --held-out 40 --v
     --set 'energy_range=[1.0, 10.0]' --set steps=200 --set settled=0.3
 caloforge export training -o eplus.onnx --reference held_out.h5 --overwrite
 caloforge generate --model eplus.json --particle e+ --energy 1:10 -n 1000 -o generated.h5 --overwrite
-caloforge show generated.h5 --beside held_out.h5 -o pictures.pdf --overwrite
+caloforge show generated.h5 --reference held_out.h5 -o pictures.pdf --overwrite
 caloforge generate --particle e+ --energy held_out.h5 -o shipped.h5 --overwrite
-caloforge show shipped.h5 --beside held_out.h5 -o shipped.pdf --overwrite
+caloforge show shipped.h5 --reference held_out.h5 -o shipped.pdf --overwrite

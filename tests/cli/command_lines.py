@@ -207,7 +207,10 @@ COMMANDS = (
         ("--conserve-energy", "--overwrite"),
     ),
     Command(
-        "show", (SHOWERS,), {"-o": mostly(one_of("a.png", "a.txt"))}, {"--shower": HUGE, "--beside": SHOWERS}
+        "show",
+        (SHOWERS,),
+        {"-o": mostly(one_of("a.png", "a.txt"))},
+        {"--shower": HUGE, "--reference": SHOWERS},
     ),
     Command("info", (st.one_of(SHOWERS, GEOMETRY),), {}, {"--toml": OUTPUT}),
     Command("doctor", (GEOMETRY,), {}, {"--physics": mostly(one_of("em", "QBBC"))}),

@@ -43,7 +43,7 @@ def test_progress_is_shown_while_it_draws(file: Path) -> None:
 
 def test_another_file_adds_shapes(file: Path, make_showers) -> None:
     write(make_showers(4, seed=2), file.with_name("other.h5"))
-    run(file, "--beside", file.with_name("other.h5"))
+    run(file, "--reference", file.with_name("other.h5"))
     assert "some_shapes.png" in names(file.parent)
 
 
@@ -84,7 +84,7 @@ def test_mistakes_end_in_one_sentence_and_leave_nothing(file: Path, make_showers
         ([file, "-o", file.with_name("x.jpg")], InputError, "ends in '.jpg'"),
         ([file, "--shower", 5], InputError, "no shower 5 in .*0 to 4"),
         ([file, "--shower", -1], InputError, "no shower -1"),
-        ([file, "--beside", file.with_name("fine.h5")], InputError, "different cells"),
+        ([file, "--reference", file.with_name("fine.h5")], InputError, "different cells"),
         ([file.with_name("none.h5")], InputError, "holds no showers"),
         ([file.with_name("absent.h5")], ShowerFileError, "does not exist"),
     ]

@@ -39,7 +39,7 @@ def boxes() -> Calorimeter:
 
 
 def contents(path: Path) -> dict[str, Any]:
-    """Return the datasets of a file's layout; what caloforge keeps beside them is not part of it."""
+    """Return the datasets of a file's layout; what caloforge keeps in addition is not part of it."""
     found = {}
 
     def add(name: str, item: object) -> None:

@@ -22,7 +22,7 @@ def test_the_middle_of_a_ring_cell_lies_in_its_ring_and_sector(r, alpha):
     radius, angle = np.hypot(eta, phi), np.arctan2(phi, eta)
     assert eta.shape == phi.shape == layer.shape == (alpha, r.n)
     assert ((radius > r.edges[:-1]) & (radius < r.edges[1:])).all()
-    # One sector has its middle at alpha = 0, whatever arctan2 says beside a cut at -pi.
+    # One sector has its middle at alpha = 0, whatever arctan2 says next to a cut at -pi.
     edges = layer.alpha_edges
     assert ((angle > edges[:-1, None]) & (angle < edges[1:, None])).all()
     assert edges[0] == -np.pi

@@ -1,4 +1,4 @@
-"""The beam: directions and positions beside the energies."""
+"""The beam: directions and positions in addition to energies."""
 
 import json
 import math

@@ -84,7 +84,7 @@ def test_no_other_file_becomes_a_weight(
 ) -> None:
     record, graph = sound
     path = damage.write(tmp_path, record, damage.changed(graph, damage.external_weight))
-    (tmp_path / "weight.bin").write_bytes(bytes(61 * 32))  # beside the graph, and where the process runs
+    (tmp_path / "weight.bin").write_bytes(bytes(61 * 32))  # next to the graph, and where the process runs
     monkeypatch.chdir(tmp_path)
     assert "can't be used as a model" in damage.outcome(path)
 

@@ -17,7 +17,7 @@ CAPTIONS = Captions(("generated", "Geant4"), ("a line",))
 
 
 def words(figure: plots.Figure) -> Iterator[Text]:
-    """Yield what is written beside the axes: their titles, labels, and those of their ticks in view."""
+    """Yield what is written next to the axes: their titles, labels, and those of their ticks in view."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())

@@ -1,4 +1,4 @@
-"""The figures of two samples beside each other."""
+"""The figures of two samples side by side."""
 
 import numpy as np
 import pytest

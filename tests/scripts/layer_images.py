@@ -13,5 +13,5 @@ phi, eta = np.unravel_index(average.argmax(), average.shape)
 print(f"hottest cell on average: phi {phi}, eta {eta}, {average.max() / cf.GeV:.1f} GeV")
 assert {phi, eta} <= {5, 6}  # the beam comes to the centre
 
-figures = cf.plot(showers, beside=cf.generate("gamma", energy="20:60", n=200))
+figures = cf.plot(showers, reference=cf.generate("gamma", energy="20:60", n=200))
 figures["average"].savefig("average.png")

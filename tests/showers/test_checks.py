@@ -56,8 +56,8 @@ def test_no_showers_are_refused(make_showers) -> None:
 
 def test_a_pair_has_the_same_cells(make_showers, calogan_fine) -> None:
     check_pair(make_showers(1), make_showers(2))
-    for showers, beside in ((make_showers(0), make_showers(1)), (make_showers(1), make_showers(0))):
+    for showers, reference in ((make_showers(0), make_showers(1)), (make_showers(1), make_showers(0))):
         with pytest.raises(InputError, match="no showers to draw"):
-            check_pair(showers, beside)
+            check_pair(showers, reference)
     with pytest.raises(InputError, match=r"different cells \('calogan' and 'calogan_fine'\).*rebin"):
         check_pair(make_showers(1), make_showers(1, calogan_fine))

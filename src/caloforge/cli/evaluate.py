@@ -212,7 +212,7 @@ def reliability_command(
     check_target(output)
     pairs = _generators(models or [], particles or [], quality, threads)
     spectrum = parse_spectrum(energy) if energy else None
-    beside = _references(references or [], pairs, seed)
+    found = _references(references or [], pairs, seed)
     results = []
     for model, pdg in pairs:
         beam = aim(model, pdg, spectrum or Spectrum.uniform(*model.energy_range), None, None)
@@ -220,7 +220,7 @@ def reliability_command(
             result = reliability(
                 Generator(model, beam, seed),
                 number,
-                reference=beside.get((model.name, pdg)),
+                reference=found.get((model.name, pdg)),
                 progress=progress,
             )
         say(reliability_page.verdict(result))
@@ -265,14 +265,14 @@ def _references(
     from caloforge.errors import InputError
     from caloforge.stages.evaluate.reliability import Reference
 
-    beside: dict[tuple[str, int], Reference] = {}
+    found: dict[tuple[str, int], Reference] = {}
     for file in files:
         with progress_bar(f"Reading {file.name}", "showers") as progress:
             reference = Reference.read(file, seed, progress)
         fitting = [(model.name, pdg) for model, pdg in pairs if reference.fits(model.geometry, pdg)]
         if not fitting:
             raise InputError(f"{file} holds showers of a particle or of cells that none of the models makes.")
-        if beside.keys() & set(fitting):
+        if found.keys() & set(fitting):
             raise InputError(f"{file} is a second reference for the same particle and cells: give only one.")
-        beside.update(dict.fromkeys(fitting, reference))
-    return beside
+        found.update(dict.fromkeys(fitting, reference))
+    return found

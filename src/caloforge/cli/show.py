@@ -24,7 +24,7 @@ _MOST_CELLS = 1 << 25
 def command(
     file: Annotated[Path, typer.Argument(help="A file of showers in any supported layout.")],
     shower: Annotated[int, typer.Option(help="Number of the single shower to draw, counted from 0.")] = 0,
-    beside: Annotated[
+    reference: Annotated[
         Path | None, typer.Option(help="Another file with the same cells: adds ratios and shower shapes.")
     ] = None,
     output: Annotated[
@@ -40,16 +40,16 @@ def command(
 ) -> None:
     """Plot one shower by layer and in space, the average shower, and its profile with the textbook formula.
 
-    [bold]Example[/bold]: caloforge show showers.h5 --shower 3 --beside geant4.h5 -o showers.pdf
+    [bold]Example[/bold]: caloforge show showers.h5 --shower 3 --reference geant4.h5 -o showers.pdf
     """
     from caloforge import plots
     from caloforge.files import check_replaced
 
     if output is not None:
         plots.check_format(output)
-        check_replaced(output, overwrite, [file, *([beside] if beside else [])])
+        check_replaced(output, overwrite, [file, *([reference] if reference else [])])
     alone, sample = _read(file, shower)
-    other = None if beside is None else _read(beside, None)[1]
+    other = None if reference is None else _read(reference, None)[1]
     with progress_bar("Drawing", "pictures") as drawing, progress_bar("Writing", "files") as writing:
         figures = _figures(alone, sample, other, drawing)
         written = _pages(figures, file, output)

@@ -43,7 +43,7 @@ def _ascending(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
-def _file_beside(name: str) -> str:
+def _bare_name(name: str) -> str:
     if name in (".", "..") or "/" in name or not name.isprintable():
         raise ValueError("must be the bare name of a file in the record's folder")
     return name
@@ -126,7 +126,7 @@ class _Speed(_Part):
 class _Record(_Part):
     """What `caloforge export` writes, and what was measured afterwards."""
 
-    graph: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_file_beside)]
+    graph: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_bare_name)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     pdg: Annotated[
         list[Annotated[int, AfterValidator(_known)]], Field(min_length=1), AfterValidator(_each_once)

@@ -243,7 +243,7 @@ def distances(
     at = np.arange(len(order))
     with _style.style():
         figure = _style.new_figure(8.2, 1.6 + 0.21 * len(order))
-        figure.set_label(f"{metric} of each observable beside its floor")
+        figure.set_label(f"{metric} of each observable, with its floor")
         axes = figure.subplots()
         for points, colour, marker, name in (
             (floors, _style.GREY, "s", "floor: two samples of the reference"),

@@ -50,7 +50,7 @@ _WINDOW = 0.05
 Floats = NDArray[np.float64]
 
 
-def shapes(showers: Showers, beside: Showers, observables: Sequence[Observable] | None = None) -> Figure:
+def shapes(showers: Showers, reference: Showers, observables: Sequence[Observable] | None = None) -> Figure:
     """Draw shower shapes of two samples as histograms with their ratios (Paganini et al. 2018, Fig. 12).
 
     Histograms are shares of all showers of their sample for which the quantity is defined; the outermost
@@ -58,7 +58,7 @@ def shapes(showers: Showers, beside: Showers, observables: Sequence[Observable] 
 
     Parameters
     ----------
-    showers, beside
+    showers, reference
         The sample to look at, and the reference below it.
     observables
         What to draw; by default response, shower depth, and layer fractions, widths and sparsities.
@@ -68,11 +68,11 @@ def shapes(showers: Showers, beside: Showers, observables: Sequence[Observable] 
     InputError
         A sample is empty, or the two have different cells.
     """
-    checks.check_pair(showers, beside)
-    chosen = _style.main_layers(beside, at_most=_COLUMNS - 1)
-    page = [list(observables)] if observables is not None else _default_page(chosen, beside.geometry)
-    lines = [labels.describe(sample) for sample in (showers, beside)]
-    lines += labels.choice_text(chosen, beside.geometry) if observables is None else []
+    checks.check_pair(showers, reference)
+    chosen = _style.main_layers(reference, at_most=_COLUMNS - 1)
+    page = [list(observables)] if observables is not None else _default_page(chosen, reference.geometry)
+    lines = [labels.describe(sample) for sample in (showers, reference)]
+    lines += labels.choice_text(chosen, reference.geometry) if observables is None else []
     with _style.style():
         wanted, columns = list(chain.from_iterable(page)), min(_COLUMNS, len(page[0]))
         rows = math.ceil(len(wanted) / columns)
@@ -80,8 +80,8 @@ def shapes(showers: Showers, beside: Showers, observables: Sequence[Observable] 
         figure.set_label("shower shapes")
         panels = figure.subfigures(rows, columns, squeeze=False)
         for observable, panel in zip(wanted, panels.flat, strict=False):
-            compare(panel, observable, observable(showers), observable(beside))
-        name_samples(figure, *labels.sample_names(showers, beside))
+            compare(panel, observable, observable(showers), observable(reference))
+        name_samples(figure, *labels.sample_names(showers, reference))
         _style.footer(
             figure, *lines, "outermost bins hold what lies beyond; bars and bands: statistical errors"
         )

@@ -72,7 +72,7 @@ def layers(showers: Showers, i: int) -> Figure:
         return _style.settle(figure)
 
 
-def average(showers: Showers, beside: Showers | None = None) -> Figure:
+def average(showers: Showers, reference: Showers | None = None) -> Figure:
     """Draw the average energy per cell, layer by layer (Paganini et al. 2018, Figs. 6 to 8).
 
     With a second sample there are three rows: both averages on one colour scale, and their ratio,
@@ -84,11 +84,11 @@ def average(showers: Showers, beside: Showers | None = None) -> Figure:
     InputError
         A sample is empty, or the two have different cells.
     """
-    if beside is not None:
-        checks.check_pair(showers, beside)
-        lines = [labels.describe(sample) for sample in (showers, beside)]
-        names = labels.sample_names(showers, beside)
-        return averages(Average.of(showers), Average.of(beside), names, lines)
+    if reference is not None:
+        checks.check_pair(showers, reference)
+        lines = [labels.describe(sample) for sample in (showers, reference)]
+        names = labels.sample_names(showers, reference)
+        return averages(Average.of(showers), Average.of(reference), names, lines)
     checks.check_some(showers)
     with _style.style():
         label = "mean energy per cell [MeV]"
@@ -130,12 +130,12 @@ class Average:
         return [np.asarray(image, float) for image in self.geometry.split(self.mean)]
 
 
-def averages(showers: Average, beside: Average, names: tuple[str, str], lines: Sequence[str]) -> Figure:
+def averages(showers: Average, reference: Average, names: tuple[str, str], lines: Sequence[str]) -> Figure:
     """Draw two average showers and their ratio below each other (Paganini et al. 2018, Figs. 6 to 8).
 
     Parameters
     ----------
-    showers, beside
+    showers, reference
         The sample and the reference.
     names
         Of both.
@@ -145,7 +145,7 @@ def averages(showers: Average, beside: Average, names: tuple[str, str], lines: S
     geometry = showers.geometry
     chosen = _style.leading(geometry.layer_energies(showers.mean), at_most=_WIDE)
     parts = [geometry.layers[n] for n in chosen]
-    images = [sample.images[n] for sample in (showers, beside) for n in chosen]
+    images = [sample.images[n] for sample in (showers, reference) for n in chosen]
     with _style.style():
         figure, grid = _image_grid(3, len(parts), parts, titles=1, least=_PANEL)
         figure.set_label("average showers and their ratio")
@@ -153,7 +153,7 @@ def averages(showers: Average, beside: Average, names: tuple[str, str], lines: S
         for axes, layer, image in zip(grid[:2].flat, parts * 2, images, strict=True):
             mesh = _draw_energies(axes, layer, image, scale, _FINE)
         _energy_bar(figure, mesh, grid[:2], "mean energy per cell [MeV]", images)
-        _ratio_row(figure, grid[2], chosen, showers, beside)
+        _ratio_row(figure, grid[2], chosen, showers, reference)
         _row_names(grid, names)
         for n, axes in zip(chosen, grid[0], strict=True):
             axes.set_title(_layer_title(n, geometry.layers[n]))

@@ -15,7 +15,7 @@ from caloforge.showers import Showers
 __all__ = ["plot"]
 
 
-def plot(showers: Showers, beside: Showers | None = None, *, shower: int = 0) -> dict[str, Figure]:
+def plot(showers: Showers, reference: Showers | None = None, *, shower: int = 0) -> dict[str, Figure]:
     """Draw showers: one of them layer by layer and in space, their average, and their profile.
 
     It stands at the top of the package and isn't a method of `Showers`, so that showers load no matplotlib.
@@ -24,14 +24,14 @@ def plot(showers: Showers, beside: Showers | None = None, *, shower: int = 0) ->
     ----------
     showers
         The showers.
-    beside
+    reference
         Others in the same cells: adds ratios and shower shapes.
     shower
         Number of the one to draw alone.
 
     Returns
     -------
-        Figures by name: ``layers``, ``3d``, ``average``, ``shapes`` (with ``beside``) and ``profile`` (where
+        Figures by name: ``layers``, ``3d``, ``average``, ``shapes`` (with a reference) and ``profile`` (where
         the calorimeter's material is known and the textbook has a profile of such showers). A notebook shows
         the one that stands last in a cell; ``figure.savefig("average.png")`` writes it.
 
@@ -47,10 +47,10 @@ def plot(showers: Showers, beside: Showers | None = None, *, shower: int = 0) ->
     ['3d', 'average', 'layers', 'profile']
     """
     shower = whole_number(shower, "The number of the shower")
-    average_figure = average(showers, beside)  # first, since it refuses what can't be drawn at all
+    average_figure = average(showers, reference)  # first, since it refuses what can't be drawn at all
     figures = {"layers": layers(showers, shower), "3d": shower_3d(showers, shower), "average": average_figure}
-    if beside is not None:
-        figures["shapes"] = shapes(showers, beside)
+    if reference is not None:
+        figures["shapes"] = shapes(showers, reference)
     with suppress(InputError):
-        figures["profile"] = profile(showers, beside)
+        figures["profile"] = profile(showers, reference)
     return figures

@@ -25,7 +25,7 @@ _FEW = 10
 _WIDEST = 4.0  # Molière radii
 
 
-def profile(showers: Showers, beside: Showers | None = None) -> Figure:
+def profile(showers: Showers, reference: Showers | None = None) -> Figure:
     """Draw the mean longitudinal profile and the lateral containment of e-, e+ and gamma showers.
 
     At the left the share of the energy per radiation length, with the textbook's gamma distribution and the
@@ -39,14 +39,16 @@ def profile(showers: Showers, beside: Showers | None = None) -> Figure:
         There are no showers of e-, e+ or gamma, the two samples have different cells, or the properties of
         the calorimeter's material are not known.
     """
-    if beside is not None:
-        checks.check_pair(showers, beside)
-        beside = physics.electromagnetic(beside)
+    if reference is not None:
+        checks.check_pair(showers, reference)
+        reference = physics.electromagnetic(reference)
     checks.check_some(showers)
     showers = physics.electromagnetic(showers)
     material = physics.matter(showers.geometry)
-    samples = [showers] if beside is None else [showers, beside]
-    names = [labels.source_text(showers)] if beside is None else list(labels.sample_names(showers, beside))
+    samples = [showers] if reference is None else [showers, reference]
+    names = (
+        [labels.source_text(showers)] if reference is None else list(labels.sample_names(showers, reference))
+    )
     with _style.style():
         figure = _style.new_figure(10.0, 4.4)
         figure.set_label("longitudinal profile and lateral containment")

@@ -14,7 +14,7 @@ from caloforge.showers.checks import check_pair
 __all__ = ["comparison"]
 
 
-def comparison(showers: Showers, beside: Showers) -> Table:
+def comparison(showers: Showers, reference: Showers) -> Table:
     """Return a table of two samples: means with errors, and their difference.
 
     Showers for which a quantity is not defined (an empty layer has no width) do not count in its mean.
@@ -24,20 +24,22 @@ def comparison(showers: Showers, beside: Showers) -> Table:
     InputError
         A sample is empty, or the two have different cells.
     """
-    check_pair(showers, beside)
-    rows = [["showers", f"{len(showers):,}", f"{len(beside):,}", ""]]
-    rows.append(["incident energy", labels.energies_text(showers), labels.energies_text(beside), ""])
+    check_pair(showers, reference)
+    rows = [["showers", f"{len(showers):,}", f"{len(reference):,}", ""]]
+    rows.append(["incident energy", labels.energies_text(showers), labels.energies_text(reference), ""])
     layers = range(len(showers.geometry.layers))
     quantities: list[Observable] = [Response(), ShowerDepth()]
     quantities += [LayerFraction(layer) for layer in layers]
     quantities += LateralWidth.every(showers.geometry)[: len(layers)]  # along eta
-    rows += [_row(quantity, showers, beside) for quantity in quantities]
-    return Table(["mean of", *labels.sample_names(showers, beside), "difference"], rows)
+    rows += [_row(quantity, showers, reference) for quantity in quantities]
+    return Table(["mean of", *labels.sample_names(showers, reference), "difference"], rows)
 
 
-def _row(quantity: Observable, showers: Showers, beside: Showers) -> list[str]:
+def _row(quantity: Observable, showers: Showers, reference: Showers) -> list[str]:
     unit = f" [{quantity.unit}]" if quantity.unit else ""
-    (first, first_error), (second, second_error) = (_mean(quantity(sample)) for sample in (showers, beside))
+    (first, first_error), (second, second_error) = (
+        _mean(quantity(sample)) for sample in (showers, reference)
+    )
     cells = [_value(first, first_error), _value(second, second_error)]
     difference = ""
     if np.isfinite([first, second]).all() and second > 0:

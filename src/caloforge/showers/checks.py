@@ -86,7 +86,7 @@ def check_some(showers: Showers) -> None:
         raise InputError("The file has no showers to draw: give one with at least one shower.")
 
 
-def check_pair(showers: Showers, beside: Showers) -> None:
+def check_pair(showers: Showers, reference: Showers) -> None:
     """Refuse to compare samples if one is empty or their cells differ.
 
     Raises
@@ -95,8 +95,8 @@ def check_pair(showers: Showers, beside: Showers) -> None:
         One has no showers, or the layers or their edges are not the same.
     """
     check_some(showers)
-    check_some(beside)
-    first, second = showers.geometry, beside.geometry
+    check_some(reference)
+    first, second = showers.geometry, reference.geometry
     if first.layers != second.layers:
         raise InputError(
             f"The showers have different cells ('{first.name}' and '{second.name}'), so they can't be "

@@ -115,12 +115,12 @@ def _geant4(version: str) -> str:
     return f"Geant4 {'.'.join(numbers)}"
 
 
-def sample_names(showers: Showers, beside: Showers) -> tuple[str, str]:
+def sample_names(showers: Showers, reference: Showers) -> tuple[str, str]:
     """Name two samples for a legend: by their source, or by their file if the source is the same."""
-    first, second = source_text(showers), source_text(beside)
+    first, second = source_text(showers), source_text(reference)
     if first != second:
         return first, second
-    files = [str(sample.provenance.get("file", "")) for sample in (showers, beside)]
+    files = [str(sample.provenance.get("file", "")) for sample in (showers, reference)]
     if files[0] != files[1]:
         return f"{first} ({files[0]})", f"{second} ({files[1]})"
     return f"{first} (first)", f"{second} (second)"

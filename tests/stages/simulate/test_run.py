@@ -1,4 +1,4 @@
-"""Geant4 itself: few showers of 1 GeV, which take about 10 ms each beside half a second to begin."""
+"""Geant4 itself: few showers of 1 GeV, which take about 10 ms each, and half a second to begin."""
 
 import math
 import os
@@ -138,7 +138,7 @@ def test_the_time_of_each_new_shower_is_told_but_for_the_first_of_a_worker(tmp_p
     done = simulate(FINE, POSITRON, Spectrum.listed([100, 3000]), 8, out, physics="em", seed=5)
     times = done.seconds_per_shower
     assert np.isnan(times).tolist() == [True] + [False] * 5
-    assert (times[1::2] > 5 * times[2::2].mean()).all()  # those of 3 GeV beside those of 0.1 GeV
+    assert (times[1::2] > 5 * times[2::2].mean()).all()  # those of 3 GeV against those of 0.1 GeV
     assert done.simulated == 6
     typical = 1e3 * times[1:].sum() / (3 * 3.0 + 2 * 0.1)  # ms for showers number 3 to 7
     assert done.ms_per_GeV == pytest.approx(typical)

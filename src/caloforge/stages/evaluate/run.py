@@ -137,7 +137,7 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class _BesideTraining:
+class _WithTraining:
     """Results of the comparison with the showers that a generator learned from.
 
     If there is no amplification, a sentence says why.
@@ -150,7 +150,7 @@ class _BesideTraining:
 
 def _compared_with_training(
     given: Given, both: _Samples, every: tuple[Observable, ...], seed: int, open_progress: OpenProgress
-) -> _BesideTraining:
+) -> _WithTraining:
     """Read the training sample, and compare both samples with it."""
     reference, generated = both
     with open_progress("Reading the training sample", "showers") as progress, opened(given) as source:
@@ -163,8 +163,8 @@ def _compared_with_training(
         with open_progress("Amplification", "observables") as progress:
             sizes = amplification(training, generated, reference, every, seed=seed, progress=progress)
     except InputError as error:
-        return _BesideTraining(found, None, str(error))
-    return _BesideTraining(found, sizes)
+        return _WithTraining(found, None, str(error))
+    return _WithTraining(found, sizes)
 
 
 def _results(
@@ -172,7 +172,7 @@ def _results(
     every: tuple[Observable, ...],
     settings: Settings,
     compared: list[MetricResult],
-    learned: _BesideTraining | None,
+    learned: _WithTraining | None,
     classifiers: bool,
 ) -> Results:
     """Put all numbers together."""
@@ -195,7 +195,7 @@ def _results(
     )
 
 
-def _omissions(learned: _BesideTraining | None, classifiers: bool) -> Iterator[Omission]:
+def _omissions(learned: _WithTraining | None, classifiers: bool) -> Iterator[Omission]:
     if not classifiers:
         yield Omission("classifiers", "They were not asked for.")
     if learned is None:

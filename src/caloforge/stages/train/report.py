@@ -17,4 +17,4 @@ class Pictures:
     def __call__(self, step: int, generated: Showers, reference: Showers) -> None:
         """Draw the average shower of either sample."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        plots.save([plots.average(generated, beside=reference)], self.folder / f"step-{step:06d}.png")
+        plots.save([plots.average(generated, reference=reference)], self.folder / f"step-{step:06d}.png")

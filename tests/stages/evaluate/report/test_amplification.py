@@ -61,7 +61,7 @@ def test_a_small_truth_is_refused(samples: tuple[Measured, ...]) -> None:
 
 
 def space(mean: float, spread: float = 1.0) -> SpaceAmplification:
-    """What 10,000 showers of a normal distribution are worth, beside 500 training showers."""
+    """What 10,000 showers of a normal distribution are worth, given 500 training showers."""
     random = np.random.default_rng(1)
     truth, training = random.normal(size=10_000), random.normal(size=500)
     generated = random.normal(mean, spread, 10_000)

@@ -1,4 +1,4 @@
-"""Generators beside each other, from their results alone."""
+"""Generators next to each other, from their results alone."""
 
 import json
 from dataclasses import replace

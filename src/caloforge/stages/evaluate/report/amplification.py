@@ -50,11 +50,11 @@ def sentence(space: SpaceAmplification) -> str:
     high = "no upper bound" if worth.high is None else _count(worth.high)
     return (
         f"{space.label}: {space.generated.showers:,} generated showers are worth {value} showers of the "
-        f"simulation ({_count(worth.low)} to {high}), {_beside_training(space)}"
+        f"simulation ({_count(worth.low)} to {high}), {_per_training_shower(space)}"
     )
 
 
-def _beside_training(space: SpaceAmplification) -> str:
+def _per_training_shower(space: SpaceAmplification) -> str:
     number = space.training.showers
     training = f"the {number:,} that the generator learned from"
     if space.amplifies:
