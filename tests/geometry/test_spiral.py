@@ -62,14 +62,15 @@ def test_the_sequence_of_all_layers_is_undone_by_the_order(name: str) -> None:
 def test_the_sizes_cover_the_layer(name: str) -> None:
     inputs = spiral_inputs(Calorimeter.load(name))
     for number in range(3):
-        assert inputs[f"sizes_{number}"].prod(axis=1).sum() == pytest.approx(480.0**2)
+        assert inputs[f"cells_{number}"][:, 2:].prod(axis=1).sum() == pytest.approx(480.0**2)
 
 
 def test_large_cells_stay_large_in_the_transition_region() -> None:
     layer = Calorimeter.load("arm_48x4_36x48").layers[1]
-    sizes = spiral_inputs(Calorimeter.load("arm_48x4_36x48"))["sizes_1"]
-    centres = layer.centres[0].ravel()[spiral(layer)]
-    assert np.array_equal(sizes[:, 0], np.where(centres < 0, 20.0, 10.0))
+    cells = spiral_inputs(Calorimeter.load("arm_48x4_36x48"))["cells_1"]
+    assert np.array_equal(cells[:, 0], layer.centres[0].ravel()[spiral(layer)])
+    assert np.array_equal(cells[:, 1], layer.centres[1].ravel()[spiral(layer)])
+    assert np.array_equal(cells[:, 2], np.where(cells[:, 0] < 0, 20.0, 10.0))
 
 
 @pytest.mark.parametrize("name", ARM)

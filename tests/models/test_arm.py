@@ -11,7 +11,7 @@ from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack  # noqa: E402
-from caloforge.models.arm import Arm, Config, MaskedLinear, read_out, scaled_energy, steps_of  # noqa: E402
+from caloforge.models.arm import Arm, Config, MaskedLinear, read_out, scaled_energy, steps_of, summary  # noqa: E402
 from caloforge.models.base import Batch  # noqa: E402
 
 N = 5
@@ -33,16 +33,31 @@ def small(head: str, centre: str, *geometries: Calorimeter, **changes: object) -
     return Arm(Config(energy_range=(0.1, 1.0), hidden=8, head=head, centre=centre, **changes), *geometries)
 
 
+def cells_of(geometry: Calorimeter, layer: int) -> torch.Tensor:
+    return read_out(geometry)[f"cells_{layer}"]
+
+
+def condition(arm: Arm, layer: int) -> torch.Tensor:
+    """What a layer knows beforehand, for N showers."""
+    return torch.linspace(-1, 1, N).unsqueeze(1).repeat(1, arm.networks[layer].condition.shape[1])
+
+
 @pytest.fixture(
-    scope="module", params=[("categories", "histogram"), ("categories", "network"), ("mixture", "network")]
+    scope="module",
+    params=[
+        ("categories", "histogram", "independent"),
+        ("categories", "network", "conditional"),
+        ("mixture", "network", "conditional"),
+    ],
 )
 def arm(request: pytest.FixtureRequest) -> Arm:
-    model = small(*request.param, WIDE, FINE)
+    head, centre, layers = request.param
+    model = small(head, centre, WIDE, FINE, layers=layers)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.3 * torch.randn_like(parameter)
         for network in model.networks:
-            if request.param[0] == "categories":
+            if head == "categories":
                 network.head.number.fill_(9)
             network.histogram[:, :9] = torch.rand(len(network.histogram), 9)
             network.histogram[:, 9:] = 0
@@ -66,9 +81,9 @@ def test_a_masked_layer_is_the_lower_triangle_of_a_matrix(inputs: int, outputs: 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_no_cell_knows_its_own_energy_or_a_later_one(arm: Arm, number: int) -> None:
-    sizes = read_out(FINE)[f"sizes_{number}"]
+    sizes = cells_of(FINE, number)[:, 2:]
     known = (values(N, len(sizes)) + 0.5).requires_grad_(True)
-    outputs = arm.networks[number](known, steps_of(sizes), torch.zeros(N))
+    outputs = arm.networks[number](known, steps_of(sizes), condition(arm, number))
     for cell in (0, 1, 17, 63, 64, 79):
         (gradient,) = torch.autograd.grad(outputs[:, cell].square().sum(), known, retain_graph=True)
         assert (gradient[:, cell:] == 0).all()
@@ -77,8 +92,8 @@ def test_no_cell_knows_its_own_energy_or_a_later_one(arm: Arm, number: int) -> N
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_sizes_matter_up_to_the_cells_own(arm: Arm, number: int) -> None:
-    sizes = read_out(FINE)[f"sizes_{number}"].clone().requires_grad_(True)
-    outputs = arm.networks[number](values(N, len(sizes)), steps_of(sizes), torch.zeros(N))
+    sizes = cells_of(FINE, number)[:, 2:].clone().requires_grad_(True)
+    outputs = arm.networks[number](values(N, len(sizes)), steps_of(sizes), condition(arm, number))
     (gradient,) = torch.autograd.grad(outputs[:, 30].square().sum(), sizes)
     assert (gradient[31:] == 0).all()
     assert (gradient[30] != 0).all()
@@ -98,26 +113,28 @@ def test_cell_by_cell_is_the_plain_pass(arm: Arm, geometry: Calorimeter) -> None
         cells = arm.sampler(geometry)(noise, energy)
     inputs, first = read_out(geometry), 0
     on_spiral = cells[:, inputs.pop("order").argsort()]
-    for network, sizes in zip(arm.networks, list(inputs.values()), strict=True):
-        here = slice(first, first := first + len(sizes))
+    known = [scaled_energy(energy, arm.bounds).unsqueeze(1)]
+    for network, layer in zip(arm.networks, list(inputs.values()), strict=True):
+        here = slice(first, first := first + len(layer))
         drawn, head = on_spiral[:, here], network.head
         with torch.no_grad():
-            outputs = network(head.encode(drawn), steps_of(sizes), scaled_energy(energy, arm.bounds))
+            outputs = network(head.encode(drawn), steps_of(layer[:, 2:]), torch.cat(known, dim=1))
         again = head.draw(
             outputs.flatten(0, 1), chance[:, here].reshape(-1, 1), within[:, here].reshape(-1, 1)
         ).view_as(drawn)
         own = slice(1 if arm.config.centre == "histogram" else 0, None)
         expected = head.decode(again, within[:, here])[:, own]
-        torch.testing.assert_close(
-            drawn[:, own], expected, rtol=0.02, atol=1e-6
-        )  # rounding grows from cell to cell
+        if arm.config.layers == "conditional":
+            known.append(summary(drawn, layer, arm.config.most_energy))
+        # Rounding grows from cell to cell.
+        torch.testing.assert_close(drawn[:, own], expected, rtol=0.02, atol=1e-6)
 
 
 def test_a_shorter_spiral_is_the_beginning_of_a_longer_one(arm: Arm) -> None:
-    sizes = read_out(FINE)["sizes_0"]
+    sizes = cells_of(FINE, 0)[:, 2:]
     network, known = arm.networks[0], values(N, len(sizes))
-    whole = network(known, steps_of(sizes), torch.zeros(N))
-    part = network(known[:, :20], steps_of(sizes[:20]), torch.zeros(N))
+    whole = network(known, steps_of(sizes), condition(arm, 0))
+    part = network(known[:, :20], steps_of(sizes[:20]), condition(arm, 0))
     torch.testing.assert_close(part, whole[:, :20])
 
 
@@ -154,7 +171,7 @@ def test_categories_and_centres_are_counted_in_the_training_set() -> None:
     assert first.head.used() == 8
     assert second.head.used() == 6
     by_size = {
-        one.name: first.histogram[first.nearest_centre(read_out(one)["sizes_0"][0])] for one in (WIDE, FINE)
+        one.name: first.histogram[first.nearest_centre(cells_of(one, 0)[0, 2:])] for one in (WIDE, FINE)
     }
     assert by_size["wide"].nonzero().tolist() == [[7]]
     assert by_size["fine"].nonzero().tolist() == [[3]]
@@ -163,7 +180,7 @@ def test_categories_and_centres_are_counted_in_the_training_set() -> None:
 def test_the_centre_of_an_unseen_read_out_comes_from_the_nearest_size(arm: Arm) -> None:
     network = arm.networks[0]
     assert torch.equal(
-        network.centres[network.nearest_centre(torch.tensor([21.0, 39.0]))], read_out(WIDE)["sizes_0"][0]
+        network.centres[network.nearest_centre(torch.tensor([21.0, 39.0]))], cells_of(WIDE, 0)[0, 2:]
     )
 
 
@@ -220,6 +237,33 @@ def test_a_mixture_starts_from_the_spectrum_of_the_training_showers() -> None:
 def test_a_mixture_takes_no_centre_from_a_histogram() -> None:
     with pytest.raises(ValueError, match="set centre to 'network'"):
         Config(head="mixture")
+
+
+def test_a_summary_is_energy_mean_and_width() -> None:
+    cells = cells_of(FINE, 0)
+    one, other = 17, 40
+    energies = torch.zeros(2, len(cells))
+    energies[0, one], energies[0, other] = 30.0, 10.0
+    found = summary(energies, cells, 160.0)
+    far = (cells[one] - cells[other])[:2]
+    mean = (3 * cells[one] + cells[other])[:2] / 4
+    width = far.abs() * (3 / 16) ** 0.5
+    torch.testing.assert_close(
+        found[0], torch.cat([torch.tensor([0.5]), mean / 20, width / 20]), atol=1e-3, rtol=0
+    )
+    assert found[1].abs().max() < 1e-3
+
+
+def test_layers_depend_on_those_in_front_only_where_they_shall() -> None:
+    for layers in ("independent", "conditional"):
+        model = small("mixture", "network", FINE, layers=layers)
+        energies = (torch.rand(4, FINE.n_cells) * 5).requires_grad_(True)
+        with torch.no_grad():
+            for network in model.networks:
+                network.condition += 0.1
+        (gradient,) = torch.autograd.grad(model.losses(showers(FINE, energies))[1], energies)
+        front = gradient[:, : FINE.offsets[1]]
+        assert bool((front != 0).any()) == (layers == "conditional")
 
 
 def test_one_incident_energy_is_no_condition() -> None:

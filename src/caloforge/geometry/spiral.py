@@ -47,9 +47,9 @@ def spiral_inputs(calorimeter: Calorimeter) -> dict[str, npt.NDArray[Any]]:
 
     Returns
     -------
-        ``sizes_0``, ``sizes_1``, ...: extent in eta and phi of the cells of each layer, in the order of its
-        `spiral`, (D, 2) float32 in mm; ``order``: the place of every cell in the sequence of all layers,
-        (n_cells,) int64.
+        ``cells_0``, ``cells_1``, ...: the cells of each layer in the order of its `spiral`, (D, 4) float32:
+        eta and phi of the centre, and the extent in eta and phi, in mm; ``order``: the place of every cell in
+        the sequence of all layers, (n_cells,) int64.
 
     Raises
     ------
@@ -59,16 +59,16 @@ def spiral_inputs(calorimeter: Calorimeter) -> dict[str, npt.NDArray[Any]]:
     Examples
     --------
     >>> inputs = spiral_inputs(Calorimeter.load("calogan"))
-    >>> list(inputs), inputs["sizes_0"][0].tolist()
-    (['sizes_0', 'sizes_1', 'sizes_2', 'order'], [5.0, 160.0])
+    >>> list(inputs), inputs["cells_0"][0].tolist()
+    (['cells_0', 'cells_1', 'cells_2', 'order'], [2.5, 0.0, 5.0, 160.0])
     """
     layers = [_boxes(layer, calorimeter.name) for layer in calorimeter.layers]
     spirals = [spiral(layer) for layer in layers]
     sequence = np.concatenate(
         [first + each for first, each in zip(calorimeter.offsets, spirals, strict=False)]
     )
-    sizes = {f"sizes_{i}": _sizes(layer)[spirals[i]] for i, layer in enumerate(layers)}
-    return {**sizes, "order": np.argsort(sequence)}
+    cells = {f"cells_{i}": _cells(layer)[spirals[i]] for i, layer in enumerate(layers)}
+    return {**cells, "order": np.argsort(sequence)}
 
 
 def check_segmentation(asked: Calorimeter, known: Calorimeter, most: Sequence[float] = ()) -> None:
@@ -128,9 +128,10 @@ def _central(axis: Axis) -> int:
     return int(np.clip(np.searchsorted(axis.edges, 0.0, side="right") - 1, 0, axis.n - 1))
 
 
-def _sizes(layer: Layer) -> npt.NDArray[np.float32]:
+def _cells(layer: Layer) -> npt.NDArray[np.float32]:
+    """Return eta and phi of the centre of each cell and its extent in both, (n_cells, 4) in mm."""
     phi, eta = np.meshgrid(np.diff(layer.phi.edges), np.diff(layer.eta.edges), indexing="ij")
-    return np.stack([eta.ravel(), phi.ravel()], axis=1).astype(np.float32)
+    return np.stack([*layer.centres, eta, phi], axis=-1).reshape(-1, 4).astype(np.float32)
 
 
 def _boxes(layer: AnyLayer, name: str) -> Layer:

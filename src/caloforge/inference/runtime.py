@@ -63,7 +63,7 @@ _CONDITIONS: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 """ONNX type of each condition, and the shape of one shower's."""
 
-_READ_OUT = (("sizes_", "tensor(float)", (2,)), ("order", "tensor(int64)", ()))
+_READ_OUT = (("cells_", "tensor(float)", (4,)), ("order", "tensor(int64)", ()))
 """How the names of the inputs begin that describe a read-out, with the type and the shape of one cell's."""
 
 

@@ -50,6 +50,10 @@ p(E) = p_0\,\delta(E) + \sum_{k=1}^{K} p_k\,N(\ln E;\, \mu_k, \sigma_k), \qquad 
 
 whose parameters are the outputs of the convolution. The next cells then see the root of the energy and,
 unless the cell is empty, its logarithm. The centre cell comes from the network.
+
+``layers="conditional"`` is the paper's next step towards the correlation of the layers: the first hidden
+units of a layer also see what the layers in front of it hold, each in its own segmentation: the energy, its
+mean in eta and phi, and its widths (`summary`).
 """
 
 import copy
@@ -87,6 +91,7 @@ __all__ = [
     "read_out",
     "scaled_energy",
     "steps_of",
+    "summary",
 ]
 
 _CHUNK = 64  # cells whose pairs are multiplied out at once in training
@@ -95,6 +100,8 @@ _SCALE = 16.0  # categories are divided by it: the networks see numbers of order
 _LEAST = 1e-4  # MeV; cells with less count as empty where energies are continuous
 _NARROWEST = 0.02  # width of a component, in ln E: no energy may become infinitely likely
 _BINS = 500  # of ln E, in which training showers are counted
+_LENGTH = 20.0  # mm; of the order of a shower's width
+_SUMMARY = 5  # numbers of a layer that later layers know
 _SUM = 1 / 16  # weight of a hidden unit in the sums of the next layer, which have thousands of terms
 
 
@@ -118,6 +125,8 @@ class Config(ModelConfig):
         Of the mixture.
     centre
         Where the centre cell comes from: the training's histogram (categories only), or the network.
+    layers
+        Whether a layer knows of those in front of it.
     rate
         Of Adam.
     epochs
@@ -132,6 +141,7 @@ class Config(ModelConfig):
     head: Literal["categories", "mixture"] = "categories"
     components: int = Field(default=6, gt=0)
     centre: Literal["histogram", "network"] = "histogram"
+    layers: Literal["independent", "conditional"] = "independent"
     rate: float = Field(default=2e-3, gt=0)
     epochs: int = Field(default=100, gt=0)
 
@@ -400,12 +410,14 @@ class LayerArm(nn.Module):
         Masked layers.
     centres
         (G, 2), sizes of the centre cells that are trained on, in mm.
+    context
+        Numbers that the layer knows of those in front of it.
     """
 
     centres: Tensor
     histogram: Tensor
 
-    def __init__(self, config: Config, cells: int, depth: int, centres: Tensor) -> None:
+    def __init__(self, config: Config, cells: int, depth: int, centres: Tensor, context: int) -> None:
         super().__init__()
         width = config.channels
         self.head: Head = HEADS[config.head](config)
@@ -413,11 +425,13 @@ class LayerArm(nn.Module):
         self.layers = nn.ModuleList(
             [MaskedLinear(cells, self.head.features + 2, width, config.hidden), *rest]
         )
-        self.energy = nn.Parameter(torch.zeros(cells, width))
+        self.condition = nn.Parameter(torch.zeros(cells, 1 + context, width))
         self.register_buffer("centres", centres)
         self.register_buffer("histogram", torch.ones(len(centres), len(self.head.counts)))
 
-    def forward(self, values: Tensor, steps: Tensor, energy: Tensor, places: Tensor | None = None) -> Tensor:
+    def forward(
+        self, values: Tensor, steps: Tensor, condition: Tensor, places: Tensor | None = None
+    ) -> Tensor:
         """Return what the head needs to know of cells, given the values of the cells before each.
 
         Parameters
@@ -426,8 +440,8 @@ class LayerArm(nn.Module):
             (N, D), on the spiral.
         steps
             (D, 2), see `steps_of`.
-        energy
-            (N,), the incident energy, see `scaled_energy`.
+        condition
+            (N, 1 + context): the incident energy (`scaled_energy`) and the layers in front (`summary`).
         places
             (M,) the cells that are asked for; by default all.
 
@@ -439,7 +453,8 @@ class LayerArm(nn.Module):
         earlier = functional.pad(self.head.see(values[:, :-1].unsqueeze(2)), (0, 0, 1, 0))
         first, *rest = self.masked
         hidden = first(torch.cat([earlier, steps.expand(n, d, 2)], dim=2))
-        hidden = functional.gelu(hidden + energy[:, None, None] * self.energy[:d])
+        known = condition @ self.condition[:d].transpose(0, 1).flatten(1)
+        hidden = functional.gelu(hidden + known.view(n, d, -1))
         for layer in rest:
             hidden = functional.gelu(layer(hidden))
         places = torch.arange(d, device=values.device) if places is None else places
@@ -457,6 +472,29 @@ class LayerArm(nn.Module):
     def nearest_centre(self, sizes: Tensor) -> Tensor:
         """Return the number of the trained centre cell whose size is nearest to one of (2,) mm."""
         return (self.centres.log() - sizes.log()).square().sum(dim=1).argmin()
+
+
+def summary(energies: Tensor, cells: Tensor, most: float) -> Tensor:
+    """Return what later layers know of one: its energy, and mean and width of it in eta and phi.
+
+    Parameters
+    ----------
+    energies
+        (N, D) MeV, on the spiral.
+    cells
+        (D, 4) mm, see `caloforge.geometry.spiral.spiral_inputs`.
+    most
+        The highest incident energy, in MeV.
+
+    Returns
+    -------
+    (N, 5), of order 1; means and widths of an empty layer are 0.
+    """
+    total = energies.sum(dim=1, keepdim=True)
+    share = energies / total.clamp(min=_LEAST)
+    mean = share @ cells[:, :2]
+    width = (share @ cells[:, :2].square() - mean.square()).clamp(min=0)
+    return torch.cat([(total / most).sqrt(), mean / _LENGTH, (width + 1e-6).sqrt() / _LENGTH], dim=1)
 
 
 def steps_of(sizes: Tensor) -> Tensor:
@@ -483,7 +521,7 @@ class ArmSampler(base.Sampler):
         self.used = [network.head.used() for network in arm.networks]
         self.noise_size = 2 * geometry.n_cells
         self.read_out = read_out(geometry)
-        self.most_cells = [len(network.energy) for network in arm.networks]
+        self.most_cells = [len(network.condition) for network in arm.networks]
 
     def forward(self, noise: Tensor, energy: Tensor, *read_out: Tensor) -> Tensor:  # type: ignore[override]
         """Turn noise (N, 2 n_cells) and energies (N,) MeV into cells (N, n_cells) MeV.
@@ -491,19 +529,23 @@ class ArmSampler(base.Sampler):
         The first half of the noise draws categories or components, the second energies within them.
         ``read_out`` is what `read_out` returns of another read-out.
         """
-        *sizes, order = read_out or (value.to(noise.device) for value in self.read_out.values())
-        scaled = scaled_energy(energy, self.bounds)
-        drawn, first = [], 0
-        for network, used, each in zip(self._networks, self.used, sizes, strict=True):
-            d = each.shape[0]
+        *layers, order = read_out or (value.to(noise.device) for value in self.read_out.values())
+        known = [scaled_energy(energy, self.bounds).unsqueeze(1)]
+        drawn: list[Tensor] = []
+        first = 0
+        for network, used, cells in zip(self._networks, self.used, layers, strict=True):
+            d = cells.shape[0]
             chance = _uniform(noise.narrow(1, first, d))
             within = noise.narrow(1, order.shape[0] + first, d)
-            drawn.append(self._layer(cast(LayerArm, network), used, chance, within, each, scaled))
+            condition = torch.cat(known, dim=1)
+            drawn.append(self._layer(cast(LayerArm, network), used, chance, within, cells[:, 2:], condition))
+            if self.config.layers == "conditional":
+                known.append(summary(drawn[-1], cells, self.config.most_energy))
             first = first + d
         return torch.cat(drawn, dim=1).index_select(1, order)
 
     def _layer(
-        self, network: LayerArm, used: int, chance: Tensor, within: Tensor, sizes: Tensor, energy: Tensor
+        self, network: LayerArm, used: int, chance: Tensor, within: Tensor, sizes: Tensor, condition: Tensor
     ) -> Tensor:
         """(N, D) uniform numbers and (N, D) normal ones -> (N, D) MeV on the spiral."""
         n, d = chance.shape
@@ -523,7 +565,7 @@ class ArmSampler(base.Sampler):
             chance.T.unsqueeze(2),
             within.T.unsqueeze(2),
             self._given(network, chance, sizes),
-            network.energy[:d].clone(),
+            network.condition[:d].clone(),
             first.source[:d, :features].clone(),  # of the values; that of the sizes is in what is fixed
             *(layer.source[:d] * layer.weight for layer in rest),
             *(layer.target[:d].clone() for layer in (first, *rest)),
@@ -539,7 +581,7 @@ class ArmSampler(base.Sampler):
             for number in range(depth):
                 grown.append(sums[number] + hidden @ sources[number])
                 inner = grown[-1] @ targets[number] + biases[number]
-                hidden = functional.gelu(inner + energy.unsqueeze(1) * slope if number == 0 else inner)
+                hidden = functional.gelu(inner + condition @ slope if number == 0 else inner)
             seen = torch.cat([tail, hidden.unsqueeze(1)], dim=1)
             drawn = head.draw(seen.flatten(1) @ kernel + offset, chance, within)
             value = torch.where(given < 0, drawn, given)
@@ -593,9 +635,11 @@ class Arm(GenerativeModel):
         self._spirals = {geometry.name: Spiral.of(geometry) for geometry in geometries}
         networks = []
         for number, same in enumerate(zip(*(one.layers for one in geometries), strict=True)):
-            centres = {tuple(one.sizes[number][0].tolist()): None for one in self._spirals.values()}
+            centres = {tuple(one.cells[number][0, 2:].tolist()): None for one in self._spirals.values()}
             cells = max(layer.n_cells for layer in same)
-            networks.append(LayerArm(config, cells, config.depths[number > 0], torch.tensor(list(centres))))
+            context = _SUMMARY * number if config.layers == "conditional" else 0
+            depth = config.depths[number > 0]
+            networks.append(LayerArm(config, cells, depth, torch.tensor(list(centres)), context))
         self._networks = nn.ModuleList(networks)
 
     @property
@@ -611,7 +655,7 @@ class Arm(GenerativeModel):
         GeometryError
             The calorimeter differs in more than its segmentation, or has more cells than were trained on.
         """
-        check_segmentation(geometry, self.geometry, [len(network.energy) for network in self.networks])
+        check_segmentation(geometry, self.geometry, [len(network.condition) for network in self.networks])
         return copy.deepcopy(ArmSampler(self, geometry)).eval().requires_grad_(False)
 
     def phases(self) -> Sequence[Phase]:
@@ -629,32 +673,36 @@ class Arm(GenerativeModel):
 
     def losses(self, batch: Batch) -> list[Tensor]:
         """Return the mean negative log-likelihood of a cell, for each layer, in nats."""
-        energy = scaled_energy(batch.energy, self.bounds)
+        known = [scaled_energy(batch.energy, self.bounds).unsqueeze(1)]
         begin = 1 if self.config.centre == "histogram" else 0
         losses = []
-        for network, values, sizes in self._layers(batch):
-            places, weight = _some(begin, len(sizes), energy.device)
-            outputs = network(values, steps_of(sizes), energy, places)
+        for network, energies, cells in self._layers(batch):
+            places, weight = _some(begin, len(cells), energies.device)
+            values = network.head.encode(energies)
+            outputs = network(values, steps_of(cells[:, 2:]), torch.cat(known, dim=1), places)
             each = network.head.loss(outputs, values.index_select(1, places))
             losses.append((each.mean(dim=0) * weight).sum() / weight.sum())
+            if self.config.layers == "conditional":
+                known.append(summary(energies, cells, self.config.most_energy))
         return losses
 
     def _layers(self, batch: Batch) -> Iterator[tuple[LayerArm, Tensor, Tensor]]:
-        """Yield each layer's network, its cells' values on the spiral (N, D), and their sizes (D, 2)."""
+        """Yield each layer's network, the energies on its spiral (N, D), and its cells (D, 4)."""
         spiral, device = self._spirals[batch.geometry.name], batch.cells.device
-        energies = batch.cells[:, spiral.sequence.to(device)].split(list(map(len, spiral.sizes)), dim=1)
-        for network, each, sizes in zip(self.networks, energies, spiral.sizes, strict=True):
-            yield network, network.head.encode(each), sizes.to(device)
+        energies = batch.cells[:, spiral.sequence.to(device)].split(list(map(len, spiral.cells)), dim=1)
+        for network, each, cells in zip(self.networks, energies, spiral.cells, strict=True):
+            yield network, each, cells.to(device)
 
     def _prepare(self, showers: TrainingShowers) -> None:
         """Count the values of all cells, and those of centre cells of each size."""
         for network in self.networks:
             network.histogram.zero_()
         for batch in showers.batches():
-            for network, values, sizes in self._layers(batch):
+            for network, energies, cells in self._layers(batch):
+                values = network.head.encode(energies)
                 network.head.count(values)
                 centres = network.head.bins(values[:, 0]).bincount(minlength=len(network.head.counts))
-                network.histogram[network.nearest_centre(sizes[0])] += centres
+                network.histogram[network.nearest_centre(cells[0, 2:])] += centres
         for network in self.networks:
             network.head.start()
 
@@ -674,16 +722,16 @@ def _some(begin: int, end: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Spiral:
-    """A read-out as tensors: which cell comes when, and the sizes of the cells of each layer, in mm."""
+    """A read-out as tensors: which cell comes when, and the cells of each layer, (D, 4) in mm."""
 
     sequence: Tensor
-    sizes: list[Tensor]
+    cells: list[Tensor]
 
     @classmethod
     def of(cls, geometry: Calorimeter) -> "Spiral":
         """Return that of a read-out."""
-        *sizes, order = read_out(geometry).values()
-        return cls(order.argsort(), sizes)
+        *cells, order = read_out(geometry).values()
+        return cls(order.argsort(), cells)
 
 
 def read_out(geometry: Calorimeter) -> dict[str, Tensor]:
