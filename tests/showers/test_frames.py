@@ -39,6 +39,14 @@ def test_hits_are_where_their_cells_are(two: Showers) -> None:
     np.testing.assert_allclose(frame[["eta", "phi"]].values, [[ring.real, ring.imag], [5.0, 20.0]])
 
 
+def test_hits_are_numbered_within_their_shower() -> None:
+    pytest.importorskip("pandas")
+    cells = np.zeros((4, MIXED.n_cells))
+    cells[0, [1, 3]], cells[2, [0, 4, 7]], cells[3, 2] = 1.0, 2.0, 3.0
+    frame = Showers(MIXED, cells, Incident(22, 1e3)).to_pandas()
+    assert frame.index.tolist() == [(0, 0), (0, 1), (2, 0), (2, 1), (2, 2), (3, 0)]
+
+
 def test_rows_of_showers_hold_the_particles_and_the_columns(two: Showers) -> None:
     pytest.importorskip("pandas")
     frame = two.to_pandas("showers")
