@@ -34,7 +34,7 @@ def main(reports: list[str]) -> None:
 
 def cell(results: Results, chosen: Choice) -> str:
     """Return the mean of what is chosen, with its error and its floor."""
-    found = [one for one in results.verdicts if chosen(one)]
+    found = [one for one in results.verdicts if chosen(one) and one.value is not None]
     if not found:
         return "not measured"
     one = mean(found)
