@@ -157,3 +157,9 @@ def test_a_wrong_axis_is_refused(axis, sentence, calogan):
     content["layers"][0]["eta"] = axis
     with pytest.raises(GeometryError, match=sentence):
         Calorimeter.from_dict(content)
+
+
+def test_equal_axes_have_equal_hashes_whatever_the_sign_of_zero() -> None:
+    one, other = Axis([-1.0, -0.0, 1.0]), Axis([-1.0, 0.0, 1.0])
+    assert one == other
+    assert hash(one) == hash(other)

@@ -159,4 +159,4 @@ class Axis:
         return isinstance(other, Axis) and np.array_equal(self.edges, other.edges)
 
     def __hash__(self) -> int:
-        return hash(self.edges.tobytes())
+        return hash((self.edges + 0.0).tobytes())  # -0.0 equals 0.0, but has other bytes
