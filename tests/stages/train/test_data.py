@@ -157,3 +157,9 @@ def test_one_shower_is_a_file_and_one_may_be_left_to_train_on(tmp_path: Path, sm
             data.split(held_out, seed=1)
     with pytest.raises(IndexError):
         data.__getitems__([3])
+
+
+def test_a_read_out_that_no_shower_fits_is_named(geant4_showers: Path) -> None:
+    known, other = Calorimeter.load("arm_48x4_36x48"), Calorimeter.load("ild_ecal")
+    with pytest.raises(InputError, match="No showers can be read out by ild_ecal"):
+        load([geant4_showers / "fine_gamma65.h5"], [known, other])

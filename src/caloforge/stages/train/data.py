@@ -211,6 +211,8 @@ def load(
                 pdg += incident.pdg.tolist()
                 progress(done := done + len(incident), total)
             provenance.append(_origin(path, pdg))
+        for one in kept:
+            one.check_some()
         parts = tuple(one.finish() for one in kept)
     every = np.concatenate([part.incident.pdg for part in parts])
     return TrainingData(parts, np.arange(len(every)), tuple(dict.fromkeys(every.tolist())), provenance)
@@ -243,6 +245,14 @@ class _Scratch:
             self._value.write(cells.data.astype(np.float32).tobytes())
         self._counts.append(np.diff(cells.indptr).astype(np.int64))
         self._incident.append(incident)
+
+    def check_some(self) -> None:
+        """Refuse a read-out that no shower was given to (`InputError`)."""
+        if not self._counts:
+            raise InputError(
+                f"No showers can be read out by {self.geometry.name}: leave it out, or add showers "
+                "whose cells fit into its cells."
+            )
 
     def finish(self) -> SparseShowers:
         """Return all showers."""
