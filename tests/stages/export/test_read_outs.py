@@ -17,11 +17,13 @@ from caloforge.stages.export.onnx import export
 from caloforge.stages.generate import generate
 from tests.models.test_arm import FINE, UNSEEN, WIDE, Few, box, showers
 
+NEXT = {"head": "mixture", "centre": "network", "layers": "conditional", "weights": "cells"}
 
-@pytest.fixture(scope="module")
-def model() -> Arm:
+
+@pytest.fixture(scope="module", params=[{}, NEXT], ids=["published", "next"])
+def model(request: pytest.FixtureRequest) -> Arm:
     torch.manual_seed(3)
-    arm = Arm(Config(energy_range=(0.5, 0.5), hidden=4, depths=(1, 2)), WIDE, FINE)
+    arm = Arm(Config(energy_range=(0.5, 0.5), hidden=4, depths=(1, 2), **request.param), WIDE, FINE)
     phase = arm.phases()[0]
     batches = [showers(one, torch.randint(0, 3, (32, one.n_cells)).float()) for one in (WIDE, FINE)]
     phase.prepare(Few(*batches))
@@ -70,10 +72,14 @@ def test_read_outs_that_are_no_segmentation_of_the_layers_are_refused(
     trained: TrainedModel, model: Arm
 ) -> None:
     many = box("many", np.linspace(-40, 40, 82).tolist(), [-40.0, 40.0])
+    limit = "81 cells, but the model was trained for at most 80"
+    if model.config.weights == "cells":
+        many = box("many", np.linspace(-40, 40, 65_538).tolist(), [-40.0, 40.0])
+        limit = "65,537 cells, but the model was trained for at most 65,536"
     refused = {
         "rings": Calorimeter.load("calochallenge_2"),
         "trained for the layers of wide": Calorimeter.load("calogan"),
-        "81 cells, but the model was trained for at most 80": many,
+        limit: many,
     }
     for words, geometry in refused.items():
         for draw in (trained.on, model.sampler):
