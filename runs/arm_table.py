@@ -1,45 +1,103 @@
-"""Prints one table of several reports: how far generated showers are from the simulation in each read-out.
+"""Prints one table of several reports: how far each model's showers are from the simulation in each read-out.
 
-python runs/arm_table.py report_arm_48x4_36x48 report_arm_between_96x24_24x24
+python runs/arm_table.py --twin arm_blind report_arm_gamma_* report_arm_blind_*
 """
 
-import sys
-from collections.abc import Callable
+import argparse
+import re
+from collections.abc import Callable, Sequence
 
 from caloforge.stages.evaluate.results import MetricResult, Results, load, mean
 
 Choice = Callable[[MetricResult], bool]
 
+WHERE = {"seen": 0, "between": 1, "beyond": 2}
+
+
+def wasserstein(pattern: str) -> Choice:
+    """Choose the Wasserstein distances of observables whose whole name matches."""
+    return lambda one: one.metric == "wasserstein" and bool(re.fullmatch(pattern, one.observable))
+
+
+FOUR = wasserstein(r"(centre|shower_width)_\d_(eta|phi)")
+"""The four observables of arXiv:2212.08233 (Eq. 1, 2), in every layer."""
+
 COLUMNS: dict[str, Choice] = {
+    "W1 of means": wasserstein(r"centre_\d_(eta|phi)"),
+    "W1 of widths": wasserstein(r"shower_width_\d_(eta|phi)"),
+    "W1 of distances": wasserstein(r"centre_distance_\d_\d"),
+    "W1 of layer energies": wasserstein(r"layer_energy_\d"),
     "separation": lambda one: one.metric == "separation",
-    "W1 of means": lambda one: one.metric == "wasserstein" and one.observable.startswith("centre_"),
-    "W1 of widths": lambda one: one.metric == "wasserstein" and one.observable.startswith("lateral_width"),
-    "AUC, cells": lambda one: one.metric == "low_level",
-    "AUC, shapes": lambda one: one.metric == "high_level",
+    "AUC, cells": lambda one: one.metric == "low_level_auc",
+    "AUC, shapes": lambda one: one.metric == "high_level_auc",
 }
 
 
-def main(reports: list[str]) -> None:
-    """Print a row for each report."""
-    print("| read-out | showers |", *(f"{name} (floor) |" for name in COLUMNS))
-    print("| --- | --- |", *("--- |" for _ in COLUMNS))
-    for report in reports:
-        results = load(report)
-        cells = (cell(results, chosen) for chosen in COLUMNS.values())
-        print(
-            f"| {results.generated.geometry} | {results.generated.showers:,} |",
-            *(f"{one} |" for one in cells),
-        )
+def main(reports: Sequence[str], twin: str | None = None) -> None:
+    """Print a row for each model and read-out; with a twin, also by how much others are nearer than it."""
+    every = sorted(map(load, reports), key=_order)
+    known = {name: one for name, one in COLUMNS.items() if any(cell(each, one) for each in every)}
+    header = ["read-out", "model", "showers", *(f"{name} (floor)" for name in known)]
+    print_row(header)
+    print_row(["---"] * len(header))
+    for one in every:
+        measured = [cell(one, chosen) or "not measured" for chosen in known.values()]
+        print_row([one.generated.geometry, one.generated.source, f"{one.generated.showers:,}", *measured])
+    if twin:
+        print()
+        compare(every, twin)
+
+
+def compare(every: Sequence[Results], twin: str) -> None:
+    """Print how much smaller the distances of `FOUR` are than those of the twin, in each read-out."""
+    found = {(one.generated.geometry, one.generated.source): average(one, FOUR) for one in every}
+    models = list(dict.fromkeys(model for _, model in found if model != twin))
+    print_row(["read-out", "floor", twin, *(f"{model} (smaller by)" for model in models)])
+    print_row(["---"] * (3 + len(models)))
+    for read_out in dict.fromkeys(read_out for read_out, _ in found):
+        base = found.get((read_out, twin))
+        if base is not None and base.value:
+            others = [_smaller(found.get((read_out, model)), base.value) for model in models]
+            print_row([read_out, f"{base.floor:.3g}", f"{base.value:.3g}", *others])
+
+
+def _smaller(one: MetricResult | None, base: float) -> str:
+    if one is None or one.value is None:
+        return "not measured"
+    return f"{one.value:.3g} ({1 - one.value / base:.0%})"
+
+
+def average(results: Results, chosen: Choice) -> MetricResult | None:
+    """Return the mean of the chosen results that have a value."""
+    found = [one for one in results.verdicts if chosen(one) and one.value is not None]
+    return mean(found) if found else None
 
 
 def cell(results: Results, chosen: Choice) -> str:
-    """Return the mean of what is chosen, with its error and its floor."""
-    found = [one for one in results.verdicts if chosen(one) and one.value is not None]
-    if not found:
-        return "not measured"
-    one = mean(found)
-    return f"{one.value:.3g} ± {one.error or 0:.2g} ({one.floor or 0:.3g})"
+    """Return the mean of what is chosen, with its error and its floor; nothing if nothing was measured."""
+    one = average(results, chosen)
+    if one is None:
+        return ""
+    error = "" if one.error is None else f" ± {one.error:.2g}"
+    floor = "no floor" if one.floor is None else f"{one.floor:.3g}"
+    return f"{one.value:.3g}{error} ({floor})"
+
+
+def print_row(cells: Sequence[str]) -> None:
+    """Print a row of a Markdown table."""
+    print("|", " | ".join(cells), "|")
+
+
+def _order(results: Results) -> tuple[int, str, str]:
+    """Seen read-outs first, then those between and beyond; the models of each one below the other."""
+    name = results.generated.geometry
+    where = next((number for word, number in WHERE.items() if word in name), 0)
+    return where, name, results.generated.source
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("reports", nargs="+", help="folders that caloforge evaluate wrote")
+    parser.add_argument("--twin", help="model with which all others are compared")
+    asked = parser.parse_args()
+    main(asked.reports, asked.twin)
