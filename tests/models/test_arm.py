@@ -285,10 +285,10 @@ def test_a_summary_is_energy_mean_and_width() -> None:
     far = (cells[one] - cells[other])[:2]
     mean = (3 * cells[one] + cells[other])[:2] / 4
     width = far.abs() * (3 / 16) ** 0.5
-    torch.testing.assert_close(
-        found[0], torch.cat([torch.tensor([0.5, math.log(5) / 8]), mean / 20, width / 20]), atol=1e-3, rtol=0
-    )
-    assert found[1].abs().max() < 1e-3
+    energy = torch.tensor([1.0, (math.log(0.25 + 1e-4) + 4) / 2])
+    expected = torch.cat([energy, torch.cat([mean / 3, width / 3]).asinh()])
+    torch.testing.assert_close(found[0], expected, atol=1e-3, rtol=0)
+    assert found[1, 2:].abs().max() < 1e-3
 
 
 def test_layers_depend_on_those_in_front_only_where_they_shall() -> None:

@@ -137,7 +137,6 @@ _SCALE = 16.0  # categories are divided by it: the networks see numbers of order
 _LEAST = 1e-4  # MeV; cells with less count as empty where energies are continuous
 _NARROWEST = 0.02  # width of a component: no energy may become infinitely likely
 _BINS = 500  # of ln E, in which training showers are counted
-_LENGTH = 20.0  # mm; of the order of a shower's width
 _SUMMARY = 6  # numbers of a `summary`
 _WIDTH = 128  # units of the networks that make weights of cells
 _FEATURES = 7  # numbers that describe a cell to them
@@ -731,7 +730,7 @@ class LayerArm(nn.Module):
         if not self.of_cells:
             return condition
         share = (left - moments[..., :1]).clamp(min=0) / self.most
-        return torch.cat([condition, summary(moments, self.most), (share + 1e-3).log() / 4], dim=2)
+        return torch.cat([condition, summary(moments, self.most), (share + 1e-3).log() + 1], dim=2)
 
     def next(self, hidden: Tensor, inner: Tensor) -> Tensor:
         """Return the hidden units that follow others, given what these add up to."""
@@ -765,14 +764,16 @@ def summary(moments: Tensor, most: float) -> Tensor:
 
     Returns
     -------
-    (..., 6), of order 1: root and logarithm of the energy, means, widths; without energy, all are 0.
+    (..., 6): root and logarithm of the energy, means, widths, the latter logarithmic from some mm on. What is
+    usual differs by about 1 from shower to shower: a slope of the order of 1 tells them apart.
     """
     total, first, second = moments.split([1, 2, 2], dim=-1)
     filled = total.clamp(min=_LEAST)
     mean = first / filled
     width = (second / filled - mean.square()).clamp(min=0)
-    energy = [(total / most).clamp(min=0).sqrt(), (total.clamp(min=0) / 10).log1p() / 8]
-    return torch.cat([*energy, mean / _LENGTH, (width + 1e-6).sqrt() / _LENGTH], dim=-1)
+    share = (total / most).clamp(min=0)
+    energy = [2 * share.sqrt(), ((share + 1e-4).log() + 4) / 2]
+    return torch.cat([*energy, (mean / _NEAR).asinh(), ((width + 1e-6).sqrt() / _NEAR).asinh()], dim=-1)
 
 
 def steps_of(sizes: Tensor) -> Tensor:
