@@ -59,8 +59,8 @@ def command(
     geometry: Annotated[
         str | None,
         typer.Option(
-            help="Calorimeter (default: that of --model, else calogan): a name, or a TOML file for models "
-            "that draw any segmentation."
+            help="Calorimeter (default: that of --model, else calogan): a name or a TOML file. Models draw "
+            "their own read-out and any with larger cells."
         ),
     ] = None,
     model: Annotated[
@@ -143,7 +143,7 @@ def _say_size(generator: "Generator", number: int, output: Path) -> None:
 def _generate(generator: "Generator", pdg: int, number: int, output: Path, batch: int) -> float:
     """Generate the showers with a progress bar; return the seconds that this took."""
     from caloforge.incident.particles import particle_name
-    from caloforge.inference.generator import OutsideTrainedRange
+    from caloforge.inference.generator import OutsideTrainedRange, SharedCells
     from caloforge.stages.generate import generate_file
 
     begin = time.perf_counter()
@@ -152,7 +152,8 @@ def _generate(generator: "Generator", pdg: int, number: int, output: Path, batch
         warnings.catch_warnings(record=True) as caught,
         progress_bar(f"Generating {particle_name(pdg)}", "showers") as progress,
     ):
-        warnings.simplefilter("always", OutsideTrainedRange)
+        for kind in (OutsideTrainedRange, SharedCells):
+            warnings.simplefilter("always", kind)
         generate_file(generator, number, output, batch=batch, progress=progress)
     seconds = time.perf_counter() - begin
     for warning in caught:

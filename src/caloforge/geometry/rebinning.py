@@ -2,13 +2,14 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
+from scipy.sparse import block_array, csr_array, kron
 
 from caloforge.errors import GeometryError
-from caloforge.geometry.axis import check_subset
+from caloforge.geometry.axis import Axis, check_subset
 from caloforge.geometry.calorimeter import Calorimeter, Floats
+from caloforge.geometry.layers import Layer
 
-__all__ = ["rebin_cells", "rebin_matrix"]
+__all__ = ["rebin_cells", "rebin_matrix", "shared_matrix"]
 
 _REBIN_ROWS = 1024  # showers in double precision at once, which limits the memory
 
@@ -66,6 +67,61 @@ def rebin_cells(cells: Floats, fine: Calorimeter, coarse: Calorimeter) -> npt.ND
         rows = slice(start, start + _REBIN_ROWS)
         summed[rows] = cells[rows].astype(np.float64) @ matrix
     return summed
+
+
+def shared_matrix(fine: Calorimeter, coarse: Calorimeter) -> csr_array:
+    """Return the map of fine cells on coarse ones where edges of these may lie inside of fine cells.
+
+    A fine cell that an edge divides is shared by area: its energy is taken to be spread evenly over it. Where
+    all edges are on the fine grid this is `rebin_matrix`.
+
+    Returns
+    -------
+        (n_fine, n_coarse), from 0 to 1; every row adds up to 1.
+
+    Raises
+    ------
+    GeometryError
+        A coarse cell is smaller than a fine one it divides, the outer edges or the layers differ, the two
+        calorimeters are made differently, or rings would have to be divided.
+
+    Examples
+    --------
+    >>> fine, coarse = Calorimeter.load("calogan_fine"), Calorimeter.load("calogan")
+    >>> bool(abs(shared_matrix(fine, coarse) - rebin_matrix(fine, coarse)).max() == 0)
+    True
+    """
+    if not all(isinstance(layer, Layer) for one in (fine, coarse) for layer in one.layers):
+        return rebin_matrix(fine, coarse)
+    _check_same_matter(fine, coarse)
+    check_subset(_z_edges(fine), _z_edges(coarse), f"{coarse.name}, z", fine.name)
+    blocks: list[list[csr_array | None]] = [[None] * len(coarse.layers) for _ in fine.layers]
+    for row, layer in zip(blocks, fine.layers, strict=True):
+        number = int(np.searchsorted(_z_edges(coarse), layer.z[0], side="right")) - 1
+        other = coarse.layers[number]
+        assert isinstance(layer, Layer)
+        assert isinstance(other, Layer)
+        where = f"{coarse.name}, layer {number}"
+        phi = _overlap(layer.phi, other.phi, f"{where}, phi", fine.name)
+        eta = _overlap(layer.eta, other.eta, f"{where}, eta", fine.name)
+        row[number] = csr_array(kron(phi, eta))  # rows of an image are phi, columns eta
+    return csr_array(block_array(blocks))
+
+
+def _overlap(fine: Axis, coarse: Axis, where: str, grid: str) -> csr_array:
+    """Return which share of each fine bin lies in each coarse one, (n_fine, n_coarse)."""
+    check_subset(fine.edges, coarse.edges[[0, -1]], where, grid)
+    low, high = (np.maximum.outer, np.minimum.outer)
+    common = high(fine.edges[1:], coarse.edges[1:]) - low(fine.edges[:-1], coarse.edges[:-1])
+    share = np.maximum(common, 0) / np.diff(fine.edges)[:, None]
+    divided = (share > 0) & (share < 1) & (np.diff(coarse.edges) < np.diff(fine.edges)[:, None])
+    if divided.any():
+        at = int(np.argmax(divided.any(axis=0)))
+        raise GeometryError(
+            f"{where}: the cell from {coarse.edges[at]:g} to {coarse.edges[at + 1]:g} mm is smaller than "
+            f"those of {grid} there, which can't be divided: choose larger cells."
+        )
+    return csr_array(share)
 
 
 def _z_edges(calorimeter: Calorimeter) -> npt.NDArray[np.float64]:

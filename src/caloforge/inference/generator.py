@@ -22,7 +22,7 @@ from caloforge.inference.runtime import Cells
 from caloforge.showers import Showers
 from caloforge.units import GeV
 
-__all__ = ["Conservation", "Generator", "OutsideTrainedRange"]
+__all__ = ["Conservation", "Generator", "OutsideTrainedRange", "SharedCells"]
 
 _FAR = (0.5, 1.5)
 """Factors of the lowest and highest trained energy up to which showers are made, with a warning."""
@@ -55,6 +55,16 @@ class OutsideTrainedRange(UserWarning):
     ...     generator.check()
     >>> str(caught[0].message).split("; ")[0]
     'fast_eplus was trained from 1 to 100 GeV'
+    """
+
+
+class SharedCells(UserWarning):
+    """Warning: edges of the read-out divide cells of the model, whose energy is shared by area.
+
+    Examples
+    --------
+    >>> issubclass(SharedCells, UserWarning)
+    True
     """
 
 
@@ -212,6 +222,13 @@ class Generator:
         if not _covered(beam.place, model.position_range, _SLACK[1]):
             asked, trained = (position_text(*_pairs(r)) for r in (beam.place, model.position_range))
             raise InputError(_OTHER.format("positions", asked, model.name, trained))
+        if model.divides:
+            warnings.warn(
+                f"edges of {model.geometry.name} divide {model.divides:,} of the {model.grid.n_cells:,} "
+                f"cells of {model.grid.name} that {model.name} makes; their energy is shared by area.",
+                SharedCells,
+                stacklevel=3,
+            )
 
     def _check_energies(self) -> None:
         """Warn of energies a little outside of the trained range; refuse those far outside."""

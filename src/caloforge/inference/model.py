@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from caloforge.errors import CatalogError, CheckpointError, GeometryError
 from caloforge.files import sha256
 from caloforge.geometry import Calorimeter
+from caloforge.geometry.rebinning import shared_matrix
 from caloforge.geometry.spiral import check_segmentation, spiral_inputs
 from caloforge.incident.beam import Range, Ranges
 from caloforge.incident.incident import Incident
@@ -50,6 +52,8 @@ class TrainedModel:
         Path of the ONNX file.
     threads
         CPU threads; None leaves the choice to onnxruntime.
+    coarser
+        A read-out to whose cells those of the graph are summed (`on`), or None.
 
     Examples
     --------
@@ -65,6 +69,7 @@ class TrainedModel:
     record: Mapping[str, Any]
     graph: Path
     threads: int | None = None
+    coarser: Calorimeter | None = None
 
     @classmethod
     def load(cls, name_or_path: str | Path, threads: int | None = None) -> "TrainedModel":
@@ -98,9 +103,14 @@ class TrainedModel:
             )
         return cls(path.stem, record, graph, threads)
 
-    @cached_property
+    @property
     def geometry(self) -> Calorimeter:
         """The calorimeter whose cells are generated."""
+        return self.coarser or self.grid
+
+    @cached_property
+    def grid(self) -> Calorimeter:
+        """The calorimeter whose cells the graph makes."""
         return Calorimeter.from_dict(self.record["geometry"])
 
     @property
@@ -111,19 +121,40 @@ class TrainedModel:
     def on(self, geometry: Calorimeter) -> "TrainedModel":
         """Return the model for another segmentation of its calorimeter.
 
+        A graph that takes the read-out as an input draws it; the cells of any other are summed to those of
+        the read-out, and shared by area where an edge divides them (`divides`).
+
         Raises
         ------
         GeometryError
-            The read-out differs in more than its segmentation, has too many cells, or the model draws one
-            read-out only.
+            The read-out differs in more than its segmentation, has too many cells, or cells that are smaller
+            than those of the graph.
         """
         if geometry == self.geometry:
             return self
         if not self.draws_any_read_out:
-            raise GeometryError(f"{self.name} makes showers in {self.geometry.name}, not in {geometry.name}.")
+            summed = replace(self, coarser=geometry)
+            _ = summed._sums  # raises what does not fit
+            return summed
         check_segmentation(geometry, self.geometry, self.record["most_cells"])
         numbers = self.record["noise_size"] // self.geometry.n_cells * geometry.n_cells
         return replace(self, record={**self.record, "geometry": geometry.to_dict(), "noise_size": numbers})
+
+    @cached_property
+    def _sums(self) -> csr_array:
+        """The cells of the graph in those of the coarser read-out."""
+        assert self.coarser is not None
+        try:
+            return shared_matrix(self.grid, self.coarser)
+        except GeometryError as error:
+            raise GeometryError(
+                f"{self.name} makes showers in {self.grid.name}, not in {self.coarser.name}. {error}"
+            ) from None
+
+    @property
+    def divides(self) -> int:
+        """How many cells of the graph an edge of the read-out divides."""
+        return 0 if self.coarser is None else int((np.diff(self._sums.indptr) > 1).sum())
 
     @cached_property
     def _read_out(self) -> dict[str, npt.NDArray[Any]]:
@@ -160,7 +191,7 @@ class TrainedModel:
         promise = Promise(
             self.record.get("noise", "normal"),
             self.record["noise_size"],
-            self.geometry.n_cells,
+            self.grid.n_cells,
             tuple(self._read_out),
         )
         return RUNTIMES[self.record.get("runtime", "onnx")](self.graph, promise, self.threads)
@@ -189,7 +220,9 @@ class TrainedModel:
             part = {name: values[start : start + BLOCK] for name, values in inputs.items()}
             n = len(part["noise"])
             made = self.runtime({name: _padded(values) for name, values in part.items()} | self._read_out)
-            cells[start : start + n] = made[:n]
+            # Sums in double precision, as `rebin_cells` makes them.
+            summed = made[:n] if self.coarser is None else made[:n].astype(np.float64) @ self._sums
+            cells[start : start + n] = summed
         return cells
 
     def _conditions(self, incident: Incident) -> dict[str, npt.NDArray[Any]]:

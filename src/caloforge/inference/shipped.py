@@ -1,11 +1,14 @@
 """Chooses a trained model for a request, and explains when there is none."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 from particle import Particle
 
 from caloforge import catalog
-from caloforge.errors import CatalogError, CheckpointError
+from caloforge.errors import CatalogError, CheckpointError, GeometryError
+from caloforge.geometry import Calorimeter
+from caloforge.geometry.rebinning import shared_matrix
 from caloforge.incident.particles import particle_name
 from caloforge.inference import zoo
 from caloforge.inference.commands import Record, recipe
@@ -106,6 +109,21 @@ def _mass(pdg: int) -> float:
     return float(Particle.from_pdgid(pdg).mass or 0.0)
 
 
+def _summed(
+    pdg: int, geometry: str, everything: Mapping[str, Record], threads: int | None
+) -> TrainedModel | None:
+    """Return the default one of the models with smaller cells, which are summed; None if there is none."""
+    of_particle = {name: record for name, record in everything.items() if pdg in record["pdg"]}
+    if not of_particle:
+        return None
+    asked, fitting = Calorimeter.load(geometry), {}
+    for name, record in of_particle.items():
+        with contextlib.suppress(GeometryError):
+            shared_matrix(Calorimeter.from_dict(record["geometry"]), asked)
+            fitting[name] = record
+    return TrainedModel.load(_best(fitting), threads).on(asked) if fitting else None
+
+
 def find(pdg: int, geometry: str, quality: str | None = None, threads: int | None = None) -> TrainedModel:
     """Load the model for a particle in a calorimeter: one that ships, or else one that was added.
 
@@ -114,10 +132,11 @@ def find(pdg: int, geometry: str, quality: str | None = None, threads: int | Non
     pdg
         The particle.
     geometry
-        Name of the calorimeter.
+        Name of the calorimeter, or its TOML file.
     quality
         "fast" or "precise"; None takes the model whose record is preferred, else a fast one, else a precise
-        one, else any. Models that ship come before others.
+        one, else any. Models that ship come before others, and models of this read-out before those of
+        smaller cells, which are summed.
     threads
         CPU threads; None leaves the choice to onnxruntime.
 
@@ -141,7 +160,10 @@ def find(pdg: int, geometry: str, quality: str | None = None, threads: int | Non
         if record["geometry"]["name"] == geometry and pdg in record["pdg"]
     }
     if not fitting:
-        raise CatalogError(refusal(pdg, geometry, everything, QUALITIES))
+        summed = _summed(pdg, geometry, everything, threads)
+        if summed is None or quality is not None:
+            raise CatalogError(refusal(pdg, geometry, everything, QUALITIES))
+        return summed
     # Only the chosen model is loaded: records are small, graphs are not.
     if quality is None:
         return TrainedModel.load(_best(fitting), threads)

@@ -334,6 +334,10 @@ class Sampler(nn.Module, ABC):
         What a graph for any segmentation takes besides noise and conditions, by name, for the calorimeter
         that the sampler was made for (`caloforge.geometry.spiral.spiral_inputs`). Empty where a graph draws
         one calorimeter only.
+    most_cells
+        The most cells of each layer that such a graph can draw.
+    unrolled
+        Whether the graph has thousands of operations, without loops.
 
     Examples
     --------
@@ -349,6 +353,7 @@ class Sampler(nn.Module, ABC):
     noise_size: int
     read_out: Mapping[str, Tensor] = MappingProxyType({})
     most_cells: Sequence[int] = ()
+    unrolled: bool = False
 
     @abstractmethod
     def forward(self, noise: Tensor, *conditions: Tensor) -> Tensor:

@@ -162,16 +162,9 @@ def choose(
         )
     trained = TrainedModel.load(model, threads)
     trained.label(pdg)  # refuses a particle that it does not know
-    if geometry is None:
+    if geometry is None or geometry == trained.geometry.name:
         return trained
-    if trained.draws_any_read_out:
-        return trained.on(Calorimeter.load(geometry))
-    if geometry != trained.geometry.name:
-        raise InputError(
-            f"The model {model} makes showers in {trained.geometry.name}, not in {geometry}: leave one of "
-            "them out."
-        )
-    return trained
+    return trained.on(Calorimeter.load(geometry))
 
 
 def generate_file(
