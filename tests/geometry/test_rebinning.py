@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from caloforge.errors import GeometryError
 from caloforge.geometry import Calorimeter
-from caloforge.geometry.rebinning import rebin_cells, rebin_matrix
+from caloforge.geometry.rebinning import rebin_cells, rebin_matrix, shared_matrix
 
 from .conftest import describe
 
@@ -119,3 +119,42 @@ def test_many_showers_are_summed_as_few_are(calogan_fine, calogan):
     assert (summed.shape, summed.dtype) == ((2050, calogan.n_cells), np.float32)
     np.testing.assert_array_equal(summed.sum(axis=1), np.arange(2050))
     np.testing.assert_array_equal(summed[[0, 1023, 1024, 2049], 0], [0, 1023, 1024, 2049])
+
+
+@given(data=st.data(), eta=EDGES, phi=EDGES)
+def test_shared_cells_conserve_energy_and_are_shared_by_area(data, eta, phi):
+    """An even density stays one, whatever edges the coarser grid has."""
+    fine = Calorimeter.from_dict(describe([((0, 1), eta, phi)]))
+    ends = [[edges[0], edges[-1]] for edges in (eta, phi)]
+    widest = [max(np.diff(edges)) for edges in (eta, phi)]
+    counts = [
+        data.draw(st.integers(1, max(1, int((high - low) / width))))
+        for (low, high), width in zip(ends, widest, strict=True)
+    ]
+    edges = [np.linspace(low, high, n + 1).tolist() for (low, high), n in zip(ends, counts, strict=True)]
+    coarse = Calorimeter.from_dict(describe([((0, 1), *edges)]))
+    matrix = shared_matrix(fine, coarse)
+    np.testing.assert_allclose(matrix.sum(axis=1), 1, rtol=1e-9)
+    np.testing.assert_allclose(volume(fine) @ matrix, volume(coarse), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["calogan", "arm_48x4_36x48", "arm_192x48_48x48"])
+def test_nothing_is_shared_where_all_edges_are_on_the_grid(calogan_fine, name):
+    coarse = Calorimeter.load(name)
+    assert (shared_matrix(calogan_fine, coarse) != rebin_matrix(calogan_fine, coarse)).nnz == 0
+
+
+@pytest.mark.parametrize(
+    ("coarse", "sentence"),
+    [
+        (
+            "calogan_fine",
+            r"layer 0, phi: the cell from -240 to -230 mm is smaller than those of calogan there",
+        ),
+        ("ild_ecal", "not made of the same slabs"),
+        ("calochallenge_2", "not made of the same slabs"),
+    ],
+)
+def test_cells_that_can_not_be_divided_are_named(calogan, coarse, sentence):
+    with pytest.raises(GeometryError, match=sentence):
+        shared_matrix(calogan, Calorimeter.load(coarse))

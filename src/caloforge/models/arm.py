@@ -578,7 +578,7 @@ class Mixture(Head):
     def see(self, energy: Tensor) -> Tensor:
         """Return the root of the energy, its logarithm above the least one, and itself, all of order 1."""
         log = (energy / _LEAST).clamp(min=1).log()
-        return torch.cat([energy.sqrt() / _SCALE, log / _SCALE, 4 * energy / self.most], dim=-1)
+        return torch.cat([energy.sqrt() / _SCALE, log / _SCALE, energy * (4 / self.most)], dim=-1)
 
     def loss(self, outputs: Tensor, energy: Tensor, left: Tensor) -> Tensor:
         """Return -ln of the probability of empty cells, of the density of the logit of others' shares."""
@@ -595,8 +595,9 @@ class Mixture(Head):
     def energy(self, number: Tensor, outputs: Tensor, noise: Tensor, left: Tensor) -> Tensor:
         """Return what is left times a share, whose logit is normal; less than 100 eV is nothing."""
         _, means, widths = self._parts(outputs)
-        own = (number == torch.arange(1, self.components + 1, device=number.device)).float()
-        energy = left * (own * (means + widths * noise)).sum(dim=1, keepdim=True).sigmoid()
+        own = number == torch.arange(1, self.components + 1, device=number.device)
+        logit = torch.where(own, means + widths * noise, 0.0).sum(dim=1, keepdim=True)
+        energy = left * logit.sigmoid()
         return torch.where((number > 0) & (energy >= _LEAST), energy, 0.0)
 
     def _parts(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -681,7 +682,9 @@ class LayerArm(nn.Module):
         chunks, chunk = (taps.clamp(min=0) // _CHUNK).unique(return_inverse=True)
         within = chunks.unsqueeze(1) * _CHUNK + torch.arange(_CHUNK, device=energies.device)
         moments = energies.unsqueeze(2) * moments_of(cells)
-        known = self.known(condition, moments.cumsum(dim=1) - moments, left.unsqueeze(1))
+        moments = moments.cumsum(dim=1) - moments
+        left = (left.unsqueeze(1) - moments[..., :1]).clamp(min=0)
+        known = self.known(condition.unsqueeze(1).expand(-1, d, -1), moments, left)
         weights = self.weights(cells)
         hidden = self._hidden(energies, weights, known, chunks, within.flatten().clamp(max=d - 1))
         seen = hidden.index_select(1, (chunk * _CHUNK + taps.clamp(min=0) % _CHUNK).flatten())
@@ -715,22 +718,22 @@ class LayerArm(nn.Module):
         Parameters
         ----------
         condition
-            (N, 1 + context), see `forward`.
+            (..., 1 + context), see `forward`.
         moments
-            (N, D, 5) of the cells before each, see `moments_of`.
+            (..., 5) of the cells before, see `moments_of`.
         left
-            (N, 1, 1) MeV, what was left of the incident energy before the layer.
+            (..., 1) MeV, what is left of the incident energy after them.
 
         Returns
         -------
-        (N, D, known): the condition and, where weights are functions of cells, the `summary` of the cells
-        before and the logarithm of what is left of the incident energy after them.
+        (..., known): the condition and, where weights are functions of cells, the `summary` of the cells
+        before and the logarithm of what is left.
         """
-        condition = condition.unsqueeze(1).expand(-1, moments.shape[1], -1)
         if not self.of_cells:
             return condition
-        share = (left - moments[..., :1]).clamp(min=0) / self.most
-        return torch.cat([condition, summary(moments, self.most), (share + 1e-3).log() + 1], dim=2)
+        return torch.cat(
+            [condition, summary(moments, self.most), (left / self.most + 1e-3).log() + 1], dim=-1
+        )
 
     def next(self, hidden: Tensor, inner: Tensor) -> Tensor:
         """Return the hidden units that follow others, given what these add up to."""
@@ -769,11 +772,10 @@ def summary(moments: Tensor, most: float) -> Tensor:
     """
     total, first, second = moments.split([1, 2, 2], dim=-1)
     filled = total.clamp(min=_LEAST)
-    mean = first / filled
-    width = (second / filled - mean.square()).clamp(min=0)
-    share = (total / most).clamp(min=0)
-    energy = [2 * share.sqrt(), ((share + 1e-4).log() + 4) / 2]
-    return torch.cat([*energy, (mean / _NEAR).asinh(), ((width + 1e-6).sqrt() / _NEAR).asinh()], dim=-1)
+    share, mean = filled / most, first / filled
+    width = (second / filled - mean.square()).clamp(min=1e-6).sqrt()
+    lateral = (torch.cat([mean, width], dim=-1) / _NEAR).asinh()
+    return torch.cat([2 * share.sqrt(), ((share + 1e-4).log() + 4) / 2, lateral], dim=-1)
 
 
 def steps_of(sizes: Tensor) -> Tensor:
@@ -843,7 +845,7 @@ class ArmSampler(base.Sampler):
         kernel = head.kernel[..., :used].flatten(0, 1)
         start = [
             chance.new_zeros(n, head.features),  # the cell before
-            chance.new_zeros(n, self.config.kernel - 1, self.config.channels),  # hidden units of those before
+            chance.new_zeros(n, (self.config.kernel - 1) * self.config.channels),  # units of those before
             chance.new_zeros(n, 5),  # moments of the cells before
             *(chance.new_zeros(n, self.config.hidden) for _ in range(depth)),  # the sums
         ]
@@ -864,25 +866,28 @@ class ArmSampler(base.Sampler):
             hidden, tail, moments, *sums = carry
             chance, within, given, offset, slope, moment = cell[:6]
             sources, targets, biases = (cell[6 + depth * part : 6 + depth * (part + 1)] for part in range(3))
-            known = network.known(condition, moments.unsqueeze(1), left.unsqueeze(1)).squeeze(1)
+            rest = (left - moments[:, :1]).clamp(min=0)
+            known = network.known(condition, moments, rest)
             grown = []
             for number in range(depth):
                 grown.append(sums[number] + hidden @ sources[number])
                 inner = grown[-1] @ targets[number] + biases[number]
                 first = number == 0
                 hidden = functional.gelu(inner + known @ slope) if first else network.next(hidden, inner)
-            seen = torch.cat([tail, hidden.unsqueeze(1)], dim=1)
-            outputs = seen.flatten(1) @ kernel + offset
+            seen = torch.cat([tail, hidden], dim=1)
+            outputs = seen @ kernel + offset
             for trend in cell[6 + 3 * depth :]:
                 outputs = outputs + known @ trend
-            drawn = torch.where(given < 0, head.choose(outputs, chance), given)
-            energy = head.energy(drawn, outputs, within, (left - moments[:, :1]).clamp(min=0))
-            tail = seen[:, 1:].clone(memory_format=torch.contiguous_format)
-            return [head.see(energy), tail, moments + energy * moment, *grown], [energy.squeeze(1)]
+            drawn = head.choose(outputs, chance)
+            if self.config.centre == "histogram":
+                drawn = torch.where(given < 0, drawn, given)
+            energy = head.energy(drawn, outputs, within, rest)
+            tail = seen[:, self.config.channels :].clone(memory_format=torch.contiguous_format)
+            return [head.see(energy), tail, moments + energy * moment, *grown], [energy.clone()]
 
         # A scan takes no two tensors that share memory, such as parts of one.
         _, found = scan(step, start, [each.clone() for each in inputs])
-        cells_drawn: Tensor = found[0].T
+        cells_drawn: Tensor = found[0].squeeze(2).T
         return cells_drawn
 
     def _given(self, network: LayerArm, chance: Tensor, sizes: Tensor) -> Tensor:
@@ -898,9 +903,8 @@ class ArmSampler(base.Sampler):
 
 def _drawn(logits: Tensor, chance: Tensor) -> Tensor:
     """Draw numbers by their cumulative probability, (N, K) and (N, 1) uniform -> (N, 1) float."""
-    total = logits.softmax(dim=1).cumsum(dim=1)
     # The last of the sums is left out, so that rounding can't lead beyond the last number.
-    return (total[:, :-1] <= chance * total[:, -1:]).float().sum(dim=1, keepdim=True)
+    return (logits.softmax(dim=1).cumsum(dim=1)[:, :-1] <= chance).float().sum(dim=1, keepdim=True)
 
 
 def _uniform(noise: Tensor) -> Tensor:

@@ -87,7 +87,7 @@ class Config(ModelConfig):
         Splits of each turn that a step takes, at most.
     """
 
-    particles: Annotated[tuple[str, ...], Field(min_length=1, max_length=1)] = ("gamma",)
+    particles: Annotated[tuple[str, ...], Field(min_length=1, max_length=1)] = ("e+",)
     width: int = Field(default=96, gt=0)
     components: int = Field(default=4, gt=0)
     rate: float = Field(default=2e-3, gt=0)
