@@ -228,7 +228,8 @@ class _OfLayer:
         across = 1 - self.along
         middles = self.grid.edges[across][:-1] + self.grid.edges[across][1:]
         rank: Integers = np.argsort(np.argsort(np.abs(middles).round(6), kind="stable"))
-        return rank[self.line[self.parts]]
+        lines: Integers = rank[self.line[self.parts]]
+        return lines
 
     def goes(self, kind: int) -> Integers:
         """Return the numbers that first halves (0), second halves (1) or undivided parts (2) get."""

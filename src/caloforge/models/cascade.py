@@ -1,9 +1,8 @@
 r"""A cascade: the energy of a shower is divided in two, again and again, down to the cells.
 
 The first split is between what is deposited and what is not; then the stack of layers is halved until each is
-alone, and every layer is cut until its parts are cells (`caloforge.geometry.splits`). How a part with energy
-E shares it among its halves follows from a small network for each round of cuts, which sees the energies of
-the parts around it, in its layer and in those in front and behind, before this round:
+alone, and every layer is cut until its parts are cells (`caloforge.geometry.splits`). Halves with the
+energies E_1 and E - E_1 have the probability
 
 ```math
 p(E_1 \mid E) = p_1\,\delta(E_1 - E) + p_2\,\delta(E_1) + \sum_{k=1}^{K} q_k\,N(\ell;\, \mu_k, \sigma_k),
@@ -19,9 +18,18 @@ steps are small enough for a mixture to describe each, so that
 - a shower costs as many evaluations as it has parts with energy, and empty regions cost nothing,
 - each shower has thousands of splits to learn from.
 
-The splits of a round are independent given the energies before it: what they have in common must be visible
-there. Training minimises the negative log-likelihood of all splits, with Adam and a rate that falls to a
-hundredth along a cosine. In a round, at most ``sampled`` splits are taken, at random.
+whose parameters are the outputs of a small network. The parts of a round take turns, each with a network of
+its own, and those of one turn are drawn independently: what they have in common must be visible to the
+network. This is the energy of the part, the energies around it over its own (in its layer, and at its place
+in the layers in front and behind; of parts that had their turn, those of both halves), the place and size of
+the part and where it is cut, the incident energy, and energy and centre of these three layers.
+
+What a network sees has mean 0 and deviation 1 in the training's showers: for each part in turns of few parts,
+whose energies differ little from shower to shower but much from part to part; for all parts together in other
+turns. So have the logarithms of the odds, for each part, that its means and widths describe.
+
+Training minimises the negative log-likelihood of all splits, with Adam and a rate that falls to a hundredth
+along a cosine. Of each turn a step takes at most ``sampled`` splits, at random.
 """
 
 import copy
@@ -61,7 +69,7 @@ _LEAST = 1e-3  # MeV; energies far below are all the same to the networks
 _NARROWEST = 0.01  # width of a component: no share may become infinitely likely
 _TINY = 1e-30  # MeV, so that the logarithm of nothing is finite
 _NEAR = 5.0  # mm; as in `caloforge.geometry.splits`
-_DENSE = 64  # parts
+_DENSE = 64  # parts of a turn up to which all are evaluated, also empty ones
 _FAR = 8.0  # standard deviations; what is farther off looks the same
 _COUNTED, _COUNTED_AT_ONCE = 4096, 512  # showers that scales are taken from
 _PRIOR = 20.0  # splits that count as seen everywhere before the first
@@ -91,7 +99,7 @@ class Config(ModelConfig):
     width: int = Field(default=96, gt=0)
     components: int = Field(default=4, gt=0)
     rate: float = Field(default=2e-3, gt=0)
-    steps: int = Field(default=6000, gt=0)
+    steps: int = Field(default=3500, gt=0)
     sampled: int = Field(default=4096, gt=0)
 
 
