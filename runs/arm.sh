@@ -25,7 +25,7 @@ learn() { # model, options of the training
     caloforge export "training_$1" -o "$1.onnx"
 }
 # The file given again reads each shower out once more, by another read-out.
-next=(--data learned.h5 --data learned.h5 --data learned.h5 --batch 64 --epochs "${EPOCHS:-10}"
+next=(--data learned.h5 --data learned.h5 --data learned.h5 --batch 64 --epochs "${EPOCHS:-6}"
     --set 'head="mixture"' --set 'centre="network"' --set 'layers="conditional"' --set 'weights="cells"'
     --set 'depths=[1, 1]' --set channels=8 --set rate=0.004)
 learn arm_published --batch 128 --epochs 80
@@ -46,5 +46,5 @@ compare() { # read-out, its file or name
 }
 for name in "${seen[@]}"; do compare "$name" "$name"; done
 for file in "$docs"/read_outs/arm_*.toml; do compare "$(basename "$file" .toml)" "$file"; done
-python "$runs/arm_table.py" --twin arm_blind report_arm_* | tee table.md
+python "$runs/arm_table.py" report_arm_* --twins arm_gamma arm_blind | tee table.md
 python "$runs/arm_figures.py" . "$docs"

@@ -1,6 +1,6 @@
 """Prints one table of several reports: how far each model's showers are from the simulation in each read-out.
 
-python runs/arm_table.py --twin arm_blind report_arm_gamma_* report_arm_blind_*
+python runs/arm_table.py report_arm_gamma_* report_arm_blind_* --twins arm_gamma arm_blind
 """
 
 import argparse
@@ -33,8 +33,8 @@ COLUMNS: dict[str, Choice] = {
 }
 
 
-def main(reports: Sequence[str], twin: str | None = None) -> None:
-    """Print a row for each model and read-out; with a twin, also by how much others are nearer than it."""
+def main(reports: Sequence[str], twins: Sequence[str] = ()) -> None:
+    """Print a row for each model and read-out; with twins, also by how much the first is nearer."""
     every = sorted(map(load, reports), key=_order)
     known = {name: one for name, one in COLUMNS.items() if any(cell(each, one) for each in every)}
     header = ["read-out", "model", "showers", *(f"{name} (floor)" for name in known)]
@@ -43,28 +43,23 @@ def main(reports: Sequence[str], twin: str | None = None) -> None:
     for one in every:
         measured = [cell(one, chosen) or "not measured" for chosen in known.values()]
         print_row([one.generated.geometry, one.generated.source, f"{one.generated.showers:,}", *measured])
-    if twin:
+    if twins:
         print()
-        compare(every, twin)
+        compare(every, *twins)
 
 
-def compare(every: Sequence[Results], twin: str) -> None:
-    """Print how much smaller the distances of `FOUR` are than those of the twin, in each read-out."""
+def compare(every: Sequence[Results], model: str, twin: str) -> None:
+    """Print how much smaller a model's mean distance of `FOUR` is than its twin's, in each read-out."""
     found = {(one.generated.geometry, one.generated.source): average(one, FOUR) for one in every}
-    models = list(dict.fromkeys(model for _, model in found if model != twin))
-    print_row(["read-out", "floor", twin, *(f"{model} (smaller by)" for model in models)])
-    print_row(["---"] * (3 + len(models)))
+    print_row(["read-out", "floor", twin, model, "smaller by"])
+    print_row(["---"] * 5)
     for read_out in dict.fromkeys(read_out for read_out, _ in found):
-        base = found.get((read_out, twin))
-        if base is not None and base.value:
-            others = [_smaller(found.get((read_out, model)), base.value) for model in models]
-            print_row([read_out, f"{base.floor:.3g}", f"{base.value:.3g}", *others])
-
-
-def _smaller(one: MetricResult | None, base: float) -> str:
-    if one is None or one.value is None:
-        return "not measured"
-    return f"{one.value:.3g} ({1 - one.value / base:.0%})"
+        pair = [found.get((read_out, source)) for source in (twin, model)]
+        base, one = (None if each is None else each.value for each in pair)
+        if base and one is not None and pair[0] is not None:
+            print_row(
+                [read_out, f"{pair[0].floor:.3g}", f"{base:.3g}", f"{one:.3g}", f"{1 - one / base:.0%}"]
+            )
 
 
 def average(results: Results, chosen: Choice) -> MetricResult | None:
@@ -98,6 +93,6 @@ def _order(results: Results) -> tuple[int, str, str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("reports", nargs="+", help="folders that caloforge evaluate wrote")
-    parser.add_argument("--twin", help="model with which all others are compared")
+    parser.add_argument("--twins", nargs=2, default=(), help="a model, and one with which it is compared")
     asked = parser.parse_args()
-    main(asked.reports, asked.twin)
+    main(asked.reports, asked.twins)
