@@ -116,11 +116,10 @@ def _write_card(path: Path, model: "TrainedModel", geant4: "Showers", seed: int)
     from caloforge.stages.export import model_card
 
     some = geant4.incident[np.arange(_FIXED) % len(geant4)]
-    fixed = [
-        Incident(some.pdg, energy, some.direction, some.position)
-        for energy in np.geomspace(*model.energy_range, _ENERGIES)
-    ]
-    total = len(geant4) + _ENERGIES * _FIXED
+    low, high = model.energy_range
+    energies = np.geomspace(low, high, _ENERGIES) if low < high else [low]
+    fixed = [Incident(some.pdg, energy, some.direction, some.position) for energy in energies]
+    total = len(geant4) + len(fixed) * _FIXED
     done = 0
     with progress_bar("Generating for the card", "showers") as progress:
 

@@ -82,7 +82,9 @@ def training_command(record: Mapping[str, Any]) -> str:
     flips = plan.pop("flips")
     words = ["caloforge", "train", record["model"]]
     words += [word for item in record["data"] for word in ("--data", item["file"])]
-    words += ["--geometry", record["geometry"]["name"], "--output", "FOLDER"]
+    learned = record.get("learned", [record["geometry"]["name"]])
+    words += [word for name in learned for word in ("--geometry", name)]
+    words += ["--output", "FOLDER"]
     words += ["--from", record["parent"]["folder"]] if record.get("parent") else []
     words += [word for key, value in plan.items() for word in (f"--{key}", str(value))]
     words += ["--flips" if flips else "--no-flips", "--threads", str(record["surroundings"]["threads"])]

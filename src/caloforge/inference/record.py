@@ -135,6 +135,7 @@ class _Record(_Part):
     energy_range_GeV: Energies  # noqa: N815
     noise_size: Annotated[int, Field(ge=1, le=10_000_000)]
     most_cells: list[Annotated[int, Field(ge=1)]] = []
+    learned: list[str] = []
     model: str
     data: list[_Sample]
     direction_range_deg: Annotated[tuple[Thetas, Phis], _Lenient] = STRAIGHT

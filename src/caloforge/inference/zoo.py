@@ -74,7 +74,7 @@ def names() -> list[str]:
     Examples
     --------
     >>> names()[:2]
-    ['fast_eplus', 'fast_gamma']
+    ['cascade_gamma', 'fast_eplus']
     """
     return list(records())
 

@@ -13,8 +13,11 @@ from caloforge.incident.incident import Incident
 from caloforge.inference.model import TrainedModel
 from caloforge.models import checkpoint
 from caloforge.models.arm import Arm, Config
+from caloforge.showers import Showers
+from caloforge.stages.export import model_card
 from caloforge.stages.export.onnx import export
 from caloforge.stages.generate import generate
+from caloforge.stages.train.fit import Plan
 from tests.models.test_arm import FINE, UNSEEN, WIDE, Few, box, showers
 
 NEXT = {"head": "mixture", "centre": "network", "layers": "conditional", "weights": "cells"}
@@ -35,7 +38,12 @@ def model(request: pytest.FixtureRequest) -> Arm:
 @pytest.fixture(scope="module")
 def trained(model: Arm, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     folder = tmp_path_factory.mktemp("arm")
-    record = {"model": "arm", "config": checkpoint.config.to_dict(model.config), "plan": {}, "data": []}
+    record = {
+        "model": "arm",
+        "config": checkpoint.config.to_dict(model.config),
+        "plan": checkpoint.config.to_dict(Plan(held_out=1)),
+        "data": [],
+    }
     record |= {"geometries": [one.to_dict() for one in model.geometries], "parent": None, "step": 2}
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     checkpoint.save(folder / "run", record, tensors)
@@ -108,3 +116,14 @@ def test_records_that_contradict_themselves_are_refused(
     (tmp_path / trained.graph.name).write_bytes(trained.graph.read_bytes())
     with pytest.raises(CheckpointError, match=words):
         TrainedModel.load(tmp_path / "a.json")
+
+
+def test_its_card_names_all_read_outs_and_the_only_energy(trained: TrainedModel, tmp_path: Path) -> None:
+    incident = Incident(-11, np.full(20, 500.0))
+    cells = trained(trained.noise(1, 0, 20), incident)
+    made = Showers(trained.geometry, cells, incident)
+    model_card.write(tmp_path / "card.md", trained, made, made, [made])
+    text = (tmp_path / "card.md").read_text()
+    assert "Showers of e+ at 0.5 GeV in wide" in text
+    assert "Trained only at 0.5 GeV" in text
+    assert "--geometry wide --geometry fine" in text

@@ -54,7 +54,7 @@ def write(
     deviation = record["deviation"]
     sections = [
         f"# {model.name}",
-        f"Showers of {particles} at {low:g} to {high:g} GeV in {model.geometry.name}: "
+        f"Showers of {particles} at {_bounds(low, high)} GeV in {model.geometry.name}: "
         f"{model.geometry.description}. Model: {record['model']}, {record['step']:,} training steps.",
         "## Against Geant4",
         "Means over held-out Geant4 showers and as many generated ones at the same incident energies, with "
@@ -75,12 +75,24 @@ def write(
         f"Surroundings: {_plain(record['surroundings'])}. Checkpoint sha256 `{record['checkpoint_sha256']}`, "
         f"graph sha256 `{record['sha256']}`, verified at load.",
         "## Limits",
-        f"Trained only between {low:g} and {high:g} GeV, {incidence(record)}. "
-        "Down to half the lowest and up to 1.5 times the highest of these energies showers are made with a "
-        f"warning; further out they are refused. {_surplus(generated, reference)}",
+        f"{_energies(low, high, incidence(record))} {_surplus(generated, reference)}",
     ]
     with written_aside(path) as aside:
         aside.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+
+
+def _bounds(low: float, high: float) -> str:
+    return " to ".join(dict.fromkeys(f"{energy:g}" for energy in (low, high)))
+
+
+def _energies(low: float, high: float, incidence: str) -> str:
+    """Say which energies a model was trained for, and what becomes of others."""
+    if low == high:
+        return f"Trained only at {low:g} GeV, {incidence}. Other energies are refused."
+    return (
+        f"Trained only between {low:g} and {high:g} GeV, {incidence}. Down to half the lowest and up to 1.5 "
+        "times the highest of these energies showers are made with a warning; further out they are refused."
+    )
 
 
 def _surplus(generated: Showers, reference: Showers) -> str:

@@ -92,7 +92,7 @@ def export(
         "precision": "float32" if rotation is None else "int8",
         "noise": "normal" if rotation is None else "bytes",
         "noise_size": sampler.noise_size if rotation is None else len(rotation),
-        **({"most_cells": list(sampler.most_cells)} if sampler.read_out else {}),
+        **(_of_any_read_out(model, sampler) if sampler.read_out else {}),
         "chosen": "best" if folder.name == "best" else "last",
         "quality": quality,
         "preferred": preferred,
@@ -154,6 +154,12 @@ def _trace(sampler: Sampler, inputs: Sequence[str]) -> onnx.ModelProto:
     traced: onnx.ModelProto = program.model_proto
     _drop_notes(traced.graph)
     return traced
+
+
+def _of_any_read_out(model: GenerativeModel, sampler: Sampler) -> dict[str, Any]:
+    """Return what the record says of a model that draws any read-out: its limits, and what it has learned."""
+    learned = [geometry.name for geometry in model.geometries]
+    return {"most_cells": list(sampler.most_cells), "learned": learned}
 
 
 def _trace_unrolled(sampler: Sampler, inputs: Sequence[str]) -> onnx.ModelProto:
