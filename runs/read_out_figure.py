@@ -43,7 +43,7 @@ def main(output: str, reports: Sequence[str]) -> None:
     axes.set_ylabel("mean separation power")
     labels = [f"{_name(read_out)}\n{_group(read_out)}" for read_out in read_outs]
     axes.set_xticks(places, labels, rotation=40, ha="right", fontsize=7)
-    figure.legend(fontsize=7, ncols=len(MODELS) + 1, loc="outside upper center")
+    figure.legend(fontsize=7, ncols=3, loc="outside upper center")
     figure.savefig(output, dpi=110)
 
 
