@@ -86,7 +86,8 @@ def generate(
     quality
         Which of these, "fast" or "precise"; by default the recommended one (`find`).
     geometry
-        Name of the calorimeter; by default that of the model, or calogan where no model is named.
+        Name of the calorimeter, or its TOML file; by default that of the model, or calogan where no model is
+        named. Cells of a model are summed where those of the calorimeter are larger.
     conserve_energy
         Redraw showers until none holds more energy than came in.
     threads
