@@ -1,5 +1,6 @@
 """Commands that are stopped by a signal: files whole or not there, and one sentence."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -62,3 +63,36 @@ def test_the_closing_line_says_how_to_go_on(
         main()
     assert end.value.code == 143
     assert capsys.readouterr().err == f"Stopped. {line}\n"
+
+
+def test_a_request_to_stop_is_not_lost_where_an_exception_is_swallowed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        with contextlib.suppress(BaseException):  # as callbacks and libraries in other languages do
+            signal.raise_signal(signal.SIGTERM)
+        time.sleep(20)
+
+    monkeypatch.setattr("caloforge.cli.app", interrupted)
+    monkeypatch.setattr(sys, "argv", ["caloforge", "generate"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 143
+    assert capsys.readouterr().err == "Stopped. No file is left half-written.\n"
+
+
+def test_a_second_request_does_not_keep_files_from_being_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    removed = []
+
+    def interrupted() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(0.7)  # longer than until the request is repeated
+            removed.append(True)
+
+    monkeypatch.setattr("caloforge.cli.app", interrupted)
+    with pytest.raises(SystemExit):
+        main()
+    assert removed

@@ -1,8 +1,10 @@
 """The command line: one thin file for each stage, which is imported only when its command runs."""
 
 import io
+import os
 import signal
 import sys
+import threading
 from types import FrameType
 
 import typer
@@ -57,6 +59,7 @@ class _Stopped(BaseException):
     """The command is asked to end, by Ctrl-C or by a batch system."""
 
 
+_AGAIN = 0.5  # seconds
 _RESUMED = ("simulate", "train")  # commands that continue where they stopped
 
 
@@ -69,9 +72,16 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text in this encoding
         sys.stdout.reconfigure(errors="backslashreplace")
     received: list[int] = []
+    asked: list[threading.Timer] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
         received.append(number)
+        if _stops(sys.exc_info()[1]):  # what is half-written is being removed
+            return
+        # Callbacks and libraries in other languages can swallow an exception: ask again until it arrives.
+        asked.append(threading.Timer(_AGAIN, os.kill, (os.getpid(), number)))
+        asked[-1].daemon = True
+        asked[-1].start()
         raise _Stopped
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -88,6 +98,14 @@ def main() -> None:
             raise
         typer.echo(f"Error: {message}", err=True)
         sys.exit(2)
+    finally:
+        for timer in asked:
+            timer.cancel()
+
+
+def _stops(error: BaseException | None) -> bool:
+    """Return whether an exception comes of a request to end."""
+    return error is not None and (isinstance(error, _Stopped) or _stops(error.__context__))
 
 
 def _say_stopped() -> None:
