@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes every figure of docs/arm.md and docs/cascade.md: trains three models on the eight read-outs of the paper, and compares them with
-# held-out Geant4 showers on these and on read-outs that they never saw:
+# Makes the tables and figures of docs/arm.md and docs/cascade.md: trains three models on the eight read-outs of the
+# paper, and compares them with held-out Geant4 showers on these and on read-outs that they never saw:
 #   arm_published  the geometry-aware autoregressive model as published
 #   arm_gamma      its next step: a sparse mixture, layers that know of each other, weights as functions of cells
 #   arm_blind      arm_gamma without positions and sizes of cells

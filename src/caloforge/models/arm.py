@@ -703,7 +703,7 @@ class LayerArm(nn.Module):
         layers = list(zip(weights.sources, weights.targets, weights.biases, strict=True))
         for number, (source, target, bias) in enumerate(layers):
             last = number == len(layers) - 1
-            # Only the last layer's units can be left out where nobody asks for them.
+            # Units of the last layer are needed only where outputs are asked for, all others everywhere.
             here: Tensor | slice = within if last else slice(None)
             inner = masked_product(hidden, source, target, chunks if last else None) + bias[here]
             if number == 0:
@@ -1039,12 +1039,12 @@ def _some(begin: int, end: int, device: torch.device) -> tuple[Tensor, Tensor]:
     sums are made together.
     """
     core = torch.arange(begin, min(end, _CORE), device=device)
-    chunks = torch.randperm(-(-max(end - _CORE, 0) // _CHUNK), device=device)[: _CORE // _CHUNK]
+    every = -(-max(end - _CORE, 0) // _CHUNK)
+    chunks = torch.randperm(every, device=device)[: _CORE // _CHUNK]
     rest = (_CORE + chunks.unsqueeze(1) * _CHUNK + torch.arange(_CHUNK, device=device)).flatten()
-    share = max(end - _CORE, 0) / _CHUNK / max(len(chunks), 1)
     rest = rest[rest < end]
     weight = torch.ones(len(core) + len(rest), device=device)
-    weight[len(core) :] = max(share, 1.0)
+    weight[len(core) :] = every / max(len(chunks), 1)
     return torch.cat([core, rest]), weight
 
 

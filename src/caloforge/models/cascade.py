@@ -444,7 +444,7 @@ class Cascade(GenerativeModel):
         return cast(list[Split], list(self.splits))
 
     def sampler(self, geometry: Calorimeter) -> CascadeSampler:
-        """Return the map from noise to showers as it stands now."""
+        """Return the map from noise to showers, with the current parameters."""
         return copy.deepcopy(CascadeSampler(self.splits, self.more)).eval().requires_grad_(False)
 
     def phases(self) -> Sequence[Phase]:
