@@ -4,6 +4,7 @@ import contextlib
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,6 +72,56 @@ def test_a_request_to_stop_is_not_lost_where_an_exception_is_swallowed(
     def interrupted() -> None:
         with contextlib.suppress(BaseException):  # as callbacks and libraries in other languages do
             signal.raise_signal(signal.SIGTERM)
+        time.sleep(20)
+
+    monkeypatch.setattr("caloforge.cli.app", interrupted)
+    monkeypatch.setattr(sys, "argv", ["caloforge", "generate"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 143
+    assert capsys.readouterr().err == "Stopped. No file is left half-written.\n"
+
+
+def test_a_request_to_stop_waits_for_the_callbacks_of_hdf5(tmp_path: Path) -> None:
+    """An exception in a callback crashes HDF5 when the file is closed, and with it the interpreter."""
+    lines = """
+        import signal, sys, time
+        import numpy as np
+        from caloforge import cli
+        from caloforge.formats._output import HDF5Output
+
+        values = np.random.default_rng(1).random((100, 1000))
+
+        def profile(frame, event, _):
+            if event == "call" and frame.f_code.co_qualname == "_CalmFile.write":
+                sys.setprofile(None)
+                signal.raise_signal(signal.SIGTERM)
+
+        def write():
+            with HDF5Output("a.h5") as output:
+                sys.setprofile(profile)
+                for n in range(50):
+                    output.file.create_dataset(str(n), data=values, chunks=(10, 1000), compression="gzip")
+                time.sleep(20)
+
+        cli.app = write
+        cli.main()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(lines)]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (143, "Stopped. No file is left half-written.\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_finalizer_that_swallows_a_request_to_stop_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    def interrupted() -> None:
+        Finalized()
         time.sleep(20)
 
     monkeypatch.setattr("caloforge.cli.app", interrupted)

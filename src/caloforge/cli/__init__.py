@@ -5,10 +5,12 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 import typer
 
+from caloforge.callbacks import is_called_back
 from caloforge.cli import (
     benchmark,
     compare,
@@ -78,15 +80,18 @@ def main() -> None:
         received.append(number)
         if _stops(sys.exc_info()[1]):  # what is half-written is being removed
             return
-        # Callbacks and libraries in other languages can swallow an exception: ask again until it arrives.
+        # Libraries in other languages can swallow an exception: ask again until it arrives.
         asked.append(threading.Timer(_AGAIN, os.kill, (os.getpid(), number)))
         asked[-1].daemon = True
         asked[-1].start()
-        raise _Stopped
+        if not is_called_back(frame):
+            raise _Stopped
 
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as of a command in the background
             signal.signal(number, stop)
+    report = sys.unraisablehook
+    sys.unraisablehook = _without_stops(report)
     try:
         app()
     except (Exception, _Stopped) as error:
@@ -99,8 +104,19 @@ def main() -> None:
         typer.echo(f"Error: {message}", err=True)
         sys.exit(2)
     finally:
+        sys.unraisablehook = report
         for timer in asked:
             timer.cancel()
+
+
+def _without_stops(report: Callable[["sys.UnraisableHookArgs"], object]) -> Callable[..., None]:
+    """Return a hook that is silent about requests to stop that a finalizer swallowed: they are made again."""
+
+    def hook(found: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(found.exc_value, _Stopped):
+            report(found)
+
+    return hook
 
 
 def _stops(error: BaseException | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 
+from caloforge.callbacks import called_back
 from caloforge.files import written_aside
 
 __all__ = ["HDF5Output"]
@@ -69,7 +70,8 @@ class HDF5Output:
             self.check()
             raise
         finally:
-            self._raw.close()
+            if not self.file:  # HDF5 crashes if it finds the file closed below it
+                self._raw.close()
 
 
 class _CalmFile(FileIO):
@@ -81,6 +83,7 @@ class _CalmFile(FileIO):
 
     failure: OSError | None = None
 
+    @called_back
     def write(self, data: Any) -> int:
         rest = memoryview(data).cast("B")
         size = len(rest)
@@ -91,6 +94,7 @@ class _CalmFile(FileIO):
             self.failure = error
         return size
 
+    @called_back
     def truncate(self, size: int | None = None) -> int:
         try:
             return super().truncate(size)
