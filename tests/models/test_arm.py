@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
+from caloforge.errors import InputError  # noqa: E402
 from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack  # noqa: E402
 from caloforge.models.arm import (  # noqa: E402
     Arm,
@@ -229,6 +230,30 @@ def test_training_learns_what_earlier_cells_tell(head: str, weights: str) -> Non
     phase.prepare(Few(batch))
     losses = [sum(float(value) for value in phase.step(batch, 0.0).values()) for _ in range(60)]
     assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize(("head", "weights"), [("mixture", "cells"), ("categories", "places")])
+def test_a_training_goes_on_from_another(head: str, weights: str) -> None:
+    first = small(head, "network", WIDE, FINE, weights=weights)
+    batch = showers(FINE, torch.randint(0, 5, (8, FINE.n_cells)).float())
+    phase = first.phases()[0]
+    phase.prepare(Few(batch))
+    phase.step(batch, 0.0)
+    tuned = small(head, "network", FINE, weights=weights)
+    tuned.inherit(first)
+    tuned.phases()[0].prepare(Few(showers(FINE, torch.zeros(4, FINE.n_cells))))  # another spectrum
+    for mine, parents in zip(tuned.losses(batch), first.losses(batch), strict=True):
+        torch.testing.assert_close(mine, parents)
+
+
+def test_a_training_goes_on_from_the_same_networks_only() -> None:
+    model = small("mixture", "network", FINE)
+    with pytest.raises(InputError, match=r"has channels=2: set the same here"):
+        model.inherit(small("mixture", "network", FINE, channels=2))
+    with pytest.raises(
+        InputError, match=r"weights for \[6, 6\] places, but these read-outs have up to \[80, 80\]"
+    ):
+        model.inherit(small("mixture", "network", WIDE))
 
 
 def test_a_mixture_is_a_probability() -> None:

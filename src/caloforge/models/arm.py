@@ -19,11 +19,11 @@ from the training's histogram for a centre cell of its size.
 What the paper leaves open, and what is chosen here:
 
 - **How different numbers of cells share a network.** Every weight belongs to places on the spiral, and D
-cells use the first D. Since no cell depends on a later one, the shorter spiral is exactly the beginning
-of   the longer one, so nothing is padded, and all segmentations train the places near the core. -
-**Hidden units.** ``channels`` units for each cell. A full matrix between all cells of the (192, 48) grid
-would have 85 million weights for each input; here it is the lower triangle of a product of two of rank
-``hidden``,
+  cells use the first D. Since no cell depends on a later one, the shorter spiral is exactly the beginning
+  of the longer one, so nothing is padded, and all segmentations train the places near the core.
+- **Hidden units.** ``channels`` units for each cell. A full matrix between all cells of the (192, 48) grid
+  would have 85 million weights for each input; here it is the lower triangle of a product of two of rank
+  ``hidden``,
 
   ```math
   h_i = \mathrm{GELU}\Bigl(P_i \sum_{j \le i} Q_j x_j + b_i\Bigr),
@@ -100,6 +100,7 @@ from torch._higher_order_ops import scan
 from torch.nn import functional
 
 from caloforge.config import strict_dataclass
+from caloforge.errors import InputError
 from caloforge.geometry import Calorimeter
 from caloforge.geometry.spiral import check_segmentation, spiral_inputs
 from caloforge.models import base
@@ -143,6 +144,20 @@ _FEATURES = 7  # numbers that describe a cell to them
 _NEAR = 3.0  # mm; the core of a shower, in which small cells are told apart
 _WARM_UP = 100  # steps in which the rate grows, where weights are functions of cells
 _STEEPEST = 10.0  # gradient, where weights are functions of cells; a usual one is 8 at first
+_NETWORKS = (  # what must agree in a model and the one that it starts from
+    *(
+        "energy_range",
+        "hidden",
+        "channels",
+        "depths",
+        "kernel",
+        "head",
+        "components",
+        "layers",
+        "weights",
+        "sizes",
+    ),
+)
 _SUM = 1 / 16  # weight of a hidden unit in the sums of the next layer, which have thousands of terms
 
 
@@ -939,6 +954,7 @@ class Arm(GenerativeModel):
             depth = config.depths[number > 0]
             networks.append(LayerArm(config, cells, depth, torch.tensor(list(centres)), context))
         self._networks = nn.ModuleList(networks)
+        self._trained = False
 
     @property
     def networks(self) -> list[LayerArm]:
@@ -949,6 +965,30 @@ class Arm(GenerativeModel):
     def most_cells(self) -> list[int]:
         """Cells that each layer may have."""
         return [network.weights.most_cells for network in self.networks]
+
+    def inherit(self, parent: GenerativeModel) -> None:
+        """Start from an autoregressive model with the same networks, trained on any segmentations.
+
+        Raises
+        ------
+        InputError
+            The parent is another model, or has other networks.
+        """
+        if not isinstance(parent, Arm):
+            raise InputError(f"{self.name} starts from a training of {self.name}, not of {parent.name}.")
+        other = [name for name in _NETWORKS if getattr(self.config, name) != getattr(parent.config, name)]
+        if other:
+            settings = " and ".join(f"{name}={getattr(parent.config, name)!r}" for name in other)
+            raise InputError(f"The training to start from has {settings}: set the same here.")
+        if self.config.weights == "places" and self.most_cells != parent.most_cells:
+            raise InputError(
+                f"The training to start from has weights for {parent.most_cells} places, but these read-outs "
+                f"have up to {self.most_cells}: add a --geometry with as many, or use weights of cells."
+            )
+        for network, trained in zip(self.networks, parent.networks, strict=True):
+            network.head.load_state_dict(trained.head.state_dict())
+            network.weights.load_state_dict(trained.weights.state_dict())
+        self._trained = True
 
     def sampler(self, geometry: Calorimeter) -> ArmSampler:
         """Return the map from noise to showers as it stands now, for any segmentation of the layers.
@@ -1027,8 +1067,9 @@ class Arm(GenerativeModel):
                 network.head.count(energies)
                 centres = network.head.bins(energies[:, 0]).bincount(minlength=len(network.head.counts))
                 network.histogram[network.nearest_centre(cells[0, 2:])] += centres
-        for network in self.networks:
-            network.head.start()
+        if not self._trained:
+            for network in self.networks:
+                network.head.start()
 
 
 def _some(begin: int, end: int, device: torch.device) -> tuple[Tensor, Tensor]:
