@@ -28,6 +28,7 @@ HOMES = {
     "torch": ("models", "preprocessing", "stages.train", "stages.export", "metrics.classifiers"),
     "sklearn": ("metrics",),
     "safetensors": ("models.checkpoint",),
+    "zuko": ("models.flows",),
     "onnx": ("stages.export",),
     "onnxruntime": ("inference",),
     "isal": ("formats",),
@@ -51,7 +52,7 @@ HOMES = {
 DRAW = ("plots", "reports", "cli", "stages.evaluate.report", "stages.benchmark.report", "stages.train.report")
 MODEL_FILES_MAY_IMPORT = {
     *("caloforge.config", "caloforge.errors", "caloforge.units", "caloforge.models.base"),
-    *("caloforge.models.layers", "caloforge.physics.shower_profile"),
+    *("caloforge.models.flows", "caloforge.models.layers", "caloforge.physics.shower_profile"),
 }
 MODEL_PACKAGES = ("geometry", "incident", "preprocessing")
 

@@ -1,0 +1,609 @@
+r"""Building blocks of normalising flows: monotonic splines, and the maps of whole vectors that use them.
+
+A transform f takes vectors (N, D) and a context (N, C), here the incident particle and what else is known
+of a shower, to vectors (N, D). It is invertible, and its Jacobian is triangular, so that the density of x
+follows from that of z = f(x) (Papamakarios et al., *Normalizing Flows for Probabilistic Modeling and
+Inference*, arXiv:1912.02762, Eq. 2):
+
+```math
+\ln p(x \mid c) = \ln N(f(x \mid c); 0, 1) + \sum_i \ln \frac{\partial f_i}{\partial x_i}
+```
+
+All transforms here change each number by a `Spline`, whose parameters a network gives; they differ in what
+the network sees:
+
+- `Autoregressive`: the numbers before it. One pass one way, D steps the other (`OneByOne`). With an inverted
+  spline it is the inverse autoregressive flow (Kingma et al., arXiv:1606.04934), whose fast way is the one
+  that draws.
+- `Coupling`: a part of the numbers that stays as it is. One pass both ways.
+- `Permutation` changes only the order.
+
+`Flow` applies transforms one after the other.
+
+Masked layers are zuko's (Rozet et al., https://zuko.readthedocs.io). Its splines and autoregressive
+transforms agree with those here (tests/models/test_flows.py), but: they look bins up for each number with
+the bins on the last axis, where the bins of one number after those of the other make vector instructions
+useless, so that a training step takes twice as long; they can't return the raw parameters, which a
+distillation compares; their inverse evaluates the whole network D times, D times as much as `OneByOne`; and
+masks with fewer hidden units than numbers leave the last numbers unseen by all others.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch._higher_order_ops import scan
+from torch.nn import functional
+from zuko.nn import MaskedLinear
+
+__all__ = [
+    "Autoregressive",
+    "Coupling",
+    "Flow",
+    "MaskedNetwork",
+    "OneByOne",
+    "Path",
+    "Permutation",
+    "Spline",
+    "Step",
+    "Transform",
+    "inversion",
+    "normal_log_density",
+    "shuffle",
+]
+
+_SMALLEST = 1e-30  # of a discriminant: its root keeps a finite gradient
+
+
+@dataclass(frozen=True)
+class Spline:
+    r"""A monotonic rational-quadratic spline with linear tails, for each number of a vector.
+
+    C. Durkan, A. Bekasov, I. Murray, G. Papamakarios, *Neural Spline Flows*, arXiv:1906.04032, Sec. 3.1. In a
+    bin of width w, height h and slope s = h / w, with derivatives $\delta$ at its ends, lower left corner
+    $(x_0, y_0)$ and $\xi = (x - x_0) / w$,
+
+    ```math
+    y = y_0 + \frac{h\,[s \xi^2 + \delta_0 \xi (1 - \xi)]}{s + (\delta_0 + \delta_1 - 2 s)\,\xi (1 - \xi)}
+    ```
+
+    and the identity beyond the bound. Parameters of 0 give the identity everywhere.
+
+    Attributes
+    ----------
+    bins
+        How many.
+    bound
+        The spline bends numbers from -bound to bound; those outside stay as they are.
+    least
+        Smallest derivative, and the smallest share of the interval that a bin's width or height takes.
+    inverted
+        Whether it is the inverse function of the spline with the same parameters.
+
+    Examples
+    --------
+    >>> spline = Spline(bins=4, bound=3.0)
+    >>> x, raw = torch.tensor([[-5.0, 0.5]]), torch.linspace(-1, 1, 22).view(1, 11, 2)
+    >>> y, log_derivative = spline(x, raw)
+    >>> y.round(decimals=3)
+    tensor([[-5.0000,  0.4200]])
+    >>> spline.inverse(y, raw).round(decimals=3)
+    tensor([[-5.0000,  0.5000]])
+    """
+
+    bins: int
+    bound: float
+    least: float = 1e-6
+    inverted: bool = False
+
+    @property
+    def parameters(self) -> int:
+        """Raw parameters of one number: widths, heights, and derivatives between bins."""
+        return 3 * self.bins - 1
+
+    def __call__(self, x: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, D) and any raw parameters (N, parameters, D) -> values (N, D) and logarithms of derivatives."""
+        if self.inverted:
+            return self._unbent(x, raw)
+        return self._bent(x, raw)
+
+    def inverse(self, y: Tensor, raw: Tensor) -> Tensor:
+        """(N, D) and raw parameters (N, parameters, D) -> (N, D)."""
+        return self._bent(y, raw)[0] if self.inverted else self._unbent(y, raw)[0]
+
+    def _bent(self, x: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
+        one = self._bin(x, raw, by_height=False)
+        # Rounding can put a number just outside of the bin that it was found in.
+        share = ((x - one.left) / one.width).clamp(0, 1)
+        both = share * (1 - share)
+        below = one.slope + (one.first + one.second - 2 * one.slope) * both
+        y = one.bottom + one.height * (one.slope * share.square() + one.first * both) / below
+        inside = x.abs() < self.bound
+        return torch.where(inside, y, x), torch.where(inside, one.log_derivative(share), 0.0)
+
+    def _unbent(self, y: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """Solve the quadratic equation of the spline (arXiv:1906.04032, Eq. 6-8)."""
+        one = self._bin(y, raw, by_height=True)
+        up = torch.minimum((y - one.bottom).clamp(min=0), one.height)
+        bend = up * (one.first + one.second - 2 * one.slope)
+        a = one.height * (one.slope - one.first) + bend
+        b = one.height * one.first - bend
+        c = one.slope * up
+        # b and the root are added with the same sign, whatever that of b: a difference of nearly equal
+        # numbers would lose digits of single precision. Where b < 0, a is above 0.
+        positive = b >= 0
+        sums = b.abs() + (b.square() + 4 * a * c).clamp(min=_SMALLEST).sqrt()
+        share = torch.where(positive, 2 * c / sums, sums / torch.where(positive, 1.0, 2 * a)).clamp(0, 1)
+        inside = y.abs() < self.bound
+        x = torch.where(inside, one.left + share * one.width, y)
+        return x, torch.where(inside, -one.log_derivative(share), 0.0)
+
+    def _bin(self, x: Tensor, raw: Tensor, by_height: bool) -> "_Bin":
+        """Return the bin of each number, found by the edges along one axis or the other."""
+        widths, heights, slopes = raw.split([self.bins, self.bins, self.bins - 1], dim=1)
+        widths, heights = self._sizes(widths), self._sizes(heights)
+        left, bottom = self._edges(widths), self._edges(heights)
+        ones = torch.ones_like(x).unsqueeze(1)  # derivatives of the tails
+        shift = math.log(math.expm1(1 - self.least))  # makes raw parameters of 0 derivatives of 1
+        slopes = torch.cat([ones, self.least + functional.softplus(slopes + shift), ones], dim=1)
+        inner = (bottom if by_height else left)[:, 1:]
+        number = (x.unsqueeze(1) >= inner).sum(dim=1, keepdim=True)
+
+        def of(values: Tensor, which: Tensor) -> Tensor:
+            return values.gather(1, which).squeeze(1)
+
+        corner = (of(left, number), of(bottom, number))
+        return _Bin(
+            *corner, of(widths, number), of(heights, number), of(slopes, number), of(slopes, number + 1)
+        )
+
+    def _sizes(self, raw: Tensor) -> Tensor:
+        return 2 * self.bound * (self.least + (1 - self.least * self.bins) * raw.softmax(dim=1))
+
+    def _edges(self, sizes: Tensor) -> Tensor:
+        """Return the lower edge of each bin."""
+        return functional.pad(sizes.cumsum(dim=1)[:, :-1], (0, 0, 1, 0)) - self.bound
+
+
+class _Bin(NamedTuple):
+    """The bin of each of some numbers: its corner, size, and derivatives at its ends; all (N, D)."""
+
+    left: Tensor
+    bottom: Tensor
+    width: Tensor
+    height: Tensor
+    first: Tensor
+    second: Tensor
+
+    @property
+    def slope(self) -> Tensor:
+        return self.height / self.width
+
+    def log_derivative(self, share: Tensor) -> Tensor:
+        """Return ln(dy / dx) at a share of the width (arXiv:1906.04032, Eq. 5)."""
+        slope, rest = self.slope, 1 - share
+        above = self.second * share.square() + 2 * slope * share * rest + self.first * rest.square()
+        below = slope + (self.first + self.second - 2 * slope) * share * rest
+        return 2 * (slope.log() - below.log()) + above.log()
+
+
+class Step(NamedTuple):
+    """What a transform makes of N vectors.
+
+    Attributes
+    ----------
+    value
+        (N, D).
+    log_det
+        (N,) logarithm of the Jacobian's determinant.
+    raw
+        (N, parameters, D) that the spline had; None for a transform without.
+    """
+
+    value: Tensor
+    log_det: Tensor
+    raw: Tensor | None = None
+
+
+class Transform(nn.Module, ABC):
+    """An invertible map of vectors, given a context."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, context: Tensor) -> Step:
+        """(N, D) and (N, C) -> a `Step`."""
+
+    @abstractmethod
+    def inverse(self, y: Tensor, context: Tensor) -> Tensor:
+        """(N, D) and (N, C) -> (N, D)."""
+
+
+class Permutation(Transform):
+    """Numbers in another order: number i of the result is number ``order[i]`` of what comes in.
+
+    Examples
+    --------
+    >>> turn = Permutation(torch.tensor([1, 2, 0]))
+    >>> x, context = torch.tensor([[10.0, 20.0, 30.0]]), torch.zeros(1, 0)
+    >>> turn(x, context).value
+    tensor([[20., 30., 10.]])
+    >>> turn.inverse(turn(x, context).value, context)
+    tensor([[10., 20., 30.]])
+    """
+
+    order: Tensor
+    back: Tensor
+
+    def __init__(self, order: Tensor) -> None:
+        super().__init__()
+        # Drawn at random, so they belong in a checkpoint.
+        self.register_buffer("order", order)
+        self.register_buffer("back", order.argsort())
+
+    def forward(self, x: Tensor, context: Tensor) -> Step:
+        """Return the numbers in the new order."""
+        return Step(x.index_select(1, self.order), x.new_zeros(len(x)))
+
+    def inverse(self, y: Tensor, context: Tensor) -> Tensor:
+        """Return the numbers in the old order."""
+        return y.index_select(1, self.back)
+
+
+def shuffle(sizes: Sequence[int]) -> Tensor:
+    """Return a random order in which neighbours stay in groups of the given sizes, such as layers.
+
+    Examples
+    --------
+    >>> _ = torch.manual_seed(1)
+    >>> shuffle([3, 2])
+    tensor([1, 2, 0, 3, 4])
+    """
+    return _within(sizes, [torch.randperm(size) for size in sizes])
+
+
+def inversion(sizes: Sequence[int]) -> Tensor:
+    """Return the order in which each group has its numbers backwards.
+
+    Examples
+    --------
+    >>> inversion([3, 2])
+    tensor([2, 1, 0, 4, 3])
+    """
+    return _within(sizes, [torch.arange(size).flip(0) for size in sizes])
+
+
+def _within(sizes: Sequence[int], orders: Sequence[Tensor]) -> Tensor:
+    return torch.cat([order + sum(sizes[:number]) for number, order in enumerate(orders)])
+
+
+class MaskedNetwork(nn.Module):
+    """Spline parameters for each number of a vector, from the numbers before it and a context: a MADE.
+
+    M. Germain, K. Gregor, I. Murray, H. Larochelle, *MADE: Masked Autoencoder for Distribution Estimation*,
+    arXiv:1502.03509. A hidden unit of degree k sees the first k numbers; number i sees hidden units up to
+    degree i. Degrees are spread evenly from 0, which sees the context alone, to D - 1: MADE draws them at
+    random, and nflows, with which CaloFlow was made, counts 1, 2, ..., which leaves the last numbers
+    unseen if there are fewer units than numbers, and the first number without the context.
+
+    As in nflows the context enters by a linear layer with a ReLU of its own, added to the first masked layer.
+
+    Parameters
+    ----------
+    features
+        D.
+    context
+        C.
+    outputs
+        Parameters of each number.
+    hidden
+        Units of a layer.
+    layers
+        Masked layers from units to units, behind the one from numbers to units.
+    dropout
+        Share of units that training sets to 0, behind each of these.
+
+    Examples
+    --------
+    >>> network = MaskedNetwork(3, context=1, outputs=2, hidden=8)
+    >>> x = torch.zeros(1, 3, requires_grad=True)
+    >>> network(x, torch.ones(1, 1))[0, :, 1].sum().backward()  # the second sees only the first
+    >>> x.grad.bool()
+    tensor([[ True, False, False]])
+    """
+
+    degrees: Tensor
+
+    def __init__(
+        self, features: int, context: int, outputs: int, hidden: int, layers: int = 1, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.features, self.outputs = features, outputs
+        degrees, number = _degrees(features, hidden), torch.arange(features)
+        self.register_buffer("degrees", degrees, persistent=False)
+        self.inlet = MaskedLinear(degrees[:, None] > number)
+        self.context = nn.Linear(context, hidden)
+        self.hidden = nn.ModuleList(MaskedLinear(degrees[:, None] >= degrees) for _ in range(layers))
+        # The numbers of a vector are neighbours, so that all of them go through one vector instruction.
+        self.outlet = MaskedLinear((number[:, None] >= degrees).repeat(outputs, 1))
+        self.dropout = nn.Dropout(dropout)
+
+    @property
+    def masked(self) -> list[MaskedLinear]:
+        """The layers from units to units."""
+        return list(self.hidden)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """(N, D) and (N, C) -> (N, outputs, D)."""
+        hidden = functional.relu(self.inlet(x) + functional.relu(self.context(context)))
+        for layer in self.hidden:
+            hidden = self.dropout(functional.relu(layer(hidden)))
+        out: Tensor = self.outlet(hidden).unflatten(1, (self.outputs, self.features))
+        return out
+
+
+def _degrees(features: int, hidden: int) -> Tensor:
+    """Return the degrees of hidden units, ascending."""
+    if hidden >= features:
+        return torch.arange(hidden) * features // hidden
+    return torch.arange(hidden) * (features - 1) // max(hidden - 1, 1)
+
+
+class Autoregressive(Transform):
+    """Each number by a spline whose parameters follow from those before it.
+
+    G. Papamakarios, T. Pavlakou, I. Murray, *Masked Autoregressive Flow for Density Estimation*,
+    arXiv:1705.07057. `forward` is one pass, `inverse` takes D steps.
+
+    Examples
+    --------
+    >>> _ = torch.manual_seed(1)
+    >>> spline = Spline(bins=4, bound=3.0)
+    >>> transform = Autoregressive(MaskedNetwork(3, 1, spline.parameters, hidden=8), spline)
+    >>> x, context = torch.randn(2, 3), torch.randn(2, 1)
+    >>> y, log_det, _ = transform(x, context)
+    >>> bool((transform.inverse(y, context) - x).abs().max() < 1e-5)
+    True
+    """
+
+    def __init__(self, network: MaskedNetwork, spline: Spline) -> None:
+        super().__init__()
+        self.network, self.spline = network, spline
+
+    def forward(self, x: Tensor, context: Tensor) -> Step:
+        """Transform all numbers in one pass."""
+        raw = self.network(x, context)
+        value, log_derivative = self.spline(x, raw)
+        return Step(value, log_derivative.sum(dim=1), raw)
+
+    def inverse(self, y: Tensor, context: Tensor) -> Tensor:
+        """Go back, one number after the other."""
+        back: Tensor = OneByOne(self)(y, context)
+        return back
+
+
+class OneByOne(nn.Module):
+    """The inverse of an `Autoregressive` transform as a loop over the numbers, which ONNX has as well.
+
+    A hidden unit is computed once, as soon as all numbers are known that it sees: all D steps together cost
+    what one pass of the network costs. Dropout is left out.
+
+    Examples
+    --------
+    >>> transform = Autoregressive(MaskedNetwork(3, 1, 11, hidden=8), Spline(bins=4, bound=3.0))
+    >>> OneByOne(transform)(torch.zeros(2, 3), torch.zeros(2, 1)).shape
+    torch.Size([2, 3])
+    """
+
+    places: Tensor
+
+    def __init__(self, transform: Autoregressive) -> None:
+        super().__init__()
+        network, self.spline = transform.network, transform.spline
+        self.features = network.features
+        units = _by_degree(network.degrees, network.features)  # (D, units of each step)
+        self.register_buffer("places", torch.arange(network.features, device=units.device))
+        rows = _rows(torch.cat([_weight(network.inlet), network.context.weight], dim=1), units)
+        inlet, context = rows.split([network.features, network.context.in_features], dim=2)
+        self.context = nn.Parameter(context.flatten(0, 1))
+        self.context_bias = nn.Parameter(_rows(network.context.bias, units).flatten())
+        # Each step's part of a layer is a matrix (inputs, units of the step), with its bias.
+        self.weights = nn.ParameterList([inlet.mT])
+        self.biases = nn.ParameterList([_rows(network.inlet.bias, units)])
+        for layer in network.masked:
+            self.weights.append(_columns(_rows(_weight(layer), units), units).mT)
+            self.biases.append(_rows(layer.bias, units))
+        outlet = _weight(network.outlet).unflatten(0, (network.outputs, network.features)).transpose(0, 1)
+        self.weights.append(_columns(outlet, units).mT)
+        self.biases.append(network.outlet.bias.view(network.outputs, network.features).T)
+
+    def forward(self, y: Tensor, context: Tensor) -> Tensor:
+        """(N, D) and (N, C) -> (N, D)."""
+        layers = len(self.weights)
+        given = functional.relu(functional.linear(context, self.context, self.context_bias))
+        steps = [
+            self.places,
+            y.T.unsqueeze(2),
+            given.unflatten(1, (self.features, -1)).transpose(0, 1),
+            *self.weights,
+            *self.biases,
+        ]
+
+        def step(carry: list[Tensor], now: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+            place, number, extra = now[:3]
+            weights, biases = now[3 : 3 + layers], now[3 + layers :]
+            here = (self.places == place).unsqueeze(1)  # (D, 1)
+            known = [carry[0]]
+            for layer in range(layers - 1):
+                inner = known[-1] @ weights[layer] + biases[layer]
+                new = functional.relu(inner + extra if layer == 0 else inner).unsqueeze(1)
+                old = carry[layer + 1].unflatten(1, (self.features, -1))
+                known.append(torch.where(here, new, old).flatten(1))
+            raw = known[-1] @ weights[-1] + biases[-1]
+            found = self.spline.inverse(number, raw.unsqueeze(2))
+            return [torch.where(here.T, found, carry[0]), *known[1:]], [found.clone()]
+
+        carry = [torch.zeros_like(y)] + [torch.zeros_like(given) for _ in range(layers - 1)]
+        if torch.compiler.is_compiling():  # for export
+            # A scan takes no two tensors that share memory, such as parts of one.
+            _, found = scan(step, carry, [each.clone() for each in steps])
+            x: Tensor = found[0].squeeze(2).T
+            return x
+        # Outside of an export a scan would be compiled first, anew for each transform, for seconds.
+        for now in zip(*steps, strict=True):
+            carry, _ = step(carry, list(now))
+        return carry[0]
+
+
+def _by_degree(degrees: Tensor, features: int) -> Tensor:
+    """Return the numbers of the units of each degree, (D, most units); -1 where there are fewer."""
+    counts = degrees.bincount(minlength=features)
+    units = torch.full((features, int(counts.max())), -1, device=degrees.device)
+    first = counts.cumsum(0) - counts
+    for degree, (begin, count) in enumerate(zip(first.tolist(), counts.tolist(), strict=True)):
+        units[degree, :count] = torch.arange(begin, begin + count)
+    return units
+
+
+def _weight(layer: MaskedLinear) -> Tensor:
+    weight: Tensor = (layer.mask * layer.weight).detach()
+    return weight
+
+
+def _rows(values: Tensor, units: Tensor) -> Tensor:
+    """(H, ...) -> (D, units of a step, ...), with zeros where there is no unit."""
+    # The row of zeros is the last one: number -1.
+    return torch.cat([values.detach(), torch.zeros_like(values[:1])])[units]
+
+
+def _columns(values: Tensor, units: Tensor) -> Tensor:
+    """(D, rows, H) -> (D, rows, D * units of a step)."""
+    return functional.pad(values, (0, 1))[:, :, units.flatten()]
+
+
+class Coupling(Transform):
+    """The later numbers by a spline whose parameters follow from the earlier ones, which stay as they are.
+
+    L. Dinh, J. Sohl-Dickstein, S. Bengio, *Density estimation using Real NVP*, arXiv:1605.08803. One pass
+    both ways.
+
+    Parameters
+    ----------
+    kept
+        Numbers that stay.
+    network
+        (N, kept + C) -> (N, parameters * (D - kept)).
+    spline
+        What changes the others.
+
+    Examples
+    --------
+    >>> _ = torch.manual_seed(1)
+    >>> spline = Spline(bins=4, bound=3.0)
+    >>> transform = Coupling(2, nn.Linear(2 + 1, spline.parameters * 3), spline)
+    >>> x, context = torch.randn(2, 5), torch.randn(2, 1)
+    >>> y, log_det, _ = transform(x, context)
+    >>> bool((transform.inverse(y, context) - x).abs().max() < 1e-5)
+    True
+    """
+
+    def __init__(self, kept: int, network: nn.Module, spline: Spline) -> None:
+        super().__init__()
+        self.kept, self.network, self.spline = kept, network, spline
+
+    def forward(self, x: Tensor, context: Tensor) -> Step:
+        """Transform the later numbers."""
+        kept, rest = x[:, : self.kept], x[:, self.kept :]
+        raw = self._raw(kept, context)
+        value, log_derivative = self.spline(rest, raw)
+        return Step(torch.cat([kept, value], dim=1), log_derivative.sum(dim=1), raw)
+
+    def inverse(self, y: Tensor, context: Tensor) -> Tensor:
+        """Go back."""
+        kept, rest = y[:, : self.kept], y[:, self.kept :]
+        return torch.cat([kept, self.spline.inverse(rest, self._raw(kept, context))], dim=1)
+
+    def _raw(self, kept: Tensor, context: Tensor) -> Tensor:
+        raw: Tensor = self.network(torch.cat([kept, context], dim=1)).unflatten(
+            1, (self.spline.parameters, -1)
+        )
+        return raw
+
+
+class Path(NamedTuple):
+    """Where a `Flow` leads N vectors.
+
+    Attributes
+    ----------
+    values
+        (N, D) after each transform.
+    log_det
+        (N,) of all transforms together.
+    raws
+        (N, parameters, D) of each spline.
+    """
+
+    values: list[Tensor]
+    log_det: Tensor
+    raws: list[Tensor]
+
+
+class Flow(nn.ModuleList):
+    """Transforms one after the other.
+
+    Examples
+    --------
+    >>> _ = torch.manual_seed(1)
+    >>> spline = Spline(bins=4, bound=3.0)
+    >>> def block():
+    ...     return Autoregressive(MaskedNetwork(3, 1, spline.parameters, hidden=8), spline)
+    >>> flow = Flow([block(), Permutation(shuffle([3])), block()])
+    >>> x, context = torch.randn(2, 3), torch.randn(2, 1)
+    >>> path = flow(x, context)
+    >>> len(path.values), len(path.raws)
+    (3, 2)
+    >>> bool((flow.inverse(path.values[-1], context) - x).abs().max() < 1e-5)
+    True
+    """
+
+    @property
+    def transforms(self) -> list[Transform]:
+        """The transforms in their order."""
+        return cast(list[Transform], list(self))
+
+    def forward(self, x: Tensor, context: Tensor) -> Path:
+        """(N, D) and (N, C) -> the whole `Path`."""
+        values, raws = [], []
+        log_det = x.new_zeros(x.shape[0])
+        for transform in self.transforms:
+            x, change, raw = transform(x, context)
+            values.append(x)
+            log_det = log_det + change
+            if raw is not None:
+                raws.append(raw)
+        return Path(values, log_det, raws)
+
+    def inverse(self, y: Tensor, context: Tensor) -> Tensor:
+        """(N, D) and (N, C) -> (N, D)."""
+        for transform in reversed(self.transforms):
+            y = transform.inverse(y, context)
+        return y
+
+    def log_density(self, x: Tensor, context: Tensor) -> Tensor:
+        """Return ln p (N,) of vectors that the flow leads to standard normal ones."""
+        path: Path = self(x, context)
+        return normal_log_density(path.values[-1]) + path.log_det
+
+
+def normal_log_density(z: Tensor) -> Tensor:
+    """Return the logarithm of the standard normal density: (N, D) -> (N,).
+
+    Examples
+    --------
+    >>> normal_log_density(torch.zeros(1, 2)).round(decimals=4)
+    tensor([-1.8379])
+    """
+    squares: Tensor = z.square() + math.log(2 * math.pi)
+    return -squares.sum(dim=1) / 2
