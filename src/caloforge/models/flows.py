@@ -167,7 +167,9 @@ class Spline:
         )
 
     def _sizes(self, raw: Tensor) -> Tensor:
-        return 2 * self.bound * (self.least + (1 - self.least * self.bins) * raw.softmax(dim=1))
+        # The exporter takes a factor for 1 that differs from it by less than 1e-5: here it is part of another.
+        whole = 2 * self.bound
+        return whole * self.least + whole * (1 - self.least * self.bins) * raw.softmax(dim=1)
 
     def _edges(self, sizes: Tensor) -> Tensor:
         """Return the lower edge of each bin."""
@@ -469,8 +471,7 @@ class OneByOne(nn.Module):
         rows = _rows(torch.cat([_weight(network.inlet), network.context.weight], dim=1), units)
         inlet, context = rows.split([network.features, network.context.in_features], dim=2)
         most = units.shape[1]
-        # The units of all steps stand in rows of `most`; a new one is put in the places of all steps, of which
-        # one takes it.
+        # The units of all steps stand in rows of `most`; new ones are offered to all rows, and one takes them.
         numbers = torch.arange(network.features, device=units.device)
         self.register_buffer("numbers", numbers)
         self.register_buffer("places", numbers.repeat_interleave(most))
