@@ -167,7 +167,7 @@ class Spline:
         )
 
     def _sizes(self, raw: Tensor) -> Tensor:
-        # The exporter takes a factor for 1 that differs from it by less than 1e-5: here it is part of another.
+        # The exporter takes factors of 1 within 1e-5 for 1: here it is part of another factor.
         whole = 2 * self.bound
         return whole * self.least + whole * (1 - self.least * self.bins) * raw.softmax(dim=1)
 
@@ -347,7 +347,8 @@ class MaskedNetwork(nn.Module):
         hidden = functional.relu(self.inlet(x) + functional.relu(self.context(context)))
         for layer in self.hidden:
             hidden = self.dropout(functional.relu(layer(hidden)))
-        out: Tensor = self.outlet(hidden).unflatten(1, (self.outputs, self.features))
+        # In mixed precision products have 8 bits, which are too few for edges of bins.
+        out: Tensor = self.outlet(hidden).to(x.dtype).unflatten(1, (self.outputs, self.features))
         return out
 
 
@@ -471,7 +472,7 @@ class OneByOne(nn.Module):
         rows = _rows(torch.cat([_weight(network.inlet), network.context.weight], dim=1), units)
         inlet, context = rows.split([network.features, network.context.in_features], dim=2)
         most = units.shape[1]
-        # The units of all steps stand in rows of `most`; new ones are offered to all rows, and one takes them.
+        # The units of all steps stand in rows of `most`; new ones are offered to all rows, one takes them.
         numbers = torch.arange(network.features, device=units.device)
         self.register_buffer("numbers", numbers)
         self.register_buffer("places", numbers.repeat_interleave(most))
