@@ -21,8 +21,8 @@ from tests import toys  # noqa: E402
 N = 8
 # Of models whose published size would take minutes.
 SMALLER = {
-    "caloflow_teacher": {"blocks": 2, "hidden": 16, "energy_blocks": 2, "energy_hidden": 8},
-    "caloflow": {"blocks": 2, "hidden": 16, "energy_blocks": 2, "energy_hidden": 8},
+    "caloflow_teacher": {"blocks": 2, "hidden": 16, "energy_blocks": 1, "energy_hidden": 8},
+    "caloflow": {"blocks": 2, "hidden": 16, "energy_blocks": 1, "energy_hidden": 8},
 }
 TOYS = {kind.__name__: kind for kind in (toys.TwoPhases, toys.AnyReadOut, toys.CellByCell)}
 

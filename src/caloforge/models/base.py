@@ -246,8 +246,8 @@ class GenerativeModel(nn.Module, ABC):
     parent_model
         Name of the model whose training this one starts from (`inherit`), or None.
     chosen_by
-        The figure of a validation whose lowest value chooses the parameters that are kept: that of all models,
-        or one of its own (`measured`).
+        The figure of a validation whose lowest value chooses the parameters that are kept: the one that all
+        models have, or one of its own (`measured`).
 
     Examples
     --------

@@ -16,7 +16,6 @@ of showers that still hold more.
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 __all__ = ["ALPHA", "from_logits", "from_shares", "to_logits", "to_shares"]
 
@@ -58,11 +57,12 @@ def from_shares(shares: Tensor, available: Tensor) -> Tensor:
     >>> from_shares(torch.tensor([[0.9, 1 / 9, 0.75]]), torch.tensor([100.0])).round(decimals=3)
     tensor([[10., 60., 20.]])
     """
-    # What each layer leaves of the energy; the last leaves nothing.
-    left = (1 - shares[:, 1:]).cumprod(dim=1)
-    before = functional.pad(left, (1, 0), value=1.0)
-    taken = functional.pad(shares[:, 1:], (0, 1), value=1.0)
-    return shares[:, :1] * available.unsqueeze(1) * before * taken
+    left = shares[:, :1] * available.unsqueeze(1)
+    layers = []
+    for share in shares[:, 1:].split(1, dim=1):
+        layers.append(share * left)
+        left = (1 - share) * left
+    return torch.cat([*layers, left], dim=1)
 
 
 def to_logits(shares: Tensor, alpha: float = ALPHA) -> Tensor:

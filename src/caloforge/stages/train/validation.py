@@ -71,7 +71,7 @@ class Validation:
         self._reference: Values | None = None
 
     def __call__(self, step: int, model: GenerativeModel) -> dict[str, float]:
-        """Return the separation powers of the model as it stands after a step, and the model's own figures."""
+        """Return the separation powers of the model as it stands after a step, and its own figures."""
         if self._reference is None:
             self._reference = self._measured(self._held_out())
         powers = compare(self._measured(self._generated(step, model)), self._reference)
