@@ -148,8 +148,8 @@ class CellCoding(nn.Module):
     def __init__(self, sizes: Sequence[int], config: CaloFlowConfig) -> None:
         super().__init__()
         self.sizes, self.config = list(sizes), config
-        owner = torch.arange(len(self.sizes)).repeat_interleave(torch.tensor(self.sizes))
-        self.register_buffer("owner", owner, persistent=False)
+        owner = [torch.full((size,), number) for number, size in enumerate(self.sizes)]
+        self.register_buffer("owner", torch.cat(owner), persistent=False)
 
     def forward(self, cells: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Cells (N, n_cells) MeV, and noise from 0 to 1 -> logits (N, n_cells), and layers (N, L) MeV."""

@@ -59,7 +59,8 @@ def from_shares(shares: Tensor, available: Tensor) -> Tensor:
     """
     left = shares[:, :1] * available.unsqueeze(1)
     layers = []
-    for share in shares[:, 1:].split(1, dim=1):
+    for number in range(1, shares.shape[1]):
+        share = shares[:, number : number + 1]
         layers.append(share * left)
         left = (1 - share) * left
     return torch.cat([*layers, left], dim=1)
