@@ -149,30 +149,41 @@ class Spline:
     def _bin(self, x: Tensor, raw: Tensor, by_height: bool) -> "_Bin":
         """Return the bin of each number, found by the edges along one axis or the other."""
         widths, heights, slopes = raw.split([self.bins, self.bins, self.bins - 1], dim=1)
-        widths, heights = self._sizes(widths), self._sizes(heights)
-        left, bottom = self._edges(widths), self._edges(heights)
-        shift = math.log(math.expm1(1 - self.least))  # makes raw parameters of 0 derivatives of 1
-        slopes = self.least + functional.softplus(slopes + shift)
-        slopes = functional.pad(slopes, (0, 0, 1, 1), value=1.0)  # those of the tails
-        inner = (bottom if by_height else left)[:, 1:]
-        number = (x.unsqueeze(1) >= inner).sum(dim=1, keepdim=True)
+        widths, heights = widths.softmax(dim=1), heights.softmax(dim=1)
+        below, under = widths.cumsum(dim=1), heights.cumsum(dim=1)
+        # Beyond the ends stands what makes the derivative of the tails, 1.
+        slopes = functional.pad(slopes, (0, 0, 1, 1))
+        # All that follows is of one bin for each number, which costs less than of all bins.
+        number = self._number(x.detach(), (under if by_height else below).detach())
 
-        def of(values: Tensor, which: Tensor) -> Tensor:
-            return values.gather(1, which).squeeze(1)
+        def of(values: Tensor) -> Tensor:
+            return values.gather(1, number).squeeze(1)
 
-        corner = (of(left, number), of(bottom, number))
+        width, height = of(widths), of(heights)
+        place = number.squeeze(1).to(x.dtype)
         return _Bin(
-            *corner, of(widths, number), of(heights, number), of(slopes, number), of(slopes, number + 1)
+            self._edge(of(below) - width, place),
+            self._edge(of(under) - height, place),
+            self._edge(width, 1) + self.bound,
+            self._edge(height, 1) + self.bound,
+            self._slope(of(slopes)),
+            self._slope(slopes.gather(1, number + 1).squeeze(1)),
         )
 
-    def _sizes(self, raw: Tensor) -> Tensor:
-        # The exporter takes factors of 1 within 1e-5 for 1: here it is part of another factor.
-        whole = 2 * self.bound
-        return whole * self.least + whole * (1 - self.least * self.bins) * raw.softmax(dim=1)
+    def _number(self, x: Tensor, sums: Tensor) -> Tensor:
+        """Return the number of the bin that each x (N, D) is in, (N, 1, D), by sums of sizes (N, bins, D)."""
+        inner = torch.arange(1, self.bins, dtype=x.dtype, device=x.device).unsqueeze(1)
+        return (x.unsqueeze(1) >= self._edge(sums[:, :-1], inner)).sum(dim=1, keepdim=True)
 
-    def _edges(self, sizes: Tensor) -> Tensor:
-        """Return the lower edge of each bin."""
-        return sizes.cumsum(dim=1) - sizes - self.bound
+    def _edge(self, share: Tensor, bins: Tensor | int) -> Tensor:
+        """Return where bins end that together have a share of what is left when all have the least size."""
+        # One factor: the exporter takes one of 1 within 1e-5 for 1.
+        free = 2 * self.bound * (1 - self.least * self.bins)
+        return free * share + 2 * self.bound * self.least * bins - self.bound
+
+    def _slope(self, raw: Tensor) -> Tensor:
+        """Return derivatives, which raw parameters of 0 make 1."""
+        return self.least + functional.softplus(raw + math.log(math.expm1(1 - self.least)))
 
 
 class _Bin(NamedTuple):
