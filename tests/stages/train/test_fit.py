@@ -1,6 +1,7 @@
 """Training: exact resume, averages, and refusals."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -280,6 +281,24 @@ def test_the_best_of_another_training_does_not_stay(tmp_path: Path, data: Traini
     (tmp_path / "best" / "checkpoint.json").write_text(json.dumps(flattered))
     train(tmp_path, data, replace(PLAN, seed=6))
     assert checkpoint.load(tmp_path / "best").record["plan"]["seed"] == 6
+
+
+@pytest.mark.parametrize(("name", "kept"), [("separation", max), ("own", min)])
+def test_a_model_names_the_figure_that_chooses_its_parameters(
+    tmp_path: Path, data: TrainingData, monkeypatch: pytest.MonkeyPatch, name: str, kept: Callable[..., int]
+) -> None:
+    seen: list[int] = []
+
+    def validate(step: int, model: GenerativeModel) -> dict[str, float]:
+        seen.append(step)
+        return {"separation": 1 / step, "own": float(step)}
+
+    monkeypatch.setattr(CaloGAN, "chosen_by", name)
+    plan = replace(PLAN, validate_every=1)
+    model = build(data.geometries[0])
+    fit(model, data, plan, tmp_path, validate=validate, log=lambda step, figures: None)
+    assert len(seen) > 1
+    assert checkpoint.load(tmp_path / "best").record["step"] == kept(seen)
 
 
 def test_a_rebuilt_model_has_the_averaged_parameters(tmp_path: Path, data: TrainingData) -> None:

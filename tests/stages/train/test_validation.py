@@ -57,3 +57,12 @@ def test_several_read_outs_are_validated_each(
     data = load(files, [small, calogan])
     figures = Validation(data)(1, toys.AnyReadOut(toys.Config(), small, calogan))
     assert {"separation/small/response", "separation/calogan/response"} <= set(figures)
+
+
+def test_figures_of_the_models_own_are_among_those_of_a_validation(
+    small_file: Path, small: Calorimeter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load([small_file], [small])
+    model = CaloGAN(Config(latent=8), small)
+    monkeypatch.setattr(model, "measured", lambda showers: {"showers": torch.tensor(len(showers))})
+    assert Validation(data)(1, model)["showers"] == len(data)
