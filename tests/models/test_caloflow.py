@@ -64,6 +64,16 @@ def test_showers_come_back_from_numbers_in_single_precision(calogan: Calorimeter
     torch.testing.assert_close(coding(cells, torch.zeros(1))[0].double(), double[0], rtol=0, atol=5e-6)
 
 
+def test_single_precision_draws_what_double_precision_draws(calogan: Calorimeter) -> None:
+    model = teacher(calogan, hidden=8, threshold=0.0)
+    noise = torch.randn(8, 3 + calogan.n_cells, generator=torch.Generator().manual_seed(3))
+    energy = torch.linspace(1e3, 1e5, 8)
+    with torch.no_grad():
+        single = model.sampler(calogan)(noise, energy)
+        double = model.double().sampler(calogan)(noise.double(), energy.double())
+    torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-3)
+
+
 def test_layers_have_the_energies_that_they_shall_have(calogan: Calorimeter) -> None:
     coding = CellCoding([layer.n_cells for layer in calogan.layers], CaloFlowConfig())
     torch.manual_seed(1)

@@ -17,8 +17,8 @@ What differs from the papers, and what they leave open:
   two electron masses); with it none does, apart from rounding. Training reports the share as ``above``.
 - Shares that come out below 0, by rounding or from beyond the logits of the training, count as 0. The papers
   take absolute values, which can turn a cell that is emptier than empty into a hit.
-- The papers compute in double precision. Here it is single precision, in which a shower comes back from the
-  numbers to within a thousandth of the threshold below which cells are cut (tests/models/test_caloflow.py).
+- The papers compute in double precision, here it is single precision: cells then come back from the logits,
+  and are drawn by both flows, to about 1e-5 of their energy (tests/models/test_caloflow.py).
 - Any calorimeter with any number of layers can be learned.
 - Cells below the threshold are lost after the energies of the layers are exact, as published. With 10 keV
   this removes 2 % of the hits of electrons and photons in the CaloGAN calorimeter, and 11 % of pions' hits.
