@@ -158,6 +158,16 @@ def test_splines_are_those_of_zuko(bins: int) -> None:
     torch.testing.assert_close(spline.inverse(y, raw)[0], theirs.inv(expected))
 
 
+def test_mixed_precision_rounds_products_but_no_splines() -> None:
+    torch.manual_seed(1)
+    raw, x = torch.randn(N, SPLINE.parameters, D), vectors()[0]
+    expected, flow = SPLINE(x, raw), autoregressive().eval()
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        for value, other in zip(SPLINE(x, raw), expected, strict=True):
+            torch.testing.assert_close(value, other, rtol=1e-4, atol=1e-4)
+        assert flow(*vectors()).raw.dtype == torch.float32
+
+
 def test_raw_parameters_of_zero_are_the_identity() -> None:
     x = torch.linspace(-15, 15, 99).view(1, -1)
     y, log_derivative = SPLINE(x, torch.zeros(1, SPLINE.parameters, 99))
@@ -257,6 +267,11 @@ def test_graphs_do_the_same_for_any_number_of_vectors(kind: type[Forward | Backw
 def test_what_one_pass_inverts_needs_no_loop() -> None:
     with pytest.raises(TypeError, match="Coupling can be inverted in one pass"):
         Backward(Flow([coupling()]))
+
+
+def test_a_loop_is_for_transforms_of_one_kind() -> None:
+    with pytest.raises(ValueError, match="differ in their splines"):
+        Backward(Flow([autoregressive(), autoregressive(Spline(bins=8, bound=3.0))]))
 
 
 def test_masks_agree_with_those_of_zuko() -> None:

@@ -150,9 +150,7 @@ class Spline:
         """Return the bin of each number, found by the edges along one axis or the other."""
         widths, heights, slopes = raw.split([self.bins, self.bins, self.bins - 1], dim=1)
         widths, heights = widths.softmax(dim=1), heights.softmax(dim=1)
-        # By a triangular matrix: a cumulative sum, and its gradient, would take several times as long.
-        triangle = torch.ones(self.bins, self.bins, dtype=x.dtype, device=x.device).tril()
-        below, under = triangle @ widths, triangle @ heights
+        below, under = self._sums(widths), self._sums(heights)
         # Beyond the ends stands what makes the derivative of the tails, 1.
         slopes = functional.pad(slopes, (0, 0, 1, 1))
         # All that follows is of one bin for each number, which costs less than of all bins.
@@ -164,24 +162,31 @@ class Spline:
         width, height = of(widths), of(heights)
         place = number.squeeze(1).to(x.dtype)
         return _Bin(
-            self._edge(of(below) - width, place),
-            self._edge(of(under) - height, place),
-            self._edge(width, 1) + self.bound,
-            self._edge(height, 1) + self.bound,
+            self._size(of(below) - width, place) - self.bound,
+            self._size(of(under) - height, place) - self.bound,
+            self._size(width, 1),
+            self._size(height, 1),
             self._slope(of(slopes)),
             self._slope(slopes.gather(1, number + 1).squeeze(1)),
         )
 
+    def _sums(self, shares: Tensor) -> Tensor:
+        """Return cumulative sums along the bins."""
+        if torch.is_autocast_enabled(shares.device.type):  # which would round a product to 8 bits
+            return shares.cumsum(dim=1)
+        # Forward and backward, a product takes a fraction of the time.
+        return torch.ones(self.bins, self.bins, dtype=shares.dtype, device=shares.device).tril() @ shares
+
     def _number(self, x: Tensor, sums: Tensor) -> Tensor:
         """Return the number of the bin that each x (N, D) is in, (N, 1, D), by sums of sizes (N, bins, D)."""
         inner = torch.arange(1, self.bins, dtype=x.dtype, device=x.device).unsqueeze(1)
-        return (x.unsqueeze(1) >= self._edge(sums[:, :-1], inner)).sum(dim=1, keepdim=True)
+        return (x.unsqueeze(1) >= self._size(sums[:, :-1], inner) - self.bound).sum(dim=1, keepdim=True)
 
-    def _edge(self, share: Tensor, bins: Tensor | int) -> Tensor:
-        """Return where bins end that together have a share of what is left when all have the least size."""
+    def _size(self, share: Tensor, bins: Tensor | int) -> Tensor:
+        """Return how long some bins are that have a share of what the least sizes of all leave."""
         # One factor: the exporter takes one of 1 within 1e-5 for 1.
         free = 2 * self.bound * (1 - self.least * self.bins)
-        return free * share + 2 * self.bound * self.least * bins - self.bound
+        return free * share + 2 * self.bound * self.least * bins
 
     def _slope(self, raw: Tensor) -> Tensor:
         """Return derivatives, which raw parameters of 0 make 1."""
@@ -484,6 +489,8 @@ class Backward(nn.Module):
     def __init__(self, flow: "Flow") -> None:
         super().__init__()
         tables = _tables(flow.transforms)
+        if len({(table.spline, table.units.shape) for table in tables}) > 1:
+            raise ValueError("One loop can't invert transforms that differ in their splines or widths.")
         self.spline, (self.features, most) = tables[0].spline, tables[0].units.shape
         buffers = {
             "positions": torch.cat([table.label for table in tables]),  # where the number of each step stands
@@ -540,9 +547,9 @@ class Backward(nn.Module):
 
 
 def _labels(transforms: Sequence[Transform]) -> list[Tensor]:
-    """Return where each number stands in the vectors that enter the first transform, (D,).
+    """Return where each number stands in the vectors that enter the first transform, (D,) each.
 
-    The first are those of the numbers that enter the first transform, the last those of the result.
+    There is one for what enters each transform, and one for what leaves the last.
     """
     networks = [_masked(one) for one in transforms if isinstance(one, Autoregressive)]
     labels = [torch.arange(networks[0].features, device=networks[0].degrees.device)]
