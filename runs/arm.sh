@@ -17,12 +17,12 @@ models=(arm_published arm_gamma arm_blind cascade_gamma)
 simulate() { # geometry, number, seed, name
     [ -e "$4.h5" ] || caloforge simulate "$1" -p gamma --energy 65 -n "$2" --seed "$3" -o "$4.h5" --workers 2
 }
-simulate calogan_fine "${SHOWERS:-10000}" 33 learned
-simulate calogan_fine "${HELD_OUT:-2000}" 43 geant4
+simulate calogan_fine "${SHOWERS:-5000}" 33 learned
+simulate calogan_fine "${HELD_OUT:-2000}" 47 geant4
 learn() { # model, options of the training
     [ -e "$1.onnx" ] && return
     caloforge train arm --data learned.h5 "${seen[@]/#/--geometry=}" --average 0.998 --held-out 500 \
-        --validate-every 1000 -o "training_$1" "${@:2}"
+        --validate-every 100000 --threads 1 -o "training_$1" "${@:2}"
     caloforge export "training_$1" -o "$1.onnx"
 }
 # The file given again reads each shower out once more, by another read-out.
@@ -35,7 +35,7 @@ learn arm_blind "${next[@]}" --set sizes=false
 compare() { # read-out, its file or name
     if [ ! -e "geant4_$1.h5" ]; then
         caloforge rebin geant4.h5 "$2" -o "geant4_$1.h5" ||
-            caloforge simulate "$2" -p gamma --energy 65 -n "${HELD_OUT:-2000}" --seed 44 -o "geant4_$1.h5" --workers 2
+            caloforge simulate "$2" -p gamma --energy 65 -n "${HELD_OUT:-2000}" --seed 45 -o "geant4_$1.h5" --workers 2
     fi
     for model in "${models[@]}"; do
         own=$model
