@@ -25,7 +25,7 @@ learn() { # model, options of the training
 four() { # a file, whose showers are each read out four times a pass
     printf -- '--data=%s ' "$1" "$1" "$1" "$1"
 }
-plan=("${seen[@]/#/--geometry=}" --data learned.h5 --held-out 500 --batch 128 --epochs 40)
+plan=("${seen[@]/#/--geometry=}" --data learned.h5 --held-out 500 --batch 64 --epochs 20)
 learn step_published "${plan[@]}"
 learn step_mixture "${plan[@]}" --set 'head="mixture"' --set 'centre="network"'
 learn step_conditional "${plan[@]}" --set 'layers="conditional"'
@@ -43,7 +43,7 @@ compare() { # model, name of the read-out, its file or name, simulated showers
     [ -e "$4_$2.h5" ] || caloforge rebin "$4.h5" "$3" -o "$4_$2.h5"
     [ -e "$1_$2.h5" ] ||
         caloforge generate --model "$1.json" -p gamma --energy "$4_$2.h5" --geometry "$3" --seed 5 -o "$1_$2.h5"
-    [ -e "report_$1_$2/metrics.json" ] || caloforge evaluate "$4_$2.h5" "$1_$2.h5" -o "report_$1_$2"
+    [ -e "report_$1_$2/metrics.json" ] || caloforge evaluate "$4_$2.h5" "$1_$2.h5" -o "report_$1_$2" --no-classifiers
 }
 everywhere() { # model, simulated showers
     compare "$1" arm_48x4_36x48 arm_48x4_36x48 "$2"
