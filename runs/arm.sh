@@ -17,12 +17,12 @@ models=(arm_published arm_gamma arm_blind cascade_gamma)
 simulate() { # geometry, number, seed, name
     [ -e "$4.h5" ] || caloforge simulate "$1" -p gamma --energy 65 -n "$2" --seed "$3" -o "$4.h5" --workers 2
 }
-simulate calogan_fine "${SHOWERS:-10000}" 33 learned
-simulate calogan_fine "${HELD_OUT:-2000}" 43 geant4
+simulate calogan_fine "${SHOWERS:-5000}" 33 learned
+simulate calogan_fine "${HELD_OUT:-2000}" 47 geant4
 learn() { # model, options of the training
     [ -e "$1.onnx" ] && return
     caloforge train arm --data learned.h5 "${seen[@]/#/--geometry=}" --average 0.998 --held-out 500 \
-        --validate-every 1000 -o "training_$1" "${@:2}"
+        --validate-every 100000 --threads 1 -o "training_$1" "${@:2}"
     caloforge export "training_$1" -o "$1.onnx"
 }
 # The file given again reads each shower out once more, by another read-out.
@@ -32,10 +32,12 @@ next=(--data learned.h5 --data learned.h5 --data learned.h5 --batch 64 --epochs 
 learn arm_published --batch 128 --epochs 80
 learn arm_gamma "${next[@]}"
 learn arm_blind "${next[@]}" --set sizes=false
+# With thousands of cells the classifiers of a single report take a quarter of an hour.
+classifiers() { [ "$1" = arm_48x12_12x12 ] && echo --classifiers || echo --no-classifiers; }
 compare() { # read-out, its file or name
     if [ ! -e "geant4_$1.h5" ]; then
         caloforge rebin geant4.h5 "$2" -o "geant4_$1.h5" ||
-            caloforge simulate "$2" -p gamma --energy 65 -n "${HELD_OUT:-2000}" --seed 44 -o "geant4_$1.h5" --workers 2
+            caloforge simulate "$2" -p gamma --energy 65 -n "${HELD_OUT:-2000}" --seed 45 -o "geant4_$1.h5" --workers 2
     fi
     for model in "${models[@]}"; do
         own=$model
@@ -44,7 +46,7 @@ compare() { # read-out, its file or name
             caloforge generate --model "$own" -p gamma --energy "geant4_$1.h5" --geometry "$2" --seed 5 \
                 -o "${model}_$1.h5"
         [ -e "report_${model}_$1/metrics.json" ] ||
-            caloforge evaluate "geant4_$1.h5" "${model}_$1.h5" -o "report_${model}_$1"
+            caloforge evaluate "geant4_$1.h5" "${model}_$1.h5" -o "report_${model}_$1" "$(classifiers "$1")"
     done
 }
 for name in "${seen[@]}"; do compare "$name" "$name"; done
@@ -53,7 +55,7 @@ for file in "$docs"/read_outs/arm_*.toml; do compare "$(basename "$file" .toml)"
 for model in arm_published arm_gamma; do
     [ -e "summed_$model.h5" ] || caloforge rebin "${model}_arm_192x48_48x48.h5" arm_48x12_12x12 -o "summed_$model.h5"
     [ -e "consistency_$model/metrics.json" ] ||
-        caloforge evaluate "summed_$model.h5" "${model}_arm_48x12_12x12.h5" -o "consistency_$model"
+        caloforge evaluate "summed_$model.h5" "${model}_arm_48x12_12x12.h5" -o "consistency_$model" --no-classifiers
 done
 python "$runs/arm_table.py" report_* --twins arm_gamma arm_blind | tee table.md
 python "$runs/arm_table.py" consistency_* | tee consistency.md

@@ -1,6 +1,7 @@
 """Finding a model that ships, and what is said where there is none."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,18 @@ def test_a_preferred_model_comes_before_a_fast_one(shipped: Path, small: Calorim
 def test_what_ships_by_default_is_what_one_should_have() -> None:
     found = {name: find(parse_particle(name), "calogan").name for name in ("e+", "gamma", "pi+")}
     assert found == {"e+": "fast_eplus", "gamma": "fast_gamma", "pi+": "precise_piplus"}
+
+
+def test_what_ships_comes_before_what_was_added(
+    shipped: Path, small: Calorimeter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (added := shipped / "added").mkdir()
+    monkeypatch.setattr(zoo, "folders", lambda: [shipped, added])
+    small_weights.write(added / "fast_gamma.json", small, quality="fast")
+    small_weights.write(added / "mine.json", replace(small, name="known to its record alone"))
+    assert find(22, "small").name == "calogan_gamma"
+    assert find(22, "small", "fast").name == "fast_gamma"
+    assert find(22, "known to its record alone").name == "mine"
 
 
 def test_records_without_a_quality_are_found(shipped: Path) -> None:

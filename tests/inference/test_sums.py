@@ -76,3 +76,7 @@ def test_a_model_of_smaller_cells_is_found_where_no_other_is(
     assert find(22, "calogan").name == "own"
     found = find(22, "arm_48x4_36x48")
     assert (found.name, found.geometry.name) == ("fine", "arm_48x4_36x48")
+    (added := tmp_path / "added").mkdir()
+    monkeypatch.setattr(zoo, "folders", lambda: [tmp_path, added])
+    small_weights.write(added / "exact.json", Calorimeter.load("arm_48x4_36x48"))
+    assert find(22, "arm_48x4_36x48").name == "fine", "what ships comes before what was added"

@@ -142,10 +142,11 @@ def test_cell_by_cell_is_the_plain_pass(arm: Arm, geometry: Calorimeter) -> None
         with torch.no_grad():
             outputs = network(drawn, layer, torch.cat(known, dim=1), left)
         before = (left - drawn.cumsum(dim=1) + drawn).clamp(min=0)
-        chances, noises, lefts = (each.reshape(-1, 1) for each in (chance[:, here], within[:, here], before))
-        number = head.choose(outputs.flatten(0, 1), chances)
+        chances, noises, lefts = (each.reshape(1, -1) for each in (chance[:, here], within[:, here], before))
+        outputs = outputs.flatten(0, 1).T
+        number = head.choose(outputs, chances)
         own = slice(1 if arm.config.centre == "histogram" else 0, None)
-        expected = head.energy(number, outputs.flatten(0, 1), noises, lefts).view_as(drawn)[:, own]
+        expected = head.energy(number, outputs, noises, lefts).view_as(drawn)[:, own]
         if arm.config.layers == "conditional":
             known.append(summary(drawn @ moments_of(layer), arm.config.most_energy))
             left = left - drawn.sum(dim=1, keepdim=True)
@@ -275,8 +276,8 @@ def test_a_mixture_draws_what_it_says() -> None:
     outputs = torch.zeros(n, head.used())
     outputs[:, 0], outputs[:, 1 + k : 1 + 2 * k], outputs[:, 1 + 2 * k :] = math.log(k), -2.0, 0.5
     torch.manual_seed(1)
-    left = torch.full((n, 1), 500.0)
-    drawn = head.energy(head.choose(outputs, torch.rand(n, 1)), outputs, torch.randn(n, 1), left)
+    left, outputs = torch.full((1, n), 500.0), outputs.T
+    drawn = head.energy(head.choose(outputs, torch.rand(1, n)), outputs, torch.randn(1, n), left)
     assert float((drawn == 0).float().mean()) == pytest.approx(0.5, abs=0.015)
     logits = (drawn[drawn > 0] / 500).logit()
     width = float(torch.nn.functional.softplus(torch.tensor(0.5)))

@@ -44,17 +44,12 @@ def known() -> dict[str, Record]:
 
 
 def _best(fitting: Mapping[str, Record]) -> str:
-    """Return the default model.
+    """Return the default model: the preferred one, or else the quality decides."""
+    order = (*QUALITIES, None)
 
-    One that ships comes before one that was added, so that a request means the same everywhere; then the
-    preferred one, and then the quality decides.
-    """
-    ships, paths, order = zoo.shipped(), zoo.records(), (*QUALITIES, None)
-
-    def rank(name: str) -> tuple[bool, bool, int]:
+    def rank(name: str) -> tuple[bool, int]:
         quality, preferred = fitting[name].get("quality"), fitting[name].get("preferred", False)
-        place = order.index(quality) if quality in order else len(order)
-        return paths[name].parent != ships, not preferred, place
+        return not preferred, order.index(quality) if quality in order else len(order)
 
     return min(fitting, key=rank)
 
@@ -109,6 +104,32 @@ def _mass(pdg: int) -> float:
     return float(Particle.from_pdgid(pdg).mass or 0.0)
 
 
+def _fitting(pdg: int, geometry: str, records: Mapping[str, Record]) -> dict[str, Record]:
+    """Return the records of a particle in a calorimeter."""
+    return {
+        name: record
+        for name, record in records.items()
+        if record["geometry"]["name"] == geometry and pdg in record["pdg"]
+    }
+
+
+def _default(
+    pdg: int, geometry: str, everything: Mapping[str, Record], threads: int | None
+) -> TrainedModel | None:
+    """Return the model that is taken where none is named; None if there is none."""
+    paths, ships = zoo.records(), zoo.shipped()
+    first = {name: record for name, record in everything.items() if paths[name].parent == ships}
+    own = _fitting(pdg, geometry, everything)
+    for some in (first, everything):
+        if exact := _fitting(pdg, geometry, some):
+            return TrainedModel.load(_best(exact), threads)  # records are small, graphs are not
+        # Only the record of a model that was added may know a calorimeter that the catalogue does not.
+        with contextlib.suppress(*[CatalogError] if own else ()):
+            if (summed := _summed(pdg, geometry, some, threads)) is not None:
+                return summed
+    return None
+
+
 def _summed(
     pdg: int, geometry: str, everything: Mapping[str, Record], threads: int | None
 ) -> TrainedModel | None:
@@ -135,8 +156,8 @@ def find(pdg: int, geometry: str, quality: str | None = None, threads: int | Non
         Name of the calorimeter, or its TOML file.
     quality
         "fast" or "precise"; None takes the model whose record is preferred, else a fast one, else a precise
-        one, else any. Models that ship come before others, and models of this read-out before those of
-        smaller cells, which are summed.
+        one, else any. Models that ship come before others, and among each models of this read-out before
+        those of smaller cells, which are summed.
     threads
         CPU threads; None leaves the choice to onnxruntime.
 
@@ -154,19 +175,11 @@ def find(pdg: int, geometry: str, quality: str | None = None, threads: int | Non
     if quality not in (*QUALITIES, None):
         raise CatalogError(catalog.unknown(str(quality), list(QUALITIES), what="qualities"))
     everything = known()
-    fitting = {
-        name: record
-        for name, record in everything.items()
-        if record["geometry"]["name"] == geometry and pdg in record["pdg"]
-    }
+    fitting = _fitting(pdg, geometry, everything)
+    if quality is None and (model := _default(pdg, geometry, everything, threads)) is not None:
+        return model
     if not fitting:
-        summed = _summed(pdg, geometry, everything, threads)
-        if summed is None or quality is not None:
-            raise CatalogError(refusal(pdg, geometry, everything, QUALITIES))
-        return summed
-    # Only the chosen model is loaded: records are small, graphs are not.
-    if quality is None:
-        return TrainedModel.load(_best(fitting), threads)
+        raise CatalogError(refusal(pdg, geometry, everything, QUALITIES))
     for name, record in fitting.items():
         if record.get("quality") == quality:
             return TrainedModel.load(name, threads)

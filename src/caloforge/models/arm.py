@@ -494,8 +494,8 @@ class Head(nn.Module, ABC):
         """Let Adam start from the frequencies that were counted."""
 
     @abstractmethod
-    def see(self, energy: Tensor) -> Tensor:
-        """(..., 1) MeV -> (..., features)."""
+    def see(self, energy: Tensor, dim: int = -1) -> Tensor:
+        """Return what networks see of energies in MeV, ``features`` numbers instead of 1 along ``dim``."""
 
     @abstractmethod
     def loss(self, outputs: Tensor, energy: Tensor, left: Tensor) -> Tensor:
@@ -503,11 +503,11 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def choose(self, outputs: Tensor, chance: Tensor) -> Tensor:
-        """Draw numbers: (N, outputs), uniform numbers (N, 1) -> (N, 1) float."""
+        """Draw numbers: (outputs, N), uniform numbers (1, N) -> (1, N) float."""
 
     @abstractmethod
     def energy(self, number: Tensor, outputs: Tensor, noise: Tensor, left: Tensor) -> Tensor:
-        """Return energies, at most what is left, (N, 1) MeV; standard normal noise (N, 1) decides them."""
+        """Return energies, at most what is left, (1, N) MeV; standard normal noise (1, N) decides them."""
 
 
 class Categories(Head):
@@ -537,7 +537,7 @@ class Categories(Head):
         known = self.counts[:top] + 1
         self.offset.data[:top] = (known / known.sum()).log()
 
-    def see(self, energy: Tensor) -> Tensor:
+    def see(self, energy: Tensor, dim: int = -1) -> Tensor:
         """Return categories of order 1."""
         return energy.sqrt().round() / _SCALE
 
@@ -590,10 +590,10 @@ class Mixture(Head):
         offset[0], offset[1 : 1 + k] = (1 - filled).log(), (filled / k).log()
         offset[1 + k : 1 + 2 * k], offset[1 + 2 * k :] = means.to(offset.device), spread.expm1().log()
 
-    def see(self, energy: Tensor) -> Tensor:
+    def see(self, energy: Tensor, dim: int = -1) -> Tensor:
         """Return the root of the energy, its logarithm above the least one, and itself, all of order 1."""
         log = (energy / _LEAST).clamp(min=1).log()
-        return torch.cat([energy.sqrt() / _SCALE, log / _SCALE, energy * (4 / self.most)], dim=-1)
+        return torch.cat([energy.sqrt() / _SCALE, log / _SCALE, energy * (4 / self.most)], dim=dim)
 
     def loss(self, outputs: Tensor, energy: Tensor, left: Tensor) -> Tensor:
         """Return -ln of the probability of empty cells, of the density of the logit of others' shares."""
@@ -605,20 +605,24 @@ class Mixture(Head):
 
     def choose(self, outputs: Tensor, chance: Tensor) -> Tensor:
         """Draw "empty" or a component, 1 to K."""
-        return _drawn(outputs[:, : 1 + self.components], chance)
+        return _drawn(outputs[: 1 + self.components], chance)
 
     def energy(self, number: Tensor, outputs: Tensor, noise: Tensor, left: Tensor) -> Tensor:
         """Return what is left times a share, whose logit is normal; less than 100 eV is nothing."""
-        _, means, widths = self._parts(outputs)
-        own = number == torch.arange(1, self.components + 1, device=number.device)
-        logit = torch.where(own, means + widths * noise, 0.0).sum(dim=1, keepdim=True)
-        energy = left * logit.sigmoid()
+        k = self.components
+        own = number == torch.arange(1, k + 1, device=number.device).unsqueeze(1)
+        mean, width = (torch.where(own, each, 0.0).sum(0, keepdim=True) for each in outputs[1 + k :].split(k))
+        energy = left * (mean + self._width(width) * noise).sigmoid()
         return torch.where((number > 0) & (energy >= _LEAST), energy, 0.0)
 
     def _parts(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         k = self.components
         shares, means, widths = outputs.split([1 + k, k, k], dim=-1)
-        return shares, means, functional.softplus(widths) + _NARROWEST
+        return shares, means, self._width(widths)
+
+    @staticmethod
+    def _width(raw: Tensor) -> Tensor:
+        return functional.softplus(raw) + _NARROWEST
 
 
 def _logit(energy: Tensor, left: Tensor) -> Tensor:
@@ -727,7 +731,7 @@ class LayerArm(nn.Module):
                 hidden = self.next(hidden[:, here], inner)
         return hidden
 
-    def known(self, condition: Tensor, moments: Tensor, left: Tensor) -> Tensor:
+    def known(self, condition: Tensor, moments: Tensor, left: Tensor, dim: int = -1) -> Tensor:
         """Return what is known before a cell is drawn, besides the cells before it one by one.
 
         Parameters
@@ -738,6 +742,8 @@ class LayerArm(nn.Module):
             (..., 5) of the cells before, see `moments_of`.
         left
             (..., 1) MeV, what is left of the incident energy after them.
+        dim
+            The dimension that is the last one here.
 
         Returns
         -------
@@ -746,9 +752,8 @@ class LayerArm(nn.Module):
         """
         if not self.of_cells:
             return condition
-        return torch.cat(
-            [condition, summary(moments, self.most), (left / self.most + 1e-3).log() + 1], dim=-1
-        )
+        rest = (left / self.most + 1e-3).log() + 1
+        return torch.cat([condition, summary(moments, self.most, dim), rest], dim=dim)
 
     def next(self, hidden: Tensor, inner: Tensor) -> Tensor:
         """Return the hidden units that follow others, given what these add up to."""
@@ -770,7 +775,7 @@ def moments_of(cells: Tensor) -> Tensor:
     return torch.cat([torch.ones_like(centre[:, :1]), centre, centre.square()], dim=1)
 
 
-def summary(moments: Tensor, most: float) -> Tensor:
+def summary(moments: Tensor, most: float, dim: int = -1) -> Tensor:
     """Return what is known of cells as a whole: their energy, and mean and width of it in eta and phi.
 
     Parameters
@@ -779,18 +784,21 @@ def summary(moments: Tensor, most: float) -> Tensor:
         (..., 5), sums of the cells' energies (MeV) times `moments_of` them.
     most
         The highest incident energy, in MeV.
+    dim
+        The dimension that is the last one here.
 
     Returns
     -------
     (..., 6): root and logarithm of the energy, means, widths, the latter logarithmic from some mm on. What is
     usual differs by about 1 from shower to shower: a slope of the order of 1 tells them apart.
     """
-    total, first, second = moments.split([1, 2, 2], dim=-1)
+    total, lateral = moments.split([1, 4], dim=dim)
     filled = total.clamp(min=_LEAST)
-    share, mean = filled / most, first / filled
-    width = (second / filled - mean.square()).clamp(min=1e-6).sqrt()
-    lateral = (torch.cat([mean, width], dim=-1) / _NEAR).asinh()
-    return torch.cat([2 * share.sqrt(), ((share + 1e-4).log() + 4) / 2, lateral], dim=-1)
+    mean, square = (lateral / filled).split(2, dim=dim)
+    width = (square - mean.square()).clamp(min=1e-6).sqrt()
+    share = filled / most
+    energy = [2 * share.sqrt(), ((share + 1e-4).log() + 4) / 2]
+    return torch.cat([*energy, (torch.cat([mean, width], dim=dim) / _NEAR).asinh()], dim=dim)
 
 
 def steps_of(sizes: Tensor) -> Tensor:
@@ -854,72 +862,75 @@ class ArmSampler(base.Sampler):
         left: Tensor,
     ) -> Tensor:
         """(N, D) uniform numbers and (N, D) normal ones -> (N, D) MeV on the spiral."""
-        n = chance.shape[0]
+        n, width = chance.shape[0], self.config.channels
         head, weights = network.head, network.weights(cells)
         depth = len(weights.sources)
-        kernel = head.kernel[..., :used].flatten(0, 1)
+        kernel = head.kernel[..., :used].flatten(0, 1).T
+        condition, left = condition.T, left.T
+        # In the loop showers are the last dimension: to take parts of a matrix then costs least.
         start = [
-            chance.new_zeros(n, head.features),  # the cell before
-            chance.new_zeros(n, (self.config.kernel - 1) * self.config.channels),  # units of those before
-            chance.new_zeros(n, 5),  # moments of the cells before
-            *(chance.new_zeros(n, self.config.hidden) for _ in range(depth)),  # the sums
+            chance.new_zeros(head.features, n),  # the cell before
+            chance.new_zeros((self.config.kernel - 1) * width, n),  # units of those before
+            chance.new_zeros(5, n),  # moments of the cells before
+            *(chance.new_zeros(self.config.hidden, n) for _ in range(depth)),  # the sums
         ]
+        # How first hidden units and, where there is a trend, outputs follow from what is known: one product.
+        slopes = [weights.condition, *([] if weights.trend is None else [weights.trend[..., :used]])]
+        follow = [slope.shape[2] for slope in slopes]
         inputs = [
-            chance.T.unsqueeze(2),
-            within.T.unsqueeze(2),
+            chance.T.unsqueeze(1),
+            within.T.unsqueeze(1),
             self._given(network, chance, cells[:, 2:]),
-            (head.offset + weights.offset)[:, :used],
-            weights.condition,
-            moments_of(cells),
-            *weights.sources,
-            *weights.targets,
-            *weights.biases,
-            *([] if weights.trend is None else [weights.trend[..., :used]]),
+            (head.offset + weights.offset)[:, :used].unsqueeze(2),
+            torch.cat(slopes, dim=2).mT,
+            moments_of(cells).unsqueeze(2),
+            *(source.mT for source in weights.sources),
+            *(target.mT for target in weights.targets),
+            *(bias.unsqueeze(2) for bias in weights.biases),
         ]
 
         def step(carry: list[Tensor], cell: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
             hidden, tail, moments, *sums = carry
-            chance, within, given, offset, slope, moment = cell[:6]
+            chance, within, given, offset, slopes, moment = cell[:6]
             sources, targets, biases = (cell[6 + depth * part : 6 + depth * (part + 1)] for part in range(3))
-            rest = (left - moments[:, :1]).clamp(min=0)
-            known = network.known(condition, moments, rest)
+            rest = (left - moments[:1]).clamp(min=0)
+            slope, *trend = (slopes @ network.known(condition, moments, rest, dim=0)).split(follow)
             grown = []
             for number in range(depth):
-                grown.append(sums[number] + hidden @ sources[number])
-                inner = grown[-1] @ targets[number] + biases[number]
-                first = number == 0
-                hidden = functional.gelu(inner + known @ slope) if first else network.next(hidden, inner)
-            seen = torch.cat([tail, hidden], dim=1)
-            outputs = seen @ kernel + offset
-            for trend in cell[6 + 3 * depth :]:
-                outputs = outputs + known @ trend
+                grown.append(sums[number] + sources[number] @ hidden)
+                inner = targets[number] @ grown[-1] + biases[number]
+                hidden = functional.gelu(inner + slope) if number == 0 else network.next(hidden, inner)
+            seen = torch.cat([tail, hidden])
+            outputs = sum(trend, kernel @ seen + offset)
             drawn = head.choose(outputs, chance)
             if self.config.centre == "histogram":
                 drawn = torch.where(given < 0, drawn, given)
             energy = head.energy(drawn, outputs, within, rest)
-            tail = seen[:, self.config.channels :].clone(memory_format=torch.contiguous_format)
-            return [head.see(energy), tail, moments + energy * moment, *grown], [energy.clone()]
+            carry = [head.see(energy, dim=0), seen[width:].clone(), moments + energy * moment, *grown]
+            return carry, [energy.clone()]
 
         # A scan takes no two tensors that share memory, such as parts of one.
-        _, found = scan(step, start, [each.clone() for each in inputs])
-        cells_drawn: Tensor = found[0].squeeze(2).T
+        copies = [each.clone(memory_format=torch.contiguous_format) for each in inputs]
+        _, found = scan(step, start, copies)
+        cells_drawn: Tensor = found[0].squeeze(1).T
         return cells_drawn
 
     def _given(self, network: LayerArm, chance: Tensor, sizes: Tensor) -> Tensor:
-        """Return numbers that the network does not draw, (D, N, 1): the centre's; -1 where it does."""
+        """Return numbers that the network does not draw, (D, 1, N): the centre's; -1 where it does."""
         nothing = torch.full_like(chance.T, -1.0)
         if self.config.centre == "network":
-            return nothing.unsqueeze(2)
+            return nothing.unsqueeze(1)
         counts = network.histogram.index_select(0, network.nearest_centre(sizes[0]).reshape(1))
         total = counts.cumsum(dim=1)
         centre = (total <= chance[:, :1] * total[:, -1:]).sum(dim=1).float()
-        return torch.cat([centre.unsqueeze(0), nothing[1:]]).unsqueeze(2)
+        return torch.cat([centre.unsqueeze(0), nothing[1:]]).unsqueeze(1)
 
 
 def _drawn(logits: Tensor, chance: Tensor) -> Tensor:
-    """Draw numbers by their cumulative probability, (N, K) and (N, 1) uniform -> (N, 1) float."""
+    """Draw numbers by their cumulative probability, (K, N) and (1, N) uniform -> (1, N) float."""
+    sums = (logits - logits.amax(dim=0, keepdim=True)).exp().cumsum(dim=0)
     # The last of the sums is left out, so that rounding can't lead beyond the last number.
-    return (logits.softmax(dim=1).cumsum(dim=1)[:, :-1] <= chance).float().sum(dim=1, keepdim=True)
+    return (sums[:-1] <= chance * sums[-1:]).float().sum(dim=0, keepdim=True)
 
 
 def _uniform(noise: Tensor) -> Tensor:
