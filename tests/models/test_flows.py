@@ -1,7 +1,9 @@
 """Splines and transforms: both ways, their determinants, and what their networks may see."""
 
 import math
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +17,10 @@ from zuko.transforms import MonotonicRQSTransform  # noqa: E402
 
 from caloforge.models.flows import (  # noqa: E402
     Autoregressive,
+    Backward,
     Coupling,
     Flow,
+    Forward,
     MaskedNetwork,
     OneByOne,
     Permutation,
@@ -198,6 +202,47 @@ def test_the_loop_is_the_inverse_that_zuko_finds_in_as_many_passes() -> None:
         for _ in range(D):
             x = SPLINE.inverse(y, transform.network(x, context))
         torch.testing.assert_close(OneByOne(transform)(y, context), x)
+
+
+@pytest.mark.parametrize("kind", ["masked", "few_units", "deep", "shallow", "flow"])
+def test_copies_for_generation_do_the_same(kind: str) -> None:
+    torch.manual_seed(1)
+    made = KINDS[kind]().double().eval()
+    flow = made if isinstance(made, Flow) else Flow([made])
+    x, context = vectors(torch.float64)
+    with torch.no_grad():
+        y = flow(x, context).values[-1]
+        forward, backward = Forward(flow), Backward(flow)
+        for parameter in flow.parameters():
+            parameter.zero_()  # they are copies
+        torch.testing.assert_close(forward(x, context), y)
+        torch.testing.assert_close(backward(y, context), x)
+
+
+@pytest.mark.parametrize("kind", [Forward, Backward])
+def test_graphs_do_the_same_for_any_number_of_vectors(kind: type[Forward | Backward], tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    torch.manual_seed(1)
+    module = kind(KINDS["flow"]()).eval()
+    x, context = vectors()
+    free = torch.export.Dim("vectors", min=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter causes deprecation warnings itself
+        program = torch.onnx.export(
+            module,
+            (x, context),
+            input_names=["x", "context"],
+            dynamic_shapes=({0: free}, {0: free}),
+            dynamo=True,
+            verbose=False,
+        )
+    program.save(tmp_path / "flow.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "flow.onnx")
+    with torch.no_grad():
+        expected = module(x, context)
+    for n in (1, 7, N):
+        (found,) = session.run(None, {"x": x[:n].numpy(), "context": context[:n].numpy()})
+        torch.testing.assert_close(torch.from_numpy(found), expected[:n], rtol=0, atol=1e-4)
 
 
 def test_masks_agree_with_those_of_zuko() -> None:

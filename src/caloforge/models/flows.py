@@ -18,7 +18,7 @@ the network sees:
 - `Coupling`: a part of the numbers that stays as it is. One pass both ways.
 - `Permutation` changes only the order.
 
-`Flow` applies transforms one after the other.
+`Flow` applies transforms one after the other; `Forward` and `Backward` are copies of it for generation.
 
 Masked layers are zuko's (Rozet et al., https://zuko.readthedocs.io). Its splines and autoregressive
 transforms agree with those here (tests/models/test_flows.py), but: they look bins up for each number with
@@ -28,6 +28,7 @@ distillation compares; their inverse evaluates the whole network D times, D time
 masks with fewer hidden units than numbers leave the last numbers unseen by all others.
 """
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -42,8 +43,11 @@ from zuko.nn import MaskedLinear
 
 __all__ = [
     "Autoregressive",
+    "Backward",
     "Coupling",
     "Flow",
+    "FoldedNetwork",
+    "Forward",
     "MaskedNetwork",
     "OneByOne",
     "Path",
@@ -57,6 +61,7 @@ __all__ = [
 ]
 
 _SMALLEST = 1e-30  # of a discriminant: its root keeps a finite gradient
+_GROUPS = 8  # of numbers whose parameters one product of a `FoldedNetwork` makes
 
 
 @dataclass(frozen=True)
@@ -344,6 +349,61 @@ class MaskedNetwork(nn.Module):
         return out
 
 
+class FoldedNetwork(nn.Module):
+    """A copy of a `MaskedNetwork` for generation: masks multiplied in, dropout left out.
+
+    The last layer becomes several products, each with the hidden units alone that its numbers may see: half
+    of the work, and half of the file.
+
+    Examples
+    --------
+    >>> network = MaskedNetwork(3, context=1, outputs=2, hidden=8)
+    >>> x, context = torch.randn(4, 3), torch.randn(4, 1)
+    >>> torch.allclose(FoldedNetwork(network)(x, context), network(x, context), atol=1e-6)
+    True
+    """
+
+    def __init__(self, network: MaskedNetwork) -> None:
+        super().__init__()
+        self.outputs = network.outputs
+        self.inlet, self.context = _linear(network.inlet), _linear(network.context)
+        self.hidden = nn.ModuleList(_linear(layer) for layer in network.masked)
+        shape = (network.outputs, network.features)
+        weight, bias = _weight(network.outlet).unflatten(0, shape), network.outlet.bias.detach().view(shape)
+        self.outlets, self.seen = nn.ModuleList(), []
+        for part in torch.arange(network.features).chunk(_GROUPS):
+            # Units come in the order of their degrees.
+            self.seen.append(int((network.degrees <= part[-1]).sum()))
+            rows, number = weight[:, part, : self.seen[-1]], bias[:, part]
+            self.outlets.append(_affine(rows.flatten(0, 1), number.flatten()))
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """(N, D) and (N, C) -> (N, outputs, D)."""
+        hidden = functional.relu(self.inlet(x) + functional.relu(self.context(context)))
+        for layer in self.hidden:
+            hidden = functional.relu(layer(hidden))
+        parts = [
+            outlet(hidden[:, :seen]).unflatten(1, (self.outputs, -1))
+            for outlet, seen in zip(self.outlets, self.seen, strict=True)
+        ]
+        return torch.cat(parts, dim=2)
+
+
+def _linear(layer: nn.Linear) -> nn.Linear:
+    weight = _weight(layer) if isinstance(layer, MaskedLinear) else layer.weight.detach()
+    return _affine(weight, layer.bias.detach())
+
+
+def _affine(weight: Tensor, bias: Tensor) -> nn.Linear:
+    """Return a layer with copies of weights (outputs, inputs) and biases (outputs,)."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+    layer.weight, layer.bias = (
+        nn.Parameter(value.clone(memory_format=torch.contiguous_format), requires_grad=False)
+        for value in (weight, bias)
+    )
+    return layer
+
+
 def _degrees(features: int, hidden: int) -> Tensor:
     """Return the degrees of hidden units, ascending."""
     if hidden >= features:
@@ -368,7 +428,7 @@ class Autoregressive(Transform):
     True
     """
 
-    def __init__(self, network: MaskedNetwork, spline: Spline) -> None:
+    def __init__(self, network: MaskedNetwork | FoldedNetwork, spline: Spline) -> None:
         super().__init__()
         self.network, self.spline = network, spline
 
@@ -401,28 +461,28 @@ class OneByOne(nn.Module):
 
     def __init__(self, transform: Autoregressive) -> None:
         super().__init__()
-        network, self.spline = transform.network, transform.spline
+        network, self.spline = _masked(transform), transform.spline
         self.features = network.features
         units = _by_degree(network.degrees, network.features)  # (D, units of each step)
         self.register_buffer("places", torch.arange(network.features, device=units.device))
         rows = _rows(torch.cat([_weight(network.inlet), network.context.weight], dim=1), units)
         inlet, context = rows.split([network.features, network.context.in_features], dim=2)
-        self.context = nn.Parameter(context.flatten(0, 1))
-        self.context_bias = nn.Parameter(_rows(network.context.bias, units).flatten())
+        self.context = _affine(context.flatten(0, 1), _rows(network.context.bias, units).flatten())
         # Each step's part of a layer is a matrix (inputs, units of the step), with its bias.
-        self.weights = nn.ParameterList([inlet.mT])
-        self.biases = nn.ParameterList([_rows(network.inlet.bias, units)])
+        weights, biases = [inlet], [_rows(network.inlet.bias, units)]
         for layer in network.masked:
-            self.weights.append(_columns(_rows(_weight(layer), units), units).mT)
-            self.biases.append(_rows(layer.bias, units))
+            weights.append(_columns(_rows(_weight(layer), units), units))
+            biases.append(_rows(layer.bias, units))
         outlet = _weight(network.outlet).unflatten(0, (network.outputs, network.features)).transpose(0, 1)
-        self.weights.append(_columns(outlet, units).mT)
-        self.biases.append(network.outlet.bias.view(network.outputs, network.features).T)
+        weights.append(_columns(outlet, units))
+        biases.append(network.outlet.bias.detach().view(network.outputs, network.features).T)
+        self.weights = nn.ParameterList(weight.mT.contiguous() for weight in weights).requires_grad_(False)
+        self.biases = nn.ParameterList(bias.clone() for bias in biases).requires_grad_(False)
 
     def forward(self, y: Tensor, context: Tensor) -> Tensor:
         """(N, D) and (N, C) -> (N, D)."""
         layers = len(self.weights)
-        given = functional.relu(functional.linear(context, self.context, self.context_bias))
+        given = functional.relu(self.context(context))
         steps = [
             self.places,
             y.T.unsqueeze(2),
@@ -455,6 +515,11 @@ class OneByOne(nn.Module):
         for now in zip(*steps, strict=True):
             carry, _ = step(carry, list(now))
         return carry[0]
+
+
+def _masked(transform: Autoregressive) -> MaskedNetwork:
+    assert isinstance(transform.network, MaskedNetwork)  # folded ones are not copied again
+    return transform.network
 
 
 def _by_degree(degrees: Tensor, features: int) -> Tensor:
@@ -595,6 +660,42 @@ class Flow(nn.ModuleList):
         """Return ln p (N,) of vectors that the flow leads to standard normal ones."""
         path: Path = self(x, context)
         return normal_log_density(path.values[-1]) + path.log_det
+
+
+class Forward(nn.ModuleList):
+    """A copy of a `Flow` for generation, as it stands now: (N, D) and (N, C) -> (N, D)."""
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__()
+        for transform in flow.transforms:
+            if isinstance(transform, Autoregressive):
+                self.append(Autoregressive(FoldedNetwork(_masked(transform)), transform.spline))
+            else:
+                self.append(copy.deepcopy(transform))
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """Go through all transforms."""
+        for transform in self:
+            x = transform(x, context).value
+        return x
+
+
+class Backward(nn.ModuleList):
+    """A copy of a `Flow` for generation the other way, as it stands now: (N, D) and (N, C) -> (N, D)."""
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__()
+        for transform in reversed(flow.transforms):
+            if isinstance(transform, Autoregressive):
+                self.append(OneByOne(transform))
+            else:
+                self.append(copy.deepcopy(transform))
+
+    def forward(self, y: Tensor, context: Tensor) -> Tensor:
+        """Go back through all transforms."""
+        for part in self:
+            y = part(y, context) if isinstance(part, OneByOne) else cast(Transform, part).inverse(y, context)
+        return y
 
 
 def normal_log_density(z: Tensor) -> Tensor:
