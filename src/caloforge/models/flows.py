@@ -152,19 +152,26 @@ class Spline:
         widths, heights, slopes = raw.split([self.bins, self.bins, self.bins - 1], dim=1)
         widths, heights = self._sizes(widths), self._sizes(heights)
         left, bottom = self._edges(widths), self._edges(heights)
-        ones = torch.ones_like(x).unsqueeze(1)  # derivatives of the tails
-        shift = math.log(math.expm1(1 - self.least))  # makes raw parameters of 0 derivatives of 1
-        slopes = torch.cat([ones, self.least + functional.softplus(slopes + shift), ones], dim=1)
+        # Of the tails, whose derivatives are 1.
+        slopes = functional.pad(slopes, (0, 0, 1, 1))
         inner = (bottom if by_height else left)[:, 1:]
         number = (x.unsqueeze(1) >= inner).sum(dim=1, keepdim=True)
 
         def of(values: Tensor, which: Tensor) -> Tensor:
             return values.gather(1, which).squeeze(1)
 
-        corner = (of(left, number), of(bottom, number))
         return _Bin(
-            *corner, of(widths, number), of(heights, number), of(slopes, number), of(slopes, number + 1)
+            of(left, number),
+            of(bottom, number),
+            of(widths, number),
+            of(heights, number),
+            self._slope(of(slopes, number)),
+            self._slope(of(slopes, number + 1)),
         )
+
+    def _slope(self, raw: Tensor) -> Tensor:
+        shift = math.log(math.expm1(1 - self.least))  # makes raw parameters of 0 derivatives of 1
+        return self.least + functional.softplus(raw + shift)
 
     def _sizes(self, raw: Tensor) -> Tensor:
         return 2 * self.bound * (self.least + (1 - self.least * self.bins) * raw.softmax(dim=1))
