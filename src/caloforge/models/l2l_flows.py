@@ -33,24 +33,25 @@ v = \ln\frac{u}{1 - u}, \quad u = \alpha + (1 - 2 \alpha)\,x
 same for a largest cell of 1 GeV.) The layers in front enter as these numbers too, the energies as
 log10(E_i) + 1 and 2 log10(E_inc) - 3 in GeV, with 1 keV added.
 
-**Numbers of layers**: energies after the threshold, with normal noise (a hundredth of the threshold, deviation
-a fifth of that), divided by twice the largest energy of any layer in training, and the logit with alpha =
-1e-6. Splines bend up to -ln(alpha), 13.8 for these and 4.6 for cells, where the numbers end.
+**Numbers of layers**: energies after the threshold, with normal noise (a hundredth of the threshold, with a
+deviation of a fifth of that), divided by twice the largest energy of any layer in training, and the logit
+with alpha = 1e-6. Splines bend up to -ln(alpha), 13.8 for these and 4.6 for cells, where the numbers end.
 
-What these sources say of the flows is kept: energy flow of 6 blocks with 64 hidden units and 8 bins, random
-permutations, Adam at 1e-3 with an exponential decay to 3e-3 of it, 200 epochs; causal flows with AdamW and a
-decay of 0.1 on a one-cycle schedule. They are silent on sizes, embedding and rates of the autoregressive causal
-flows; ``CaloFlow-like'' is what is known. Chosen here:
+What the sources say of the flows is kept: an energy flow of 6 blocks with 64 hidden units and 8 bins, random
+permutations, Adam at 1e-3 with an exponential decay to 3e-3 of it, 200 epochs; causal flows with AdamW, a
+decay of 0.1, and a one-cycle schedule. Of the autoregressive causal flows they leave sizes, embedding and
+rates open. Chosen here:
 
-- **Sizes.** By default what some thousand showers and one core train within an hour: 4 coupling blocks with two
-  hidden layers of 64 units, 8 bins. ``transform="autoregressive", blocks=6, hidden=256, embedded=128, rate=1e-4,
-  epochs=200`` is a size like the published one.
-- **Coupling.** Every second block has a random permutation, the ones between have the order reversed, so that two
-  blocks change all numbers. A network's last layer starts at 0, as in arXiv:2405.20407: the flow is the
+- **Sizes.** By default what some thousand showers and one core train within an hour: 4 coupling blocks with
+  two hidden layers of 64 units. ``transform="autoregressive", blocks=6, hidden=256, embedded=128, rate=1e-4,
+  epochs=200`` is of the published kind and order of magnitude.
+- **Coupling.** Every second block has a random permutation, those between have the order reversed, so that
+  two blocks change all numbers. A network's last layer starts at 0, as in arXiv:2405.20407: the flow is the
   identity at first.
-- **Embedding.** Two layers, the first as wide as the flow's.
-- The layers in front that a flow sees in generation are drawn ones before they are rescaled: rescaling is the
-  last step, as published.
+- **Embedding.** Two layers, the first as wide as those of the flow.
+- **Gradients** are cut at a norm of 100 (800 in arXiv:2405.20407, where they are sums over more cells).
+- The layers in front that a flow sees in generation are those before rescaling, which is the last step of
+  all, as published.
 """
 
 import copy
@@ -65,6 +66,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch._higher_order_ops import scan
 from torch.func import functional_call, stack_module_state
+from torch.nn import functional
 
 from caloforge.config import strict_dataclass
 from caloforge.geometry import Calorimeter
@@ -306,14 +308,15 @@ class LayerFlow(nn.Module):
     cells
         Cells of the layer, D.
     context
-        Numbers of the context, C: those of the layers in front, nearest first, the energy of the layer, and
-        the incident energy.
+        Numbers of the context, C: the energy of the layer, the incident energy, and the cells of the layers
+        in front, nearest first.
     config
         Sizes.
     """
 
     def __init__(self, cells: int, context: int, config: Config) -> None:
         super().__init__()
+        self.cells, self.context = cells, context
         self.numbers = CellNumbers(config.threshold)
         self.embedding = nn.Sequential(
             nn.Linear(context, config.hidden), nn.ReLU(), nn.Linear(config.hidden, config.embedded), nn.ReLU()
@@ -326,71 +329,82 @@ class LayerFlow(nn.Module):
 
 
 class _Drawn(nn.Module):
-    """A copy of a causal flow for generation: noise (N, D) and context (N, C) -> numbers (N, D)."""
+    """A copy of a causal flow for generation, for a context of any greater width.
 
-    def __init__(self, flow: LayerFlow) -> None:
+    Parameters
+    ----------
+    flow
+        What is copied, as it stands now.
+    width
+        Numbers of the context; those behind the flow's own don't matter.
+    """
+
+    def __init__(self, flow: LayerFlow, width: int) -> None:
         super().__init__()
-        self.embedding, self.flow = flow.embedding, Backward(flow.flow)
+        self.embedding, self.flow = copy.deepcopy(flow.embedding), Backward(flow.flow)
+        first = cast(nn.Linear, self.embedding[0])
+        first.weight = nn.Parameter(functional.pad(first.weight.detach(), (0, width - first.in_features)))
 
     def forward(self, noise: Tensor, context: Tensor) -> Tensor:
-        """Draw the cells of a layer."""
+        """(N, D) and (N, width) -> (N, D) numbers."""
         numbers: Tensor = self.flow(noise, self.embedding(context))
         return numbers
 
 
 class _Run(nn.Module):
-    """Consecutive layers whose causal flows are alike, drawn in a loop.
+    """Consecutive layers of equally many cells, drawn in a loop.
 
-    Their weights are stacked, so that a graph holds one flow and not thirty, and is loaded in no time.
+    Their weights are stacked: a graph holds one flow instead of thirty, and is loaded in no time.
     """
 
     def __init__(self, flows: Sequence[LayerFlow]) -> None:
         super().__init__()
-        drawn = [_Drawn(flow).eval().requires_grad_(False) for flow in flows]
-        self.layers, self.one = len(drawn), drawn[0]
+        self.layers, self.width = len(flows), max(flow.context for flow in flows)
+        drawn = [_Drawn(flow, self.width).eval().requires_grad_(False) for flow in flows]
         weights, buffers = stack_module_state(cast(list[nn.Module], drawn))
         self.names = [*weights, *buffers]
         for number, value in enumerate([*weights.values(), *buffers.values()]):
             self.register_buffer(f"stacked_{number}", value.detach())
+        # Only its structure is used, with the weights of each layer.
+        self.one = drawn[0].to("meta")
 
     @property
     def stacked(self) -> list[Tensor]:
-        """The weights of all flows, (layers, ...)."""
+        """The weights of all flows, (layers, ...) each."""
         return [cast(Tensor, getattr(self, f"stacked_{number}")) for number in range(len(self.names))]
 
-    def forward(self, noise: Tensor, before: Tensor, energies: Tensor, incident: Tensor) -> Tensor:
+    def forward(self, noise: Tensor, energies: Tensor, incident: Tensor, before: Tensor) -> Tensor:
         """Draw the layers.
 
         Parameters
         ----------
         noise
             (layers, N, D).
-        before
-            (N, cells) numbers of the layers in front of the first one, nearest first.
         energies
             (layers, N, 1), as the flows see them.
         incident
             (N, 1), as the flows see it.
+        before
+            (N, cells) numbers of the layers in front, nearest first; those too far away don't matter.
 
         Returns
         -------
             (layers, N, D) numbers.
         """
-        if self.layers == 1:
-            drawn: Tensor = self.one(noise[0], torch.cat([before, energies[0], incident], dim=1))
-            return drawn.unsqueeze(0)
 
         def step(carry: list[Tensor], now: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-            before, incident = carry
+            incident, before = carry
             noise, energy, *weights = now
             state = dict(zip(self.names, weights, strict=True))
-            context = torch.cat([before, energy, incident], dim=1)
+            context = torch.cat([energy, incident, before], dim=1)
             numbers = functional_call(self.one, state, (noise, context))
-            behind = torch.cat([numbers, before[:, : -numbers.shape[1]]], dim=1)
-            return [behind, incident.clone()], [numbers.clone()]
+            seen = torch.cat([numbers, before], dim=1)[:, : before.shape[1]]
+            return [incident.clone(), seen.clone()], [numbers.clone()]
 
-        carry, steps = [before, incident], [noise, energies, *self.stacked]
-        if torch.compiler.is_compiling():  # for export
+        room = self.width - 2
+        carry = [incident, functional.pad(before[:, :room], (0, max(0, room - before.shape[1])))]
+        steps = [noise, energies, *self.stacked]
+        if torch.compiler.is_compiling() and self.layers > 1:  # for export
             # A scan takes no two tensors that share memory, such as parts of one.
             _, found = scan(step, [each.clone() for each in carry], [each.clone() for each in steps])
             return cast(Tensor, found[0])
@@ -420,30 +434,22 @@ class L2LSampler(base.Sampler):
         self.layer_numbers = copy.deepcopy(model.layer_numbers)
         self.energy_flow = Backward(model.energy_flow)
         self.register_buffer("most", torch.stack([flow.numbers.most for flow in model.flows]))
-        alike = [list(run) for _, run in groupby(range(len(self.sizes)), self._seen)]
-        self.runs = nn.ModuleList(_Run([model.flows[i] for i in run]) for run in alike)
-
-    def _seen(self, layer: int) -> tuple[int, ...]:
-        """Return the sizes of a layer and of those that its flow sees."""
-        return tuple(self.sizes[max(0, layer - _PREVIOUS) : layer + 1])
+        alike = [list(run) for _, run in groupby(model.flows, lambda flow: flow.cells)]
+        self.runs = nn.ModuleList(_Run(run) for run in alike)
 
     def forward(self, noise: Tensor, energy: Tensor) -> Tensor:  # type: ignore[override]
         """(N, noise_size) and (N,) MeV -> (N, n_cells) MeV."""
         first, *others = noise.split([len(self.sizes), *self.sizes], dim=1)
         incident = _seen_incident(energy)
-        energies = self.layer_numbers.decode(self.energy_flow(first, incident))
-        seen = _seen_layers(energies).T.unsqueeze(2)
-        cells: list[Tensor] = []
-        before: list[Tensor] = []
-        begin = 0
+        energies = self.layer_numbers.decode(self.energy_flow(first, incident)).T
+        seen = _seen_layers(energies).unsqueeze(2)
+        before, cells, begin = first[:, :0], [], 0
         for run in cast(Iterable[_Run], self.runs):
             end = begin + run.layers
-            front = torch.cat([*before, noise[:, :0]], dim=1)
-            numbers = run(torch.stack(others[begin:end]), front, seen[begin:end], incident)
-            before = [*numbers[-_PREVIOUS:].flip(0), *before][:_PREVIOUS]
+            numbers = run(torch.stack(others[begin:end]), seen[begin:end], incident, before)
+            before = torch.cat([*numbers[-_PREVIOUS:].flip(0), before], dim=1)
             drawn = cells_of(numbers, self.threshold, self.most[begin:end].view(-1, 1, 1))
-            whole = rescaled(drawn, energies[:, begin:end].T, self.threshold)
-            cells.append(whole.transpose(0, 1).flatten(1))
+            cells.append(rescaled(drawn, energies[begin:end], self.threshold).transpose(0, 1).flatten(1))
             begin = end
         return torch.cat(cells, dim=1)
 
@@ -524,7 +530,7 @@ class L2LFlows(GenerativeModel):
         flows = self.flows[first : layer + 1]
         *before, own = (flow.numbers(part) for flow, part in zip(flows, cells, strict=True))
         energy = cells[-1].sum(dim=1, keepdim=True)
-        context = [*reversed(before), _seen_layers(energy), _seen_incident(batch.energy)]
+        context = [_seen_layers(energy), _seen_incident(batch.energy), *reversed(before)]
         return -self.flows[layer].log_density(own, torch.cat(context, dim=1)).mean() / self.sizes[layer]
 
     def _above_threshold(self, batch: Batch, begin: int = 0, end: int | None = None) -> list[Tensor]:
