@@ -365,8 +365,7 @@ class _Run(nn.Module):
         self.names = [*weights, *buffers]
         for number, value in enumerate([*weights.values(), *buffers.values()]):
             self.register_buffer(f"stacked_{number}", value.detach())
-        # Only its structure is used, with the weights of each layer.
-        self.one = drawn[0].to("meta")
+        self.one = drawn[0]  # whose structure is used, with the weights of each layer
 
     @property
     def stacked(self) -> list[Tensor]:
