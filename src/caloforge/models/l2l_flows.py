@@ -328,6 +328,23 @@ class LayerFlow(nn.Module):
         return self.flow.log_density(numbers, self.embedding(context))
 
 
+class _Inverse(nn.Module):
+    """A copy of a flow for generation, from noise (N, D) and context (N, C) to numbers (N, D)."""
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__()
+        one_by_one = any(isinstance(one, Autoregressive) for one in flow.transforms)
+        self.flow: Flow | Backward = Backward(flow) if one_by_one else copy.deepcopy(flow)
+        self.eval().requires_grad_(False)
+
+    def forward(self, noise: Tensor, context: Tensor) -> Tensor:
+        """Go back through all transforms."""
+        if isinstance(self.flow, Flow):
+            return self.flow.inverse(noise, context)
+        numbers: Tensor = self.flow(noise, context)
+        return numbers
+
+
 class _Drawn(nn.Module):
     """A copy of a causal flow for generation, for a context of any greater width.
 
@@ -341,7 +358,7 @@ class _Drawn(nn.Module):
 
     def __init__(self, flow: LayerFlow, width: int) -> None:
         super().__init__()
-        self.embedding, self.flow = copy.deepcopy(flow.embedding), Backward(flow.flow)
+        self.embedding, self.flow = copy.deepcopy(flow.embedding), _Inverse(flow.flow)
         first = cast(nn.Linear, self.embedding[0])
         first.weight = nn.Parameter(functional.pad(first.weight.detach(), (0, width - first.in_features)))
 
@@ -431,7 +448,7 @@ class L2LSampler(base.Sampler):
         self.sizes, self.threshold = model.sizes, model.config.threshold
         self.noise_size = len(self.sizes) + sum(self.sizes)
         self.layer_numbers = copy.deepcopy(model.layer_numbers)
-        self.energy_flow = Backward(model.energy_flow)
+        self.energy_flow = _Inverse(model.energy_flow)
         self.register_buffer("most", torch.stack([flow.numbers.most for flow in model.flows]))
         alike = [list(run) for _, run in groupby(model.flows, lambda flow: flow.cells)]
         self.runs = nn.ModuleList(_Run(run) for run in alike)
@@ -531,6 +548,16 @@ class L2LFlows(GenerativeModel):
         energy = cells[-1].sum(dim=1, keepdim=True)
         context = [_seen_layers(energy), _seen_incident(batch.energy), *reversed(before)]
         return -self.flows[layer].log_density(own, torch.cat(context, dim=1)).mean() / self.sizes[layer]
+
+    @torch.no_grad()
+    def measured(self, held_out: TrainingShowers) -> Figures:
+        """Return what the phases lower, for showers that they do not see; the causal flows in one mean."""
+        batch = held_out.sample()
+        cells = [self.layer_loss(batch, layer) * size for layer, size in enumerate(self.sizes)]
+        return {
+            "energies_held_out": self.energy_loss(batch),
+            "cells_held_out": torch.stack(cells).sum() / sum(self.sizes),
+        }
 
     def _above_threshold(self, batch: Batch, begin: int = 0, end: int | None = None) -> list[Tensor]:
         """Return the cells (N, D) of some layers, with those below the threshold emptied."""
