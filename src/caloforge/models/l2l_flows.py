@@ -84,6 +84,7 @@ from caloforge.models.flows import (
     inversion,
     shuffle,
 )
+from caloforge.preprocessing.recursive_shares import from_logits, to_logits
 from caloforge.units import GeV
 
 __all__ = [
@@ -194,15 +195,6 @@ def rescaled(cells: Tensor, energy: Tensor, threshold: float) -> Tensor:
     return torch.zeros_like(cells).scatter(-1, order, kept)
 
 
-def _logit(x: Tensor, alpha: float) -> Tensor:
-    inside = alpha + (1 - 2 * alpha) * x.clamp(0, 1)
-    return inside.log() - (1 - inside).log()
-
-
-def _from_logit(v: Tensor, alpha: float) -> Tensor:
-    return ((v.sigmoid() - alpha) / (1 - 2 * alpha)).clamp(0, 1)
-
-
 class CellNumbers(nn.Module):
     """Energies of a layer's cells as numbers that a flow describes; see the module.
 
@@ -226,12 +218,13 @@ class CellNumbers(nn.Module):
         filled = _FILLED * 10 ** (_DECADES * torch.randn_like(cells))
         share = torch.where(cells > 0, cells / self.threshold, filled.clamp(max=1))
         share = share + _FILLED * torch.rand_like(cells)
-        return _logit((share / _LEAST).log10() / _decades(self.most, self.threshold), _CELLS)
+        x = (share / _LEAST).log10() / _decades(self.most, self.threshold)
+        return to_logits(x.clamp(0, 1), _CELLS)
 
 
 def cells_of(numbers: Tensor, threshold: float, most: Tensor) -> Tensor:
     """Return the energies of cells, in MeV and above 0, that `CellNumbers` made such numbers of."""
-    decades = _from_logit(numbers, _CELLS) * _decades(most, threshold)
+    decades = from_logits(numbers, _CELLS) * _decades(most, threshold)
     return threshold * _LEAST * (math.log(10) * decades).exp()
 
 
@@ -259,11 +252,11 @@ class LayerNumbers(nn.Module):
     def forward(self, energies: Tensor) -> Tensor:
         """(N, layers) MeV, with noise that is drawn anew -> (N, layers)."""
         noise = _FILLED * self.threshold * (1 + _RELATIVE * torch.randn_like(energies))
-        return _logit((energies + noise) / (_ROOM * self.most), _LAYERS)
+        return to_logits(((energies + noise) / (_ROOM * self.most)).clamp(0, 1), _LAYERS)
 
     def decode(self, numbers: Tensor) -> Tensor:
         """(N, layers) -> (N, layers) MeV, 0 below the threshold."""
-        energies = _from_logit(numbers, _LAYERS) * _ROOM * self.most
+        energies = from_logits(numbers, _LAYERS) * _ROOM * self.most
         return torch.where(energies < self.threshold, 0.0, energies)
 
 
