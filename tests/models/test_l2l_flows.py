@@ -1,7 +1,9 @@
 """Layer-to-layer flows: what a layer may know, exact energies, and that drawing undoes the flows."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -55,6 +57,18 @@ def batch_in(geometry: Calorimeter, n: int = N) -> Batch:
     upright = torch.tensor([[0.0, 0.0, 1.0]]).repeat(n, 1)
     energy = torch.linspace(1e4, 9e4, n)
     return Batch(cells, energy, upright, torch.zeros(n, 2), torch.zeros(n, dtype=torch.int64), geometry)
+
+
+class Whole(NamedTuple):
+    """Showers to train on that come in parts."""
+
+    batch: Batch
+
+    def batches(self, size: int | None = None) -> Iterator[Batch]:
+        for rows in torch.arange(len(self.batch.cells)).chunk(3):
+            yield self.batch._replace(
+                **{name: getattr(self.batch, name)[rows] for name in self.batch._fields[:-1]}
+            )
 
 
 def flows_in(geometry: Calorimeter, kind: str) -> L2LFlows:
@@ -128,12 +142,25 @@ def test_numbers_of_cells_lead_back_to_energies(cells: list[float]) -> None:
 
 @given(layers=st.lists(st.one_of(st.just(0.0), st.floats(0.125, 199, width=32)), min_size=1, max_size=20))
 def test_numbers_of_layers_lead_back_to_energies(layers: list[float]) -> None:
-    numbers, energies = LayerNumbers(THRESHOLD), torch.tensor([layers])
+    numbers, energies, incident = LayerNumbers(len(layers), THRESHOLD), torch.tensor([layers]), torch.ones(1)
     numbers.most.fill_(100.0)
-    found = numbers.decode(numbers(energies))
+    numbers.mean.fill_(-3.0)
+    numbers.deviation.fill_(2.0)
+    found = numbers.decode(numbers(energies, incident), incident)
     # Noise of a hundredth of the threshold, and what single precision leaves of a logit.
     torch.testing.assert_close(found, energies, atol=0.05 * THRESHOLD, rtol=1e-3)
     assert (found[energies == 0] == 0).all()
+
+
+def test_scales_are_those_of_all_showers() -> None:
+    model, whole = L2LFlows(Config(**SMALL), EQUAL), batch_in(EQUAL, 500)
+    torch.manual_seed(5)
+    model.phases()[0].prepare(Whole(whole))
+    numbers = model.layer_numbers(whole.cells.view(-1, 7, 6).sum(dim=2), whole.energy)
+    torch.testing.assert_close(numbers.mean(dim=0), torch.zeros(7), atol=0.05, rtol=0)
+    torch.testing.assert_close(numbers.std(dim=0), torch.ones(7), atol=0.05, rtol=0)
+    most = [float(flow.numbers.most) for flow in model.flows]
+    assert most == pytest.approx(whole.cells.view(-1, 7, 6).amax(dim=(0, 2)).tolist())
 
 
 def test_every_flow_is_undone(model: L2LFlows) -> None:
@@ -191,7 +218,7 @@ def test_the_loop_draws_what_the_flows_of_the_layers_describe(model: L2LFlows) -
     first, *others = noise.split([len(model.sizes), *model.sizes], dim=1)
     incident = 2 * (energy / 1e3 + 1e-6).log10().unsqueeze(1) - 3
     with torch.no_grad():
-        energies = model.layer_numbers.decode(model.energy_flow.inverse(first, incident))
+        energies = model.layer_numbers.decode(model.energy_flow.inverse(first, incident), energy)
         before: list[torch.Tensor] = []
         cells = []
         for flow, own, total in zip(model.flows, others, energies.T, strict=True):
