@@ -159,7 +159,7 @@ class Config(ModelConfig):
     embedded: int = Field(default=32, gt=0)
     rate: float = Field(default=2e-3, gt=0)
     decay: float = Field(default=0.1, ge=0)
-    epochs: int = Field(default=30, gt=0)
+    epochs: int = Field(default=50, gt=0)
 
 
 def context_sizes(sizes: Sequence[int]) -> list[int]:
