@@ -106,9 +106,7 @@ __all__ = [
 ]
 
 _PREVIOUS = 5  # layers in front that a causal flow sees
-_FILLED = (
-    0.01  # of the threshold: the energy that empty cells and layers get, and that of the noise of all cells
-)
+_FILLED = 0.01  # of the threshold: what empty cells and layers get, and the noise of all cells
 _DECADES = 0.2  # deviation of the energies of empty cells
 _RELATIVE = 0.2  # deviation of the noise of layers
 _LEAST = 1e-3  # of the threshold: where the numbers of cells begin
