@@ -19,8 +19,9 @@ from caloforge.stages.train.fit import Plan, fit  # noqa: E402
 from tests import toys  # noqa: E402
 
 N = 8
-# Of models whose published size would take minutes.
+# Of models whose own size would take long.
 SMALLER = {
+    "l2l_flows": {"blocks": 2, "hidden": 16, "energy_blocks": 2, "energy_hidden": 8},
     "caloflow_teacher": {"blocks": 2, "hidden": 16, "energy_blocks": 1, "energy_hidden": 8},
     "caloflow": {"blocks": 2, "hidden": 16, "energy_blocks": 1, "energy_hidden": 8},
 }

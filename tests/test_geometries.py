@@ -9,7 +9,7 @@ import pytest
 
 from caloforge import catalog
 from caloforge.geometry import Calorimeter
-from caloforge.geometry.rebinning import rebin_cells
+from caloforge.geometry.rebinning import crop_matrix, rebin_cells
 from caloforge.incident.incident import Incident
 from caloforge.physics import materials
 from caloforge.showers import Showers
@@ -133,3 +133,12 @@ def test_the_challenge_has_rings_of_par04(number: int, rings: int, alpha: int) -
 @pytest.mark.parametrize("name", catalog.names("geometries"))
 def test_all_materials_are_known(name: str) -> None:
     assert {slab.material for slab in Calorimeter.load(name).slabs} <= set(materials.known())
+
+
+def test_the_core_of_the_ild_is_a_part_of_the_whole() -> None:
+    whole, core = Calorimeter.load("ild_ecal"), Calorimeter.load("ild_ecal_core")
+    assert core.shapes == ((10, 10),) * 30
+    assert core.stack == whole.stack
+    cut = crop_matrix(whole, core)
+    assert cut.sum() == core.n_cells
+    assert (cut.sum(axis=0) == 1).all()

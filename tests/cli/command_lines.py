@@ -226,7 +226,7 @@ COMMANDS = (
             "--seed": SEED,
         },
     ),
-    Command("rebin", (SHOWERS, GEOMETRY, OUTPUT)),
+    Command("rebin", (SHOWERS, GEOMETRY, OUTPUT), {}, {}, ("--crop",)),
     Command(
         "convert",
         (SHOWERS, OUTPUT),

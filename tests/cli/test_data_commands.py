@@ -7,6 +7,7 @@ import pytest
 from caloforge.formats.base import recognise
 from caloforge.formats.calogan import ENTRY
 from caloforge.formats.native import read, write
+from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import FIELDS, Incident
 from caloforge.showers import Showers
 
@@ -70,6 +71,21 @@ def test_rebin(run, make_showers, calogan_fine, calogan, tmp_path):
     assert read(tmp_path / "coarse.h5").provenance == fine.rebin(calogan).provenance
 
 
+def test_rebin_cuts_a_core_out_and_says_what_it_leaves_out(run, make_showers, tmp_path):
+    whole = make_showers(5, Calorimeter.load("ild_ecal"), occupancy=0.01)
+    write(whole, tmp_path / "whole.h5")
+    code, out, _ = run("rebin", tmp_path / "whole.h5", "ild_ecal_core", "--crop", "-o", tmp_path / "core.h5")
+    core, expected = read(tmp_path / "core.h5"), whole.crop(Calorimeter.load("ild_ecal_core"))
+    energy = core.columns["outside"].sum() / whole.cells.sum(dtype=float)
+    filled = 1 - (core.cells > 0).sum() / (whole.cells > 0).sum()
+    said = f"24,000 of 27,000 cells, with {energy:.2%} of the energy and {filled:.1%} of all cells that hold"
+    assert code == 0
+    assert said in " ".join(out.split())
+    assert np.array_equal(core.cells, expected.cells)
+    assert np.array_equal(core.energy, whole.energy)
+    assert core.provenance == {**whole.provenance, "cropped_from": "ild_ecal"}
+
+
 @pytest.mark.parametrize("layout", ["calogan", "calochallenge", "showerdata"])
 def test_convert_there_and_back(run, make_showers, tmp_path, layout):
     showers = make_showers(5)
@@ -128,6 +144,7 @@ def test_mistakes_end_in_a_sentence(run, make_showers, calogan_fine, tmp_path):
         (("info", tmp_path / "none.h5"), "does not exist"),
         (("info", tmp_path / "text.h5"), "not an HDF5 file"),
         (("rebin", tmp_path / "ours.h5", "calogan_fine", "-o", out), "not an edge of calogan"),
+        (("rebin", tmp_path / "fine.h5", "ild_ecal_core", "--crop", "-o", out), "not made of the same slabs"),
         (("rebin", tmp_path / "ours.h5", "calogn", "-o", out), "Did you mean 'calogan'"),
         (("rebin", tmp_path / "ours.h5", "calogan", "-o", tmp_path / "none" / "out.h5"), "no such folder"),
         (("convert", tmp_path / "published.h5", out), "--particle e+"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from caloforge.errors import GeometryError
 from caloforge.geometry import Calorimeter
-from caloforge.geometry.rebinning import rebin_cells, rebin_matrix, shared_matrix
+from caloforge.geometry.rebinning import crop_cells, crop_matrix, rebin_cells, rebin_matrix, shared_matrix
 
 from .conftest import describe
 
@@ -158,3 +158,59 @@ def test_nothing_is_shared_where_all_edges_are_on_the_grid(calogan_fine, name):
 def test_cells_that_can_not_be_divided_are_named(calogan, coarse, sentence):
     with pytest.raises(GeometryError, match=sentence):
         shared_matrix(calogan, Calorimeter.load(coarse))
+
+
+@given(data=st.data(), eta=EDGES, phi=EDGES)
+def test_a_core_has_the_cells_inside_of_its_edges_and_no_others(data, eta, phi):
+    def inner(edges):
+        low = data.draw(st.integers(0, len(edges) - 2))
+        high = data.draw(st.integers(low + 1, len(edges) - 1))
+        return thin(data, edges[low : high + 1])
+
+    layers = [(0, 1), (1, 3)]
+    whole = Calorimeter.from_dict(describe([(z, eta, phi) for z in layers]))
+    core = Calorimeter.from_dict(describe([(z, inner(eta), inner(phi)) for z in layers]))
+    np.testing.assert_allclose(crop_cells(volume(whole)[None], whole, core)[0], volume(core), rtol=1e-5)
+    assert set(np.diff(crop_matrix(whole, core).indptr)) <= {0, 1}
+
+
+def test_a_core_of_everything_is_the_rebinned_read_out(calogan_fine, calogan):
+    assert (crop_matrix(calogan_fine, calogan) != rebin_matrix(calogan_fine, calogan)).nnz == 0
+
+
+def test_a_core_of_rings_has_the_inner_ones():
+    whole, core = (
+        Calorimeter.from_dict(
+            describe([((0, 1), [0, 1], [0, 1])])
+            | {"stack": [], "layers": [{"z": [0.0, 1.0], "r": {"edges": edges}, "alpha": 4}]}
+        )
+        for edges in ([0.0, 5.0, 10.0, 20.0], [0.0, 10.0])
+    )
+    cells = np.arange(12.0)[None]
+    assert crop_cells(cells, whole, core).tolist() == [[1.0, 7.0, 13.0, 19.0]]
+
+
+@pytest.mark.parametrize(
+    ("eta", "z", "sentence"),
+    [
+        ([-7.0, 10.0], (0, 3), "not an edge of box"),
+        ([-30.0, 30.0], (0, 3), "the edge at -30 mm"),
+        ([-10.0, 10.0], (0, 2), "not made of the same slabs"),
+    ],
+)
+def test_cores_that_do_not_fit_are_refused(eta, z, sentence):
+    edges = [-20.0, -10.0, 0.0, 10.0, 20.0]
+    whole = Calorimeter.from_dict(describe([((0, 3), edges, edges)]))
+    core = Calorimeter.from_dict(describe([(z, eta, [-10.0, 10.0])]))
+    with pytest.raises(GeometryError, match=sentence):
+        crop_matrix(whole, core)
+
+
+def test_showers_keep_what_is_outside_of_their_core(make_showers):
+    whole = make_showers(3, Calorimeter.load("ild_ecal"), occupancy=0.01)
+    core = whole.crop(Calorimeter.load("ild_ecal_core"))
+    images = whole.cells.reshape(3, 30, 30, 30)[:, :, 10:20, 10:20]
+    assert np.array_equal(core.cells, images.reshape(3, -1))
+    total = whole.cells.sum(axis=1, dtype=float)
+    np.testing.assert_allclose(core.cells.sum(axis=1) + core.columns["outside"], total, rtol=1e-6)
+    assert np.array_equal(core.crop(core.geometry).columns["outside"], core.columns["outside"])

@@ -73,7 +73,8 @@ def check_subset(
     if fine[0] != coarse[0] or fine[-1] != coarse[-1]:
         raise GeometryError(
             f"{where}: the edges span {coarse[0]:g} to {coarse[-1]:g} mm, those of {grid} {fine[0]:g} to "
-            f"{fine[-1]:g} mm, so energy would be lost; the outer edges must agree."
+            f"{fine[-1]:g} mm, so energy would be lost; the outer edges must agree, unless a part is cut out "
+            "on purpose (caloforge rebin --crop)."
         )
 
 
@@ -147,6 +148,22 @@ class Axis:
         check_subset(fine.edges, self.edges, where, grid)
         # All edges are on the finer axis, so a fine bin lies inside the bin that holds its lower edge.
         return np.searchsorted(self.edges, fine.edges[:-1], side="right") - 1
+
+    def inside(self, other: "Axis") -> tuple["Axis", slice]:
+        """Return the bins within the outer edges of another axis, and which of all bins these are.
+
+        All bins where none lies within.
+
+        Examples
+        --------
+        >>> Axis.uniform(6, -30.0, 30.0).inside(Axis.uniform(1, -10.0, 10.0))
+        (Axis(edges=array([-10.,   0.,  10.])), slice(2, 4, None))
+        """
+        within = np.flatnonzero((self.edges >= other.edges[0]) & (self.edges <= other.edges[-1]))
+        if len(within) < 2:
+            return self, slice(0, self.n)
+        first, last = int(within[0]), int(within[-1])
+        return Axis(edges=self.edges[first : last + 1]), slice(first, last)
 
     def to_dict(self) -> dict[str, Any]:
         """Return these edges in the shorter of the two ways to write them."""

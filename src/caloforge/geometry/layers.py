@@ -1,5 +1,6 @@
 """How a layer is divided into cells: boxes between edges in eta and phi, or rings cut into sectors."""
 
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -99,6 +100,17 @@ class Layer:
         eta = self.eta.containing(other.eta, f"{where}, eta", grid)
         phi = self.phi.containing(other.phi, f"{where}, phi", grid)
         return phi[:, None] * self.n_eta + eta
+
+    def inside(self, other: "Layer | RingLayer") -> tuple["Layer", Integers]:
+        """Return the part of this layer within another's outer edges, and which of this layer's cells it has.
+
+        All of it where the other one has rings.
+        """
+        numbers = np.arange(self.n_cells).reshape(self.shape)
+        if not isinstance(other, Layer):
+            return self, numbers
+        (eta, columns), (phi, rows) = self.eta.inside(other.eta), self.phi.inside(other.phi)
+        return replace(self, eta=eta, phi=phi), numbers[rows, columns]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary of JSON's types."""
@@ -213,6 +225,17 @@ class RingLayer:
         # The first sectors of both start at -pi, so consecutive fine sectors make up a coarse one.
         alpha = np.arange(other.n_alpha) // (other.n_alpha // self.n_alpha)
         return alpha[:, None] * self.n_r + r
+
+    def inside(self, other: Layer | Self) -> tuple["RingLayer", Integers]:
+        """Return the rings within another layer's outer edge, and which of this layer's cells they have.
+
+        All of them where the other layer has boxes.
+        """
+        numbers = np.arange(self.n_cells).reshape(self.shape)
+        if not isinstance(other, RingLayer):
+            return self, numbers
+        r, columns = self.r.inside(other.r)
+        return replace(self, r=r), numbers[:, columns]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary of JSON's types."""

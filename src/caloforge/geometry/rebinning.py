@@ -1,4 +1,6 @@
-"""Sum the cells of a fine read-out to those of a coarser one."""
+"""Sum the cells of a fine read-out to those of a coarser one, or to those of its core."""
+
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +11,7 @@ from caloforge.geometry.axis import Axis, check_subset
 from caloforge.geometry.calorimeter import Calorimeter, Floats
 from caloforge.geometry.layers import Layer
 
-__all__ = ["rebin_cells", "rebin_matrix", "shared_matrix"]
+__all__ = ["crop_cells", "crop_matrix", "rebin_cells", "rebin_matrix", "shared_matrix"]
 
 _REBIN_ROWS = 1024  # showers in double precision at once, which limits the memory
 
@@ -44,6 +46,40 @@ def rebin_matrix(fine: Calorimeter, coarse: Calorimeter) -> csr_array:
     return csr_array((ones, np.concatenate(columns), rows), shape=(fine.n_cells, coarse.n_cells))
 
 
+def crop_matrix(fine: Calorimeter, core: Calorimeter) -> csr_array:
+    """Return the map of fine cells on those of a read-out that covers only a part of the front face.
+
+    It is `rebin_matrix` of the fine cells inside of the core's outer edges; rows of all others are empty.
+
+    Returns
+    -------
+        (n_fine, n_core) of 0 and 1.
+
+    Raises
+    ------
+    GeometryError
+        An edge of the core is not on the fine grid, or the two calorimeters differ in depth or material.
+
+    Examples
+    --------
+    >>> whole, core = Calorimeter.load("ild_ecal"), Calorimeter.load("ild_ecal_core")
+    >>> matrix = crop_matrix(whole, core)
+    >>> matrix.shape, int(matrix.sum())
+    ((27000, 3000), 3000)
+    """
+    numbers = np.searchsorted(_z_edges(core), [layer.z[0] for layer in fine.layers], side="right") - 1
+    # A layer behind all of the core's is compared with its last one: `rebin_matrix` then refuses the depth.
+    others = [core.layers[min(int(number), len(core.layers) - 1)] for number in numbers]
+    parts = [layer.inside(other) for layer, other in zip(fine.layers, others, strict=True)]
+    cut = replace(fine, layers=tuple(layer for layer, _ in parts))
+    inside = [cells.ravel() + first for (_, cells), first in zip(parts, fine.offsets, strict=False)]
+    counts = np.zeros(fine.n_cells, np.int64)
+    counts[np.concatenate(inside)] = 1
+    matrix = rebin_matrix(cut, core)
+    bounds = np.concatenate([[0], np.cumsum(counts)])
+    return csr_array((matrix.data, matrix.indices, bounds), shape=(fine.n_cells, core.n_cells))
+
+
 def rebin_cells(cells: Floats, fine: Calorimeter, coarse: Calorimeter) -> npt.NDArray[np.float32]:
     """Sum fine cells (N, n_fine) to coarse cells (N, n_coarse), in double precision with one final rounding.
 
@@ -60,9 +96,24 @@ def rebin_cells(cells: Floats, fine: Calorimeter, coarse: Calorimeter) -> npt.ND
     >>> int(rebin_cells(cells, fine, coarse).sum()), fine.n_cells
     (12096, 12096)
     """
-    matrix = rebin_matrix(fine, coarse)
+    return _summed(cells, fine, rebin_matrix(fine, coarse))
+
+
+def crop_cells(cells: Floats, fine: Calorimeter, core: Calorimeter) -> npt.NDArray[np.float32]:
+    """Sum the fine cells (N, n_fine) inside of a core to its cells (N, n_core); see `crop_matrix`.
+
+    Examples
+    --------
+    >>> whole, core = Calorimeter.load("ild_ecal"), Calorimeter.load("ild_ecal_core")
+    >>> crop_cells(np.ones((1, whole.n_cells), np.float32), whole, core).sum()
+    np.float32(3000.0)
+    """
+    return _summed(cells, fine, crop_matrix(fine, core))
+
+
+def _summed(cells: Floats, fine: Calorimeter, matrix: csr_array) -> npt.NDArray[np.float32]:
     fine._check_width(cells)
-    summed = np.empty((len(cells), coarse.n_cells), np.float32)
+    summed = np.empty((len(cells), matrix.shape[1]), np.float32)
     for start in range(0, len(cells), _REBIN_ROWS):
         rows = slice(start, start + _REBIN_ROWS)
         summed[rows] = cells[rows].astype(np.float64) @ matrix

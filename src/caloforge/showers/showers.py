@@ -11,7 +11,7 @@ import numpy.typing as npt
 from caloforge.arguments import whole_number
 from caloforge.errors import InputError, ShowerFileError
 from caloforge.geometry import Calorimeter
-from caloforge.geometry.rebinning import rebin_cells
+from caloforge.geometry.rebinning import crop_cells, rebin_cells
 from caloforge.incident.incident import FIELDS, Incident, filled, numbers
 from caloforge.showers import frames
 
@@ -151,6 +151,32 @@ class Showers:
             self.incident,
             self.columns,
             {**self.provenance, "rebinned_from": self.geometry.name},
+        )
+
+    def crop(self, geometry: Calorimeter) -> "Showers":
+        """Return the same showers on a read-out of a part of the front face, such as the core.
+
+        What the cells outside hold is counted in the column ``outside``, (N,) in MeV. Raises `GeometryError`
+        if an edge of the read-out is not one of these showers'.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> showers = Showers("ild_ecal", np.ones((1, 27_000)), Incident(22, [1e4]))
+        >>> core = showers.crop(Calorimeter.load("ild_ecal_core"))
+        >>> core.cells.sum(), core.columns["outside"]
+        (np.float32(3000.0), array([24000.]))
+        """
+        cells = crop_cells(self.cells, self.geometry, geometry)
+        whole, inside = (part.sum(axis=1, dtype=np.float64) for part in (self.cells, cells))
+        # Cells are rounded to single precision, so the difference may be a rounding below 0.
+        outside = np.maximum(whole - inside, 0) + self.columns.get("outside", 0)
+        return Showers(
+            geometry,
+            cells,
+            self.incident,
+            {**self.columns, "outside": outside},
+            {**self.provenance, "cropped_from": self.geometry.name},
         )
 
     def layer_energies(self) -> npt.NDArray[np.float64]:
