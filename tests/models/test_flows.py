@@ -223,7 +223,7 @@ def test_copies_for_generation_do_the_same(kind: str) -> None:
 def test_graphs_do_the_same_for_any_number_of_vectors(kind: type[Forward | Backward], tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     torch.manual_seed(1)
-    module = kind(KINDS["flow"]()).eval()
+    module = kind(KINDS["flow"]())
     x, context = vectors()
     free = torch.export.Dim("vectors", min=2)
     with warnings.catch_warnings():
@@ -242,7 +242,7 @@ def test_graphs_do_the_same_for_any_number_of_vectors(kind: type[Forward | Backw
         expected = module(x, context)
     for n in (1, 7, N):
         (found,) = session.run(None, {"x": x[:n].numpy(), "context": context[:n].numpy()})
-        torch.testing.assert_close(torch.from_numpy(found), expected[:n], rtol=0, atol=1e-4)
+        torch.testing.assert_close(torch.from_numpy(found), expected[:n], rtol=1e-4, atol=1e-4)
 
 
 def test_masks_agree_with_those_of_zuko() -> None:

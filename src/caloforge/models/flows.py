@@ -152,9 +152,9 @@ class Spline:
         widths, heights, slopes = raw.split([self.bins, self.bins, self.bins - 1], dim=1)
         widths, heights = self._sizes(widths), self._sizes(heights)
         left, bottom = self._edges(widths), self._edges(heights)
-        ones = torch.ones_like(x).unsqueeze(1)  # derivatives of the tails
         shift = math.log(math.expm1(1 - self.least))  # makes raw parameters of 0 derivatives of 1
-        slopes = torch.cat([ones, self.least + functional.softplus(slopes + shift), ones], dim=1)
+        slopes = self.least + functional.softplus(slopes + shift)
+        slopes = functional.pad(slopes, (0, 0, 1, 1), value=1.0)  # those of the tails
         inner = (bottom if by_height else left)[:, 1:]
         number = (x.unsqueeze(1) >= inner).sum(dim=1, keepdim=True)
 
@@ -167,11 +167,13 @@ class Spline:
         )
 
     def _sizes(self, raw: Tensor) -> Tensor:
-        return 2 * self.bound * (self.least + (1 - self.least * self.bins) * raw.softmax(dim=1))
+        # The exporter takes a factor for 1 that differs from it by less than 1e-5: here it is part of another.
+        whole = 2 * self.bound
+        return whole * self.least + whole * (1 - self.least * self.bins) * raw.softmax(dim=1)
 
     def _edges(self, sizes: Tensor) -> Tensor:
         """Return the lower edge of each bin."""
-        return functional.pad(sizes.cumsum(dim=1)[:, :-1], (0, 0, 1, 0)) - self.bound
+        return sizes.cumsum(dim=1) - sizes - self.bound
 
 
 class _Bin(NamedTuple):
@@ -250,7 +252,7 @@ class Permutation(Transform):
 
     def forward(self, x: Tensor, context: Tensor) -> Step:
         """Return the numbers in the new order."""
-        return Step(x.index_select(1, self.order), x.new_zeros(len(x)))
+        return Step(x.index_select(1, self.order), x.new_zeros(x.shape[0]))
 
     def inverse(self, y: Tensor, context: Tensor) -> Tensor:
         """Return the numbers in the old order."""
@@ -457,16 +459,24 @@ class OneByOne(nn.Module):
     torch.Size([2, 3])
     """
 
+    numbers: Tensor
     places: Tensor
+    everywhere: Tensor
 
     def __init__(self, transform: Autoregressive) -> None:
         super().__init__()
         network, self.spline = _masked(transform), transform.spline
         self.features = network.features
         units = _by_degree(network.degrees, network.features)  # (D, units of each step)
-        self.register_buffer("places", torch.arange(network.features, device=units.device))
         rows = _rows(torch.cat([_weight(network.inlet), network.context.weight], dim=1), units)
         inlet, context = rows.split([network.features, network.context.in_features], dim=2)
+        most = units.shape[1]
+        # The units of all steps stand in rows of `most`; new ones are offered to all rows, and one takes them.
+        numbers = torch.arange(network.features, device=units.device)
+        self.register_buffer("numbers", numbers)
+        self.register_buffer("places", numbers.repeat_interleave(most))
+        one = torch.eye(most, dtype=inlet.dtype, device=units.device)
+        self.register_buffer("everywhere", one.repeat(1, network.features))
         self.context = _affine(context.flatten(0, 1), _rows(network.context.bias, units).flatten())
         # Each step's part of a layer is a matrix (inputs, units of the step), with its bias.
         weights, biases = [inlet], [_rows(network.inlet.bias, units)]
@@ -484,7 +494,7 @@ class OneByOne(nn.Module):
         layers = len(self.weights)
         given = functional.relu(self.context(context))
         steps = [
-            self.places,
+            self.numbers,
             y.T.unsqueeze(2),
             given.unflatten(1, (self.features, -1)).transpose(0, 1),
             *self.weights,
@@ -494,16 +504,14 @@ class OneByOne(nn.Module):
         def step(carry: list[Tensor], now: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
             place, number, extra = now[:3]
             weights, biases = now[3 : 3 + layers], now[3 + layers :]
-            here = (self.places == place).unsqueeze(1)  # (D, 1)
             known = [carry[0]]
             for layer in range(layers - 1):
                 inner = known[-1] @ weights[layer] + biases[layer]
-                new = functional.relu(inner + extra if layer == 0 else inner).unsqueeze(1)
-                old = carry[layer + 1].unflatten(1, (self.features, -1))
-                known.append(torch.where(here, new, old).flatten(1))
+                new = functional.relu(inner + extra if layer == 0 else inner)
+                known.append(torch.where(self.places == place, new @ self.everywhere, carry[layer + 1]))
             raw = known[-1] @ weights[-1] + biases[-1]
             found = self.spline.inverse(number, raw.unsqueeze(2))
-            return [torch.where(here.T, found, carry[0]), *known[1:]], [found.clone()]
+            return [torch.where(self.numbers == place, found, carry[0]), *known[1:]], [found.clone()]
 
         carry = [torch.zeros_like(y)] + [torch.zeros_like(given) for _ in range(layers - 1)]
         if torch.compiler.is_compiling():  # for export
@@ -672,6 +680,7 @@ class Forward(nn.ModuleList):
                 self.append(Autoregressive(FoldedNetwork(_masked(transform)), transform.spline))
             else:
                 self.append(copy.deepcopy(transform))
+        self.eval().requires_grad_(False)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """Go through all transforms."""
@@ -690,6 +699,8 @@ class Backward(nn.ModuleList):
                 self.append(OneByOne(transform))
             else:
                 self.append(copy.deepcopy(transform))
+        # The exporter takes no loop after something that has a gradient.
+        self.eval().requires_grad_(False)
 
     def forward(self, y: Tensor, context: Tensor) -> Tensor:
         """Go back through all transforms."""
