@@ -71,6 +71,8 @@ __all__ = ["ENTRY", "CaloINN", "CaloINNSampler", "Config", "Numbers", "subnetwor
 _LEAST_BIN = 1e-3  # of a spline, as in the source's
 _LEAST_SPREAD = 1e-3  # of a number in units of its logit
 _TINY = 1e-30  # MeV, so that an empty layer can be divided by its energy
+_RISE = 0.3  # share of the steps in which the rate rises
+_FIRST, _LAST = 1 / 25, 4e-6  # the rate's first and last value over its highest
 
 
 @strict_dataclass
@@ -187,8 +189,9 @@ class Numbers(nn.Module):
     def _unscaled(self, cells: Tensor, energy: Tensor, noise: Tensor) -> Tensor:
         of_cells, of_layers = noise.split([sum(self.sizes), len(self.sizes)], dim=1)
         layers = self._layers(cells)
-        own = layers.clamp(min=_TINY).repeat_interleave(self._counts(cells), dim=1)
-        shares = (cells / own + self.noise * of_cells) / (1 + self.noise)
+        images = zip(cells.split(self.sizes, dim=1), layers.split(1, dim=1), strict=True)
+        shares = torch.cat([image / layer.clamp(min=_TINY) for image, layer in images], dim=1)
+        shares = (shares + self.noise * of_cells) / (1 + self.noise)
         ratios, _ = self.energies(layers + LAYER_LEAST * of_layers, energy)
         return torch.cat([torch.logit(self.alpha + (1 - 2 * self.alpha) * shares), ratios], dim=1)
 
@@ -211,9 +214,6 @@ class Numbers(nn.Module):
 
     def _layers(self, cells: Tensor) -> Tensor:
         return torch.stack([image.sum(dim=1) for image in cells.split(self.sizes, dim=1)], dim=1)
-
-    def _counts(self, cells: Tensor) -> Tensor:
-        return torch.tensor(self.sizes, device=cells.device)
 
 
 def subnetwork(inputs: int, outputs: int, config: Config) -> nn.Sequential:
@@ -305,7 +305,7 @@ class CaloINN(GenerativeModel):
 
     def sampler(self, geometry: Calorimeter) -> CaloINNSampler:
         """Return the way from noise to showers as it stands now."""
-        return copy.deepcopy(CaloINNSampler(self.flow, self.numbers)).eval().requires_grad_(False)
+        return CaloINNSampler(self.flow, copy.deepcopy(self.numbers)).eval().requires_grad_(False)
 
 
 def _condition(energy: Tensor) -> Tensor:
@@ -314,19 +314,23 @@ def _condition(energy: Tensor) -> Tensor:
 
 
 def _one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-    """Return torch's one-cycle schedule of the rate: half a cosine up, then half a cosine down to nothing.
+    """Return the schedule of a rate that rises to that of the optimizer, then falls to nearly nothing.
 
-    As a factor of the highest rate, which is that of the optimizer. torch's own also moves Adam's moments,
-    and can't be continued for more steps than it was made for.
+    Along half a cosine each, with the numbers of torch's own one-cycle schedule. That one can't go on where a
+    training is made longer, and its moments of Adam are no part of a checkpoint.
     """
 
     def factor(done: int) -> float:
-        rise, share = 0.3, min(done / steps, 1.0)
-        if share < rise:
-            return 1 / 25 + (1 - 1 / 25) * 0.5 * (1 - math.cos(math.pi * share / rise))
-        return max(0.5 * (1 + math.cos(math.pi * (share - rise) / (1 - rise))), 4e-6)
+        share = min(done / (steps - 1), 1.0) if steps > 1 else 1.0
+        if share < _RISE:
+            return _between(_FIRST, 1.0, share / _RISE)
+        return _between(1.0, _LAST, (share - _RISE) / (1 - _RISE))
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+def _between(begin: float, end: float, share: float) -> float:
+    return end + (begin - end) * 0.5 * (1 + math.cos(math.pi * share))
 
 
 CaloINN.Config = Config
