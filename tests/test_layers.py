@@ -53,6 +53,7 @@ DRAW = ("plots", "reports", "cli", "stages.evaluate.report", "stages.benchmark.r
 MODEL_FILES_MAY_IMPORT = {
     *("caloforge.config", "caloforge.errors", "caloforge.units", "caloforge.models.base"),
     *("caloforge.models.flows", "caloforge.models.layers", "caloforge.physics.shower_profile"),
+    "caloforge.models.caloflow_base",  # what a teacher and its student share
 }
 MODEL_PACKAGES = ("geometry", "incident", "preprocessing")
 

@@ -245,6 +245,9 @@ class GenerativeModel(nn.Module, ABC):
         Which of `CONDITIONS` the model uses. Showers that vary in another one are refused by training.
     parent_model
         Name of the model whose training this one starts from (`inherit`), or None.
+    chosen_by
+        The figure of a validation whose lowest value chooses the parameters that are kept: the one that all
+        models have, or one of its own (`measured`).
 
     Examples
     --------
@@ -260,6 +263,7 @@ class GenerativeModel(nn.Module, ABC):
     Config: type[Any]
     conditions: ClassVar[tuple[str, ...]] = ("energy",)
     parent_model: ClassVar[str | None] = None
+    chosen_by: ClassVar[str] = "separation"
 
     def __init__(self, config: Any, *geometries: Calorimeter) -> None:
         super().__init__()
@@ -309,6 +313,13 @@ class GenerativeModel(nn.Module, ABC):
             This model does not start from another one.
         """
         raise InputError(f"{self.name} does not start from another training: leave --from out.")
+
+    def measured(self, held_out: TrainingShowers) -> Figures:
+        """Return figures of its own, of showers that the training does not see: a likelihood, a divergence.
+
+        Called in each validation, besides the comparison of generated with held-out showers.
+        """
+        return {}
 
     @abstractmethod
     def phases(self) -> Sequence[Phase]:

@@ -12,7 +12,7 @@ Inference*, arXiv:1912.02762, Eq. 2):
 All transforms here change each number by a `Spline`, whose parameters a network gives; they differ in what
 the network sees:
 
-- `Autoregressive`: the numbers before it. One pass one way, D steps the other (`OneByOne`). With an inverted
+- `Autoregressive`: the numbers before it. One pass one way, D steps the other (`Backward`). With an inverted
   spline it is the inverse autoregressive flow (Kingma et al., arXiv:1606.04934), whose fast way is the one
   that draws.
 - `Coupling`: a part of the numbers that stays as it is. One pass both ways.
@@ -24,7 +24,7 @@ Masked layers are zuko's (Rozet et al., https://zuko.readthedocs.io). Its spline
 transforms agree with those here (tests/models/test_flows.py), but: they look bins up for each number with
 the bins on the last axis, where the bins of one number after those of the other make vector instructions
 useless, so that a training step takes twice as long; they can't return the raw parameters, which a
-distillation compares; their inverse evaluates the whole network D times, D times as much as `OneByOne`; and
+distillation compares; their inverse evaluates the whole network D times, D times as much as `Backward`; and
 masks with fewer hidden units than numbers leave the last numbers unseen by all others.
 """
 
@@ -49,7 +49,6 @@ __all__ = [
     "FoldedNetwork",
     "Forward",
     "MaskedNetwork",
-    "OneByOne",
     "Path",
     "Permutation",
     "Spline",
@@ -169,7 +168,7 @@ class Spline:
         return self.least + functional.softplus(raw + shift)
 
     def _sizes(self, raw: Tensor) -> Tensor:
-        # The exporter takes a factor for 1 that differs from it by less than 1e-5: here it is part of another.
+        # The exporter takes factors of 1 within 1e-5 for 1: here it is part of another factor.
         whole = 2 * self.bound
         return whole * self.least + whole * (1 - self.least * self.bins) * raw.softmax(dim=1)
 
@@ -349,7 +348,8 @@ class MaskedNetwork(nn.Module):
         hidden = functional.relu(self.inlet(x) + functional.relu(self.context(context)))
         for layer in self.hidden:
             hidden = self.dropout(functional.relu(layer(hidden)))
-        out: Tensor = self.outlet(hidden).unflatten(1, (self.outputs, self.features))
+        # In mixed precision products have 8 bits, which are too few for edges of bins.
+        out: Tensor = self.outlet(hidden).to(x.dtype).unflatten(1, (self.outputs, self.features))
         return out
 
 
@@ -444,87 +444,154 @@ class Autoregressive(Transform):
 
     def inverse(self, y: Tensor, context: Tensor) -> Tensor:
         """Go back, one number after the other."""
-        back: Tensor = OneByOne(self)(y, context)
+        back: Tensor = Backward(Flow([self]))(y, context)
         return back
 
 
-class OneByOne(nn.Module):
-    """The inverse of an `Autoregressive` transform as a loop over the numbers, which ONNX has as well.
+class Backward(nn.Module):
+    """The inverse of a `Flow` of autoregressive transforms and permutations, as a loop that ONNX has as well.
 
-    A hidden unit is computed once, as soon as all numbers are known that it sees: all D steps together cost
-    what one pass of the network costs. Dropout is left out.
+    A copy for generation, as the flow stands now. The loop has a step for each number of each transform, last
+    transform first. Each step replaces one number of a vector (N, D): those that this transform has not
+    replaced yet are what the transform before left there, and masks hide them from the network. A hidden unit
+    is computed once, as soon as all is known that it sees, so that all steps of a transform together cost
+    what one pass of its network costs. Permutations only decide which number is next.
 
     Examples
     --------
     >>> transform = Autoregressive(MaskedNetwork(3, 1, 11, hidden=8), Spline(bins=4, bound=3.0))
-    >>> OneByOne(transform)(torch.zeros(2, 3), torch.zeros(2, 1)).shape
+    >>> Backward(Flow([transform]))(torch.zeros(2, 3), torch.zeros(2, 1)).shape
     torch.Size([2, 3])
     """
 
+    positions: Tensor
     numbers: Tensor
     places: Tensor
     everywhere: Tensor
+    start: Tensor
 
-    def __init__(self, transform: Autoregressive) -> None:
+    def __init__(self, flow: "Flow") -> None:
         super().__init__()
-        network, self.spline = _masked(transform), transform.spline
-        self.features = network.features
-        units = _by_degree(network.degrees, network.features)  # (D, units of each step)
-        rows = _rows(torch.cat([_weight(network.inlet), network.context.weight], dim=1), units)
-        inlet, context = rows.split([network.features, network.context.in_features], dim=2)
-        most = units.shape[1]
-        # The units of all steps stand in rows of `most`; new ones are offered to all rows, and one takes them.
-        numbers = torch.arange(network.features, device=units.device)
-        self.register_buffer("numbers", numbers)
-        self.register_buffer("places", numbers.repeat_interleave(most))
-        one = torch.eye(most, dtype=inlet.dtype, device=units.device)
-        self.register_buffer("everywhere", one.repeat(1, network.features))
-        self.context = _affine(context.flatten(0, 1), _rows(network.context.bias, units).flatten())
-        # Each step's part of a layer is a matrix (inputs, units of the step), with its bias.
-        weights, biases = [inlet], [_rows(network.inlet.bias, units)]
-        for layer in network.masked:
-            weights.append(_columns(_rows(_weight(layer), units), units))
-            biases.append(_rows(layer.bias, units))
-        outlet = _weight(network.outlet).unflatten(0, (network.outputs, network.features)).transpose(0, 1)
-        weights.append(_columns(outlet, units))
-        biases.append(network.outlet.bias.detach().view(network.outputs, network.features).T)
-        self.weights = nn.ParameterList(weight.mT.contiguous() for weight in weights).requires_grad_(False)
-        self.biases = nn.ParameterList(bias.clone() for bias in biases).requires_grad_(False)
+        tables = _tables(flow.transforms)
+        self.spline, (self.features, most) = tables[0].spline, tables[0].units.shape
+        buffers = {
+            "positions": torch.cat([table.label for table in tables]),  # where the number of each step stands
+            "numbers": torch.arange(self.features),
+            "places": torch.arange(self.features).repeat_interleave(most),
+            # The units of all degrees stand in rows of `most`; new ones are offered to all of these.
+            "everywhere": torch.eye(most, dtype=tables[0].context[0].dtype).repeat(1, self.features),
+            "start": _labels(flow.transforms)[-1].argsort(),
+        }
+        for name, values in buffers.items():
+            self.register_buffer(name, values.to(tables[0].units.device))
+        self.context = _affine(
+            *(torch.cat(each) for each in zip(*(one.context for one in tables), strict=True))
+        )
+        self.weights, self.biases = (
+            nn.ParameterList(torch.cat(each) for each in zip(*values, strict=True)).requires_grad_(False)
+            for values in ([table.weights for table in tables], [table.biases for table in tables])
+        )
 
     def forward(self, y: Tensor, context: Tensor) -> Tensor:
         """(N, D) and (N, C) -> (N, D)."""
         layers = len(self.weights)
-        given = functional.relu(self.context(context))
+        known = functional.relu(self.context(context)).unflatten(1, (len(self.positions), -1))
         steps = [
-            self.numbers,
-            y.T.unsqueeze(2),
-            given.unflatten(1, (self.features, -1)).transpose(0, 1),
+            self.positions,
+            self.numbers.repeat(len(self.positions) // self.features),
+            known.transpose(0, 1),
             *self.weights,
             *self.biases,
         ]
 
         def step(carry: list[Tensor], now: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-            place, number, extra = now[:3]
+            position, number, extra = now[:3]
             weights, biases = now[3 : 3 + layers], now[3 + layers :]
             known = [carry[0]]
             for layer in range(layers - 1):
                 inner = known[-1] @ weights[layer] + biases[layer]
                 new = functional.relu(inner + extra if layer == 0 else inner)
-                known.append(torch.where(self.places == place, new @ self.everywhere, carry[layer + 1]))
+                known.append(torch.where(self.places == number, new @ self.everywhere, carry[layer + 1]))
             raw = known[-1] @ weights[-1] + biases[-1]
-            found = self.spline.inverse(number, raw.unsqueeze(2))
-            return [torch.where(self.numbers == place, found, carry[0]), *known[1:]], [found.clone()]
+            found = self.spline.inverse(carry[0].index_select(1, position.view(1)), raw.unsqueeze(2))
+            return [torch.where(self.numbers == position, found, carry[0]), *known[1:]], [found.clone()]
 
-        carry = [torch.zeros_like(y)] + [torch.zeros_like(given) for _ in range(layers - 1)]
+        empty = [y.new_zeros(y.shape[0], len(self.places)) for _ in range(layers - 1)]
+        carry = [y.index_select(1, self.start), *empty]
         if torch.compiler.is_compiling():  # for export
             # A scan takes no two tensors that share memory, such as parts of one.
-            _, found = scan(step, carry, [each.clone() for each in steps])
-            x: Tensor = found[0].squeeze(2).T
-            return x
-        # Outside of an export a scan would be compiled first, anew for each transform, for seconds.
-        for now in zip(*steps, strict=True):
-            carry, _ = step(carry, list(now))
-        return carry[0]
+            carry, _ = scan(step, carry, [each.clone() for each in steps])
+        else:  # where a scan would be compiled first, for seconds
+            for now in zip(*steps, strict=True):
+                carry, _ = step(carry, list(now))
+        x: Tensor = carry[0]
+        return x
+
+
+def _labels(transforms: Sequence[Transform]) -> list[Tensor]:
+    """Return where each number stands in the vectors that enter the first transform, (D,).
+
+    The first are those of the numbers that enter the first transform, the last those of the result.
+    """
+    networks = [_masked(one) for one in transforms if isinstance(one, Autoregressive)]
+    labels = [torch.arange(networks[0].features, device=networks[0].degrees.device)]
+    for one in transforms:
+        labels.append(labels[-1][one.order] if isinstance(one, Permutation) else labels[-1])
+    return labels
+
+
+def _tables(transforms: Sequence[Transform]) -> list["_Table"]:
+    """Return those of the autoregressive transforms, last first."""
+    for one in transforms:
+        if not isinstance(one, Autoregressive | Permutation):
+            raise TypeError(f"{type(one).__name__} can be inverted in one pass: call its inverse.")
+    labelled = zip(transforms, _labels(transforms), strict=False)
+    tables = [_Table.of(one, label) for one, label in labelled if isinstance(one, Autoregressive)]
+    return tables[::-1]
+
+
+class _Table(NamedTuple):
+    """What the steps of one transform need; lists are of layers, and step i computes the units of degree i.
+
+    Attributes
+    ----------
+    spline
+        That of the transform.
+    label
+        (D,) where each number stands in the vectors that come out.
+    units
+        (D, most units of a step).
+    context
+        Weights and biases of the context, (D * most units, C) and (D * most units,).
+    weights
+        (D, inputs, units of a step, or in the last layer parameters of the spline) each.
+    biases
+        (D, units or parameters) each.
+    """
+
+    spline: Spline
+    label: Tensor
+    units: Tensor
+    context: tuple[Tensor, Tensor]
+    weights: list[Tensor]
+    biases: list[Tensor]
+
+    @classmethod
+    def of(cls, transform: Autoregressive, label: Tensor) -> "_Table":
+        """Return that of a transform whose numbers stand where the labels say."""
+        network = _masked(transform)
+        units = _by_degree(network.degrees, network.features)
+        context, more = (_rows(each, units).flatten(0, 1) for each in network.context.parameters())
+        # In the order of the vector that comes out.
+        weights = [_rows(_weight(network.inlet), units)[:, :, label.argsort()]]
+        weights += [_columns(_rows(_weight(layer), units), units) for layer in network.masked]
+        biases = [_rows(layer.bias, units) for layer in (network.inlet, *network.masked)]
+        shape = (network.outputs, network.features)
+        weights.append(_columns(_weight(network.outlet).unflatten(0, shape).transpose(0, 1), units))
+        biases.append(network.outlet.bias.detach().view(shape).T)
+        # Contiguous, since each step multiplies with its part.
+        weights = [weight.mT.contiguous() for weight in weights]
+        return cls(transform.spline, label, units, (context, more), weights, biases)
 
 
 def _masked(transform: Autoregressive) -> MaskedNetwork:
@@ -689,26 +756,6 @@ class Forward(nn.ModuleList):
         for transform in self:
             x = transform(x, context).value
         return x
-
-
-class Backward(nn.ModuleList):
-    """A copy of a `Flow` for generation the other way, as it stands now: (N, D) and (N, C) -> (N, D)."""
-
-    def __init__(self, flow: Flow) -> None:
-        super().__init__()
-        for transform in reversed(flow.transforms):
-            if isinstance(transform, Autoregressive):
-                self.append(OneByOne(transform))
-            else:
-                self.append(copy.deepcopy(transform))
-        # The exporter takes no loop after something that has a gradient.
-        self.eval().requires_grad_(False)
-
-    def forward(self, y: Tensor, context: Tensor) -> Tensor:
-        """Go back through all transforms."""
-        for part in self:
-            y = part(y, context) if isinstance(part, OneByOne) else cast(Transform, part).inverse(y, context)
-        return y
 
 
 def normal_log_density(z: Tensor) -> Tensor:

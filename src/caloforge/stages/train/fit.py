@@ -304,11 +304,12 @@ class _Training:
         return figures
 
     def _keep_best(self, record: dict[str, Any]) -> None:
-        """Keep the parameters of the validation with the lowest separation from held-out showers so far."""
+        """Keep the parameters of the validation with the lowest figure so far of those that choose."""
         folder = self.folder / "best"
         best = checkpoint.read_record(folder)
         # A training that was killed before its first checkpoint may have left its best parameters here.
-        if best is None or _changes(best, record) or _separation(record) < _separation(best):
+        name = self.model.chosen_by
+        if best is None or _changes(best, record) or record["figures"][name] < best["figures"][name]:
             checkpoint.save(folder, record, _named("model", self.learned.state_dict()))
 
     def save(self, figures: dict[str, float]) -> None:
@@ -338,10 +339,6 @@ def _mix(*numbers: int) -> int:
 
 def _named(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {f"{prefix}.{name}": value for name, value in state.items()}
-
-
-def _separation(record: dict[str, Any]) -> float:
-    return float(record["figures"]["separation"])
 
 
 def _changes(saved: dict[str, Any], record: dict[str, Any]) -> list[str]:

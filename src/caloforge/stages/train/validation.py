@@ -14,6 +14,7 @@ from caloforge.models.base import Batch, GenerativeModel
 from caloforge.observables.base import Observable
 from caloforge.showers import Showers
 from caloforge.stages.train.data import TrainingData
+from caloforge.stages.train.phases import OnDevice
 
 __all__ = ["VALIDATED", "Draw", "Validation", "Values", "compare", "no_picture", "validated"]
 
@@ -70,10 +71,12 @@ class Validation:
         self._reference: Values | None = None
 
     def __call__(self, step: int, model: GenerativeModel) -> dict[str, float]:
-        """Return the separation powers of the model as it stands after a step."""
+        """Return the separation powers of the model as it stands after a step, and its own figures."""
         if self._reference is None:
             self._reference = self._measured(self._held_out())
-        return compare(self._measured(self._generated(step, model)), self._reference)
+        powers = compare(self._measured(self._generated(step, model)), self._reference)
+        own = model.measured(OnDevice(self.held_out, _device(model)))
+        return powers | {name: float(value) for name, value in own.items()}
 
     def _held_out(self) -> Iterator[Showers]:
         for batch in self._batches():
@@ -84,8 +87,7 @@ class Validation:
         # The same noise in every validation, so that their differences are those of the model; and a separate
         # generator, so that the training's own random numbers do not depend on validations.
         noise = torch.Generator().manual_seed(0)
-        # By the state and not the parameters: a model may have only buffers.
-        device = next((value.device for value in model.state_dict().values()), torch.device("cpu"))
+        device = _device(model)
         samplers = {one.name: model.sampler(one).to(device) for one in self.held_out.geometries}
         for number, batch in enumerate(self._batches()):
             sampler = samplers[batch.geometry.name]
@@ -111,3 +113,8 @@ class Validation:
                 name = f"{showers.geometry.name}/{observable.name}" if several else observable.name
                 found.setdefault(name, []).append(observable(showers))
         return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _device(model: GenerativeModel) -> torch.device:
+    # By the state and not the parameters: a model may have only buffers.
+    return next((value.device for value in model.state_dict().values()), torch.device("cpu"))
