@@ -61,7 +61,7 @@ from caloforge.models.base import (
     Sampler,
     TrainingShowers,
 )
-from caloforge.models.flows import Backward, Coupling, Flow, Permutation, Spline
+from caloforge.models.flows import Coupling, Flow, Permutation, Spline
 from caloforge.preprocessing import LayerEnergies
 from caloforge.preprocessing.layer_energies import LAYER_LEAST
 from caloforge.units import GeV
@@ -71,6 +71,7 @@ __all__ = ["ENTRY", "CaloINN", "CaloINNSampler", "Config", "Numbers", "subnetwor
 _LEAST_BIN = 1e-3  # of a spline, as in the source's
 _LEAST_SPREAD = 1e-3  # of a number in units of its logit
 _TINY = 1e-30  # MeV, so that an empty layer can be divided by its energy
+_AT_ONCE = 512  # showers, of those held out
 _RISE = 0.3  # share of the steps in which the rate rises
 _FIRST, _LAST = 1 / 25, 4e-6  # the rate's first and last value over its highest
 
@@ -246,12 +247,11 @@ class CaloINNSampler(Sampler):
     def __init__(self, flow: Flow, numbers: Numbers) -> None:
         super().__init__()
         self.noise_size = numbers.size
-        self.flow, self.numbers = Backward(flow), numbers
+        self.flow, self.numbers = copy.deepcopy(flow), copy.deepcopy(numbers)
 
     def forward(self, noise: Tensor, energy: Tensor) -> Tensor:  # type: ignore[override]
         """Return showers whose layers have the energies that were drawn with the cells."""
-        cells: Tensor = self.numbers.inverse(self.flow(noise, _condition(energy)), energy)
-        return cells
+        return self.numbers.inverse(self.flow.inverse(noise, _condition(energy)), energy)
 
 
 class CaloINN(GenerativeModel):
@@ -263,6 +263,8 @@ class CaloINN(GenerativeModel):
     >>> model.sampler(model.geometry)(torch.randn(3, 507), torch.full((3,), 1e4)).shape
     torch.Size([3, 504])
     """
+
+    chosen_by = "nll/held_out"
 
     def __init__(self, config: Config, geometry: Calorimeter) -> None:
         super().__init__(config, geometry)
@@ -279,6 +281,20 @@ class CaloINN(GenerativeModel):
     def log_density(self, x: Tensor, energy: Tensor) -> Tensor:
         """Return ln p (N,) of the numbers (N, D) of showers, given energies (N,) in MeV."""
         return self.flow.log_density(x, _condition(energy))
+
+    @torch.no_grad()
+    def measured(self, held_out: TrainingShowers) -> Figures:
+        """Return the negative log-likelihood of showers that are not learned from, in nats a shower."""
+        was_training = self.training
+        self.eval()
+        # The same noise in every validation, so that their differences are those of the flow.
+        generator, losses = torch.Generator().manual_seed(0), []
+        for batch in held_out.batches(_AT_ONCE):
+            noise = torch.rand(len(batch.cells), self.numbers.size, generator=generator).to(batch.cells)
+            x = self.numbers(batch.cells, batch.energy, noise)
+            losses.append(-self.log_density(x, batch.energy))
+        self.train(was_training)
+        return {self.chosen_by: torch.cat(losses).mean()}
 
     def phases(self) -> Sequence[Phase]:
         """Return the only phase: maximum likelihood."""
@@ -305,7 +321,7 @@ class CaloINN(GenerativeModel):
 
     def sampler(self, geometry: Calorimeter) -> CaloINNSampler:
         """Return the way from noise to showers as it stands now."""
-        return CaloINNSampler(self.flow, copy.deepcopy(self.numbers)).eval().requires_grad_(False)
+        return CaloINNSampler(self.flow, self.numbers).eval().requires_grad_(False)
 
 
 def _condition(energy: Tensor) -> Tensor:
