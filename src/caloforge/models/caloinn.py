@@ -1,43 +1,48 @@
 r"""CaloINN: an invertible network that draws the shares of all cells and the energies of all layers at once.
 
-C. Krause et al., as the network whose limits L. Das, L. Favaro, T. Heimel, C. Krause, T. Plehn, D. Shih, *How
-to Understand Limitations of Generative Networks*, arXiv:2305.16774, look into on CaloGAN's showers, and F.
-Ernst et al., *Normalizing Flows for High-Dimensional Detector Simulations*, arXiv:2312.09290, for the
-CaloChallenge. Sizes are those of the authors' configuration for CaloGAN's e+
-(https://github.com/heidelberg-hepml/CaloINN, params/example.yaml).
+F. Ernst, L. Favaro, C. Krause, T. Plehn, D. Shih, *Normalizing Flows for High-Dimensional Detector
+Simulations*, arXiv:2312.09290; for CaloGAN's showers in L. Das, L. Favaro, T. Heimel, C. Krause, T. Plehn, D.
+Shih, *How to Understand Limitations of Generative Networks*, arXiv:2305.16774. Sizes are those of the
+authors' configuration for e+: params/example.yaml of https://github.com/heidelberg-hepml/CaloINN, "the
+source" below.
 
-A shower is a vector of numbers: the share $s_i$ that each cell has of its layer's energy, and the energies of
-the layers (`Numbers`). Coupling blocks, each followed by a fixed random permutation, lead it to standard
-normal numbers, given $\ln(E / \mathrm{GeV})$ of the incident particle. In a block one half of the numbers
-stays, and tells a network of three layers the splines of the other half. With z what all blocks lead x to,
-training minimises
+A shower is a vector x of numbers: the share that each cell has of its layer's energy, and the energies of the
+layers (`Numbers`). Coupling blocks, each followed by a fixed random permutation, lead it to a vector z of
+standard normal numbers, given $\ln(E / \mathrm{GeV})$ of the incident particle. In a block one half of the
+numbers stays, and tells a network (`subnetwork`) how splines bend the other half. Training minimises
 
 ```math
--\ln p(x \mid E) = \sum_i \frac{z_i^2 + \ln 2\pi}{2} - \sum_i \ln \frac{\partial z_i}{\partial x_i}
+-\ln p(x \mid E) = \sum_i \frac{z_i^2 + \ln 2\pi}{2} - \ln \left| \det \frac{\partial z}{\partial x} \right|
 ```
 
 Generation goes the other way, in one pass; cells are then scaled to the layer energies that were drawn.
 
 Where the sources differ from each other or say nothing, and where this model differs from them:
 
-- Splines are rational-quadratic, as in the authors' later configurations for CaloGAN
-  (params/calogan_photons_bayes.yaml) and in arXiv:2312.09290; example.yaml has cubic ones, whose inverse is
-  ill-conditioned in single precision.
-- The noise that makes empty cells continuous has no unit: it is added to shares, in the source after the
-  normalisation (src/myDataLoader.py). A width of 8e-7 is 36 keV in a layer with 45 GeV. Here the shares are
-  brought back to 1 at most, since the logit of a number above 1 does not exist.
-- Cells are normalised to their layer, as generated ones are in any case; one version of the source
-  normalises them to the shower instead.
-- The ratios of layer energies are the logit of the visible share and the logarithms of ratios
-  (`caloforge.preprocessing.LayerEnergies`), for any number of layers and for showers that deposit more than
-  the kinetic energy (e+ by its annihilation). The source has three ratios, and leaves such showers out.
-- The source's one-cycle schedule (L. Smith, N. Topin, arXiv:1708.07120) changes Adam's first moment as well;
-  here it is constant.
-- Batches of 512, mirror images and averages are choices of a training, not of the model: the source has
-  ``--batch 512 --no-flips`` and no average.
+- Splines are rational-quadratic, as in the source's later configuration for CaloGAN's photons
+  (params/calogan_photons_bayes.yaml); those of example.yaml are cubic, whose inverse solves a cubic equation
+  and loses digits in single precision.
+- The noise that makes empty cells continuous has no unit: the source adds it to numbers that are normalised
+  already (src/myDataLoader.py). A width of 8e-7 is 36 keV in a layer with 45 GeV. Here noisy shares are then
+  divided by 1 + 8e-7, since a share above 1 would have no logit.
+- Cells are shares of their layer, and there is a ratio for each layer. So it is in one version of the source;
+  another one, and example.yaml, take shares of the whole shower, from which layers' energies follow. All of
+  them normalise generated cells by layer where ratios of layers are drawn.
+- The ratios are the logit of the visible share and the logarithms of layers' energies over that of one layer
+  (`caloforge.preprocessing.LayerEnergies`), for any number of layers. The source leaves out showers that
+  deposit more than the kinetic energy, as some positrons do, which annihilate; here they are learned. Up to
+  1 keV is added to a layer, so that the logarithm of an empty one is finite (CaloFlow, arXiv:2106.05285, adds
+  as much to cells).
+- Of a layer in which all cells are below the noise or the threshold the hottest cell gets the energy; the
+  source divides by 1e-7 then.
+- Adam's first moment is constant; torch's one-cycle schedule, which the source uses (L. Smith, N. Topin,
+  arXiv:1708.07120), moves it against the rate.
+- The size of batches, mirror images and averages are choices of a training, not of the model: the source has
+  ``--batch 512 --no-flips`` and no average. It has 100,000 showers of a particle: with fewer, 50 epochs are
+  too few steps, and the likelihood of held-out showers chooses the parameters.
 
-Sizes grow with the number of cells C: a block has about 15 C times ``width`` parameters. CaloGAN's
-calorimeter takes 20 million, one of 27,000 cells a billion.
+Blocks have about 15 ``width`` parameters for each cell: 20 million in all for CaloGAN's calorimeter, a
+billion for 27,000 cells.
 """
 
 import copy
@@ -68,7 +73,7 @@ from caloforge.units import GeV
 
 __all__ = ["ENTRY", "CaloINN", "CaloINNSampler", "Config", "Numbers", "subnetwork"]
 
-_LEAST_BIN = 1e-3  # of a spline, as in the source's
+_LEAST_BIN = 1e-3  # share of a spline's interval, and its least derivative (src/myBlocks/spline_blocks.py)
 _LEAST_SPREAD = 1e-3  # of a number in units of its logit
 _TINY = 1e-30  # MeV, so that an empty layer can be divided by its energy
 _AT_ONCE = 512  # showers, of those held out
@@ -85,18 +90,18 @@ class Config(ModelConfig):
     blocks
         Coupling blocks.
     width, layers
-        Units of a hidden layer, and linear layers of the network of each block; the last one gives the
-        parameters of the splines.
+        Units of a hidden layer, and linear layers of the network of each block; the last of these gives the
+        parameters of the splines, so that three layers are two hidden ones.
     dropout
         Share of hidden units that training sets to 0.
     bins, bound
         Bins of a spline, which reach from -bound to bound, in standard deviations of a number.
     noise
-        Width of the uniform noise that is added to shares of a layer's energy.
+        Width of the uniform noise that is added to shares of a layer's energy; without a unit.
     alpha
         The logit is taken of ``alpha + (1 - 2 alpha) share``.
     threshold
-        MeV below which generated cells are empty.
+        MeV below which generated cells are empty (1e-5 GeV in src/data_util.py).
     rate
         Highest rate of Adam, after 30 % of the steps; it begins at a 25th of this.
     epochs
