@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -195,7 +196,7 @@ def test_the_published_sizes(calogan: Calorimeter) -> None:
 
 
 def test_the_rate_is_that_of_torch_s_one_cycle() -> None:
-    def rates(make: type) -> list[float]:
+    def rates(make: Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]) -> list[float]:
         adam = torch.optim.Adam([torch.nn.Parameter(torch.zeros(()))], lr=3e-4)
         schedule, found = make(adam), []
         for _ in range(1000):
@@ -241,9 +242,8 @@ def test_from_showers_to_showers_by_the_public_interface(tmp_path: Path) -> None
     with torch.no_grad():
         expected = model.sampler(model.geometry)(*map(torch.from_numpy, (noise, np.float32(incident.energy))))
     np.testing.assert_allclose(graph(noise, incident), expected, rtol=1e-3, atol=1e-6 * float(expected.max()))
-    request = {"energy": "10:50", "model": tmp_path / "tiny.json", "seed": 3}
-    many = caloforge.generate("e+", n=20, **request)
-    assert np.array_equal(caloforge.generate("e+", n=7, **request).cells, many.cells[:7])
+    many, few = (caloforge.generate("e+", "10:50", n, model=tmp_path / "tiny.json") for n in (20, 7))
+    assert np.array_equal(few.cells, many.cells[:7])
     assert (many.cells.sum(axis=1) <= many.energy + 1.1).all()
 
 
