@@ -142,9 +142,9 @@ def generate_command(
     spectrum = parse_spectrum(energies)
     points = sorted({*spectrum.values, spectrum.low, spectrum.high})
     if not models:  # some may be trained at other energies only
-        trained = [
-            one for one in trained if one.energy_range[0] <= points[0] <= points[-1] <= one.energy_range[1]
-        ]
+        low, high = points[0], points[-1]
+        fitting = [one for one in trained if one.energy_range[0] <= low and high <= one.energy_range[1]]
+        trained = fitting or trained
     sizes = _sizes(batches)
     prepare(output)
     with progress_bar("Measuring", unit="points") as progress:
