@@ -196,7 +196,7 @@ def test_a_shower_is_the_same_whatever_it_is_batched_with(
 @pytest.mark.parametrize("name", zoo.names())
 def test_a_shower_of_a_shipped_model_does_not_depend_on_its_batch(name: str) -> None:
     model = TrainedModel.load(name, threads=1)
-    stream = Generator(model, Beam(model.record["pdg"][0], Spectrum.parse("1:100")), 3)
+    stream = Generator(model, Beam(model.record["pdg"][0], Spectrum.over(*model.energy_range)), 3)
     whole = Showers.concatenate(list(stream.batches(150, 150))).cells
     for size in (1, 2, 3, 17, 64):
         parts = np.concatenate([showers.cells for showers in stream.batches(40, size)])

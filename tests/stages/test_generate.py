@@ -164,8 +164,10 @@ def test_generation_runs_without_torch(tmp_path: Path) -> None:
 
 def test_every_shipped_model_makes_possible_showers() -> None:
     for name in [*zoo.names(), *sorted(path.stem for path in ZOO.glob("*.json"))]:
-        (pdg,) = TrainedModel.load(name).record["pdg"]
-        showers = generate(str(pdg), (1 * GeV, 100 * GeV), n=1000, model=name)
+        record = TrainedModel.load(name).record
+        (pdg,), (low, high) = record["pdg"], record["energy_range_GeV"]
+        energy = (low * GeV, high * GeV) if low < high else low * GeV
+        showers = generate(str(pdg), energy, n=1000, model=name)
         response = showers.cells.sum(axis=1, dtype=float) / showers.energy
         assert np.isfinite(showers.cells).all()
         assert (response > 0).all()

@@ -96,7 +96,9 @@ def generate_command(
     models: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", "-m", help="Weights by name, or the .json of your own export (default: all)."
+            "--model",
+            "-m",
+            help="Weights by name, or the .json of your own export (default: all of these energies).",
         ),
     ] = None,
     energies: Annotated[
@@ -139,6 +141,10 @@ def generate_command(
     trained = [TrainedModel.load(name, threads) for name in models or zoo.names()]
     spectrum = parse_spectrum(energies)
     points = sorted({*spectrum.values, spectrum.low, spectrum.high})
+    if not models:  # some may be trained at other energies only
+        low, high = points[0], points[-1]
+        fitting = [one for one in trained if one.energy_range[0] <= low and high <= one.energy_range[1]]
+        trained = fitting or trained
     sizes = _sizes(batches)
     prepare(output)
     with progress_bar("Measuring", unit="points") as progress:

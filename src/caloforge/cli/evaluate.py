@@ -215,7 +215,7 @@ def reliability_command(
     found = _references(references or [], pairs, seed)
     results = []
     for model, pdg in pairs:
-        beam = aim(model, pdg, spectrum or Spectrum.uniform(*model.energy_range), None, None)
+        beam = aim(model, pdg, spectrum or Spectrum.over(*model.energy_range), None, None)
         with progress_bar(model.name, "showers") as progress:
             result = reliability(
                 Generator(model, beam, seed),

@@ -84,6 +84,17 @@ class Spectrum:
         return cls(f"{prefix}{low / GeV:.10g}:{high / GeV:.10g}", low, high, logarithmic=logarithmic)
 
     @classmethod
+    def over(cls, low: float, high: float) -> "Spectrum":
+        """Uniform over a range of energies in MeV, which may be a single energy.
+
+        Examples
+        --------
+        >>> Spectrum.over(1e3, 1e5).text, Spectrum.over(65e3, 65e3).text
+        ('1:100', '65')
+        """
+        return cls.uniform(low, high) if low < high else cls.listed(low)
+
+    @classmethod
     def listed(cls, energies: npt.ArrayLike) -> "Spectrum":
         """One energy in MeV, or several that are taken in turn."""
         values = np.atleast_1d(np.asarray(energies, np.float64)).ravel().tolist()

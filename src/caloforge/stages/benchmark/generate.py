@@ -149,8 +149,7 @@ class _Run:
     def generator(self, energies: Sequence[float]) -> Generator:
         """Return a stream of showers with energies that are uniform between the first and the last."""
         low, high = energies[0], energies[-1]
-        spectrum = Spectrum.uniform(low, high) if low < high else Spectrum.listed(low)
-        beam = Beam(self.pdg, spectrum, self.model.direction_range, self.model.position_range)
+        beam = Beam(self.pdg, Spectrum.over(low, high), self.model.direction_range, self.model.position_range)
         return Generator(self.model, beam)
 
 
