@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,17 @@ def stopped(words: Sequence[object], folder: Path, number: signal.Signals) -> tu
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     return process.returncode, err
+
+
+def ended(
+    app: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[object, str]:
+    """Let the command line run something else as "generate"; return exit code and messages."""
+    monkeypatch.setattr("caloforge.cli.app", app)
+    monkeypatch.setattr(sys, "argv", ["caloforge", "generate"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code, capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -74,12 +85,7 @@ def test_a_request_to_stop_is_not_lost_where_an_exception_is_swallowed(
             signal.raise_signal(signal.SIGTERM)
         time.sleep(20)
 
-    monkeypatch.setattr("caloforge.cli.app", interrupted)
-    monkeypatch.setattr(sys, "argv", ["caloforge", "generate"])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 143
-    assert capsys.readouterr().err == "Stopped. No file is left half-written.\n"
+    assert ended(interrupted, monkeypatch, capsys) == (143, "Stopped. No file is left half-written.\n")
 
 
 def test_a_request_to_stop_waits_for_the_callbacks_of_hdf5(tmp_path: Path) -> None:
@@ -108,8 +114,8 @@ def test_a_request_to_stop_waits_for_the_callbacks_of_hdf5(tmp_path: Path) -> No
         cli.main()
     """
     command = [sys.executable, "-c", textwrap.dedent(lines)]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert (ended.returncode, ended.stderr) == (143, "Stopped. No file is left half-written.\n")
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (143, "Stopped. No file is left half-written.\n")
     assert not list(tmp_path.iterdir())
 
 
@@ -124,12 +130,7 @@ def test_a_finalizer_that_swallows_a_request_to_stop_says_nothing(
         Finalized()
         time.sleep(20)
 
-    monkeypatch.setattr("caloforge.cli.app", interrupted)
-    monkeypatch.setattr(sys, "argv", ["caloforge", "generate"])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 143
-    assert capsys.readouterr().err == "Stopped. No file is left half-written.\n"
+    assert ended(interrupted, monkeypatch, capsys) == (143, "Stopped. No file is left half-written.\n")
 
 
 def test_a_second_request_does_not_keep_files_from_being_removed(monkeypatch: pytest.MonkeyPatch) -> None:
