@@ -6,11 +6,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 import typer
 
-from caloforge.callbacks import is_called_back
 from caloforge.cli import (
     benchmark,
     compare,
@@ -28,6 +28,7 @@ from caloforge.cli import (
     train,
 )
 from caloforge.cli.common import sentence
+from caloforge.uninterrupted import is_uninterrupted
 
 __all__ = ["app", "main"]
 
@@ -62,6 +63,7 @@ class _Stopped(BaseException):
 
 
 _AGAIN = 0.5  # seconds
+_ENDED = 0  # no signal has this number
 _RESUMED = ("simulate", "train")  # commands that continue where they stopped
 
 
@@ -74,22 +76,20 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text in this encoding
         sys.stdout.reconfigure(errors="backslashreplace")
     received: list[int] = []
-    asked: list[threading.Timer] = []
+    requests: SimpleQueue[int] = SimpleQueue()  # its put, unlike starting a thread, may interrupt itself
 
     def stop(number: int, frame: FrameType | None) -> None:
         received.append(number)
         if _stops(sys.exc_info()[1]):  # what is half-written is being removed
             return
-        # Libraries in other languages can swallow an exception: ask again until it arrives.
-        asked.append(threading.Timer(_AGAIN, os.kill, (os.getpid(), number)))
-        asked[-1].daemon = True
-        asked[-1].start()
-        if not is_called_back(frame):
+        requests.put(number)
+        if not is_uninterrupted(frame):
             raise _Stopped
 
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as of a command in the background
             signal.signal(number, stop)
+    threading.Thread(target=_ask_again, args=(requests,), daemon=True).start()
     report = sys.unraisablehook
     sys.unraisablehook = _without_stops(report)
     try:
@@ -105,8 +105,17 @@ def main() -> None:
         sys.exit(2)
     finally:
         sys.unraisablehook = report
-        for timer in asked:
-            timer.cancel()
+        requests.put(_ENDED)
+
+
+def _ask_again(requests: SimpleQueue[int]) -> None:
+    """Repeat a request to stop until the command ends: libraries in other languages swallow exceptions."""
+    number = requests.get()
+    while number != _ENDED:
+        try:
+            number = requests.get(timeout=_AGAIN)
+        except Empty:
+            os.kill(os.getpid(), number)
 
 
 def _without_stops(report: Callable[["sys.UnraisableHookArgs"], object]) -> Callable[..., None]:
