@@ -16,9 +16,17 @@ from caloforge.cli import main
 COMMAND = [sys.executable, "-c", "from caloforge.cli import main; main()"]
 
 
+def _heed_interrupts() -> None:
+    """Undo what the processes of tests in the background inherit."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def stopped(words: Sequence[object], folder: Path, number: signal.Signals) -> tuple[int, str]:
     """Run a command, stop it when it writes; return exit code and messages."""
-    process = subprocess.Popen([*COMMAND, *map(str, words)], stderr=subprocess.PIPE, text=True, cwd=folder)
+    command = [*COMMAND, *map(str, words)]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=folder, preexec_fn=_heed_interrupts
+    )
     deadline = time.monotonic() + 60
     while not list(folder.glob(".*.partial-*")) and time.monotonic() < deadline:
         time.sleep(0.01)
