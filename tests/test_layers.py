@@ -19,7 +19,7 @@ MODULES = {
 }
 # The ground comes first; a part may import those that stand before it, and nothing behind.
 ORDER = (
-    *("errors", "arguments", "units", "config", "catalog", "progress", "callbacks", "files", "resources"),
+    *("errors", "arguments", "units", "config", "catalog", "progress", "uninterrupted", "files", "resources"),
     *("geometry", "incident", "showers", "physics", "formats", "observables", "metrics"),
     *("preprocessing", "models", "inference", "plots", "reports", "stages", "cli"),
 )

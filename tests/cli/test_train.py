@@ -1,7 +1,6 @@
 """``caloforge train`` killed with -9, or out of disk, and called again."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -54,23 +53,21 @@ def digests(folder: Path) -> tuple[str, str]:
     return tuple(record["sha256"] for record in records if record is not None)  # type: ignore[return-value]
 
 
-def test_the_weights_are_those_of_a_training_that_was_left_alone(tmp_path: Path, command: list[str]) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    whole = subprocess.run(
-        [*command, str(tmp_path / "whole")], env=environment, check=True, capture_output=True
-    )
-    assert b"Next: caloforge export" in whole.stdout
+def test_the_weights_are_those_of_a_training_that_was_left_alone(
+    run: Run, tmp_path: Path, command: list[str]
+) -> None:
+    code, out, _ = run(*command[3:], tmp_path / "whole")
+    assert code == 0
+    assert "Next: caloforge export" in out
 
     record = tmp_path / "killed" / "checkpoint.json"
-    with subprocess.Popen(
-        [*command, str(record.parent)], env=environment, stderr=subprocess.DEVNULL
-    ) as killed:
+    with subprocess.Popen([*command, str(record.parent)], stderr=subprocess.DEVNULL) as killed:
         while not (record.is_file() and json.loads(record.read_text())["step"] > 5):
             assert killed.poll() is None
             time.sleep(0.01)
         killed.kill()
     assert json.loads(record.read_text())["step"] < 60
-    subprocess.run([*command, str(record.parent)], env=environment, check=True, capture_output=True)
+    assert run(*command[3:], record.parent)[0] == 0
     assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
     logs = [(tmp_path / run / "log.csv").read_text() for run in ("killed", "whole")]
     assert logs[0] == logs[1]

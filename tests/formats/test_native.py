@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as arrays
 
 from caloforge import resources
 from caloforge.errors import InputError, ShowerFileError
+from caloforge.formats import native
 from caloforge.formats.native import ShowerFile, ShowerWriter, read, write
 from caloforge.geometry import Axis, Calorimeter, Layer
 from caloforge.incident.incident import FIELDS, Incident
@@ -216,6 +217,21 @@ def test_an_exception_while_appending_keeps_the_old_file(make_showers, tmp_path)
         raise RuntimeError
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failure_before_the_first_shower_leaves_no_file_open(make_showers, tmp_path, monkeypatch):
+    showers = make_showers(1)
+    opened = []
+
+    def fail(file, _):
+        opened.append(file)
+        raise RuntimeError
+
+    monkeypatch.setattr(native, "_create_layout", fail)
+    with pytest.raises(RuntimeError), ShowerWriter(tmp_path / "a.h5", showers.geometry):
+        pass
+    assert not any(opened)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("append", [False, True])

@@ -167,7 +167,7 @@ def test_every_shipped_model_makes_possible_showers() -> None:
         record = TrainedModel.load(name).record
         (pdg,), (low, high) = record["pdg"], record["energy_range_GeV"]
         energy = (low * GeV, high * GeV) if low < high else low * GeV
-        showers = generate(str(pdg), energy, n=1000, model=name)
+        showers = generate(str(pdg), energy, n=200, model=name)
         response = showers.cells.sum(axis=1, dtype=float) / showers.energy
         assert np.isfinite(showers.cells).all()
         assert (response > 0).all()

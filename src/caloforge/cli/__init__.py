@@ -1,16 +1,10 @@
 """The command line: one thin file for each stage, which is imported only when its command runs."""
 
 import io
-import os
-import signal
 import sys
-import threading
-from collections.abc import Callable
-from types import FrameType
 
 import typer
 
-from caloforge.callbacks import is_called_back
 from caloforge.cli import (
     benchmark,
     compare,
@@ -28,6 +22,7 @@ from caloforge.cli import (
     train,
 )
 from caloforge.cli.common import sentence
+from caloforge.cli.stopping import Stopped, stoppable
 
 __all__ = ["app", "main"]
 
@@ -57,11 +52,6 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
         raise typer.Exit
 
 
-class _Stopped(BaseException):
-    """The command is asked to end, by Ctrl-C or by a batch system."""
-
-
-_AGAIN = 0.5  # seconds
 _RESUMED = ("simulate", "train")  # commands that continue where they stopped
 
 
@@ -73,55 +63,18 @@ def main() -> None:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text in this encoding
         sys.stdout.reconfigure(errors="backslashreplace")
-    received: list[int] = []
-    asked: list[threading.Timer] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        if _stops(sys.exc_info()[1]):  # what is half-written is being removed
-            return
-        # Libraries in other languages can swallow an exception: ask again until it arrives.
-        asked.append(threading.Timer(_AGAIN, os.kill, (os.getpid(), number)))
-        asked[-1].daemon = True
-        asked[-1].start()
-        if not is_called_back(frame):
-            raise _Stopped
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as of a command in the background
-            signal.signal(number, stop)
-    report = sys.unraisablehook
-    sys.unraisablehook = _without_stops(report)
-    try:
-        app()
-    except (Exception, _Stopped) as error:
-        if received:  # whatever the libraries that were interrupted made of it
-            _say_stopped()
-            sys.exit(128 + received[0])
-        message = sentence(error)
-        if message is None:
-            raise
-        typer.echo(f"Error: {message}", err=True)
-        sys.exit(2)
-    finally:
-        sys.unraisablehook = report
-        for timer in asked:
-            timer.cancel()
-
-
-def _without_stops(report: Callable[["sys.UnraisableHookArgs"], object]) -> Callable[..., None]:
-    """Return a hook that is silent about requests to stop that a finalizer swallowed: they are made again."""
-
-    def hook(found: "sys.UnraisableHookArgs") -> None:
-        if not isinstance(found.exc_value, _Stopped):
-            report(found)
-
-    return hook
-
-
-def _stops(error: BaseException | None) -> bool:
-    """Return whether an exception comes of a request to end."""
-    return error is not None and (isinstance(error, _Stopped) or _stops(error.__context__))
+    with stoppable() as received:
+        try:
+            app()
+        except (Exception, Stopped) as error:
+            if received:  # whatever the libraries that were interrupted made of it
+                _say_stopped()
+                sys.exit(128 + received[0])
+            message = sentence(error)
+            if message is None:
+                raise
+            typer.echo(f"Error: {message}", err=True)
+            sys.exit(2)
 
 
 def _say_stopped() -> None:

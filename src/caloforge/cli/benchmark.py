@@ -98,7 +98,7 @@ def generate_command(
         typer.Option(
             "--model",
             "-m",
-            help="Weights by name, or the .json of your own export (default: all of these energies).",
+            help="Weights by name, or the .json of your own export (default: all trained at these energies).",
         ),
     ] = None,
     energies: Annotated[

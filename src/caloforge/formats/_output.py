@@ -8,8 +8,8 @@ from typing import Any
 
 import h5py
 
-from caloforge.callbacks import called_back
 from caloforge.files import written_aside
+from caloforge.uninterrupted import uninterrupted
 
 __all__ = ["HDF5Output"]
 
@@ -39,8 +39,7 @@ class HDF5Output:
             if self._append:
                 # A copy of the whole file, so that a crash while appending leaves the old one intact.
                 shutil.copyfile(self._path, partial)
-            self._raw = _CalmFile(partial, "r+" if self._append else "w+")
-            self.file = h5py.File(self._raw, "r+" if self._append else "w", libver=_VERSIONS)
+            self._open(partial)
         except BaseException as error:
             self._aside.__exit__(type(error), error, error.__traceback__)
             raise
@@ -63,6 +62,13 @@ class HDF5Output:
             raise
         self._aside.__exit__(kind, error, trace)
 
+    @uninterrupted
+    def _open(self, path: Path) -> None:
+        self._raw = _CalmFile(path, "r+" if self._append else "w+")
+        self.file = h5py.File(self._raw, "r+" if self._append else "w", libver=_VERSIONS)
+
+    # A file that is still open when the interpreter ends crashes it.
+    @uninterrupted
     def _close(self) -> None:
         try:
             self.file.close()
@@ -83,7 +89,7 @@ class _CalmFile(FileIO):
 
     failure: OSError | None = None
 
-    @called_back
+    @uninterrupted
     def write(self, data: Any) -> int:
         rest = memoryview(data).cast("B")
         size = len(rest)
@@ -94,7 +100,7 @@ class _CalmFile(FileIO):
             self.failure = error
         return size
 
-    @called_back
+    @uninterrupted
     def truncate(self, size: int | None = None) -> int:
         try:
             return super().truncate(size)

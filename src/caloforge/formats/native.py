@@ -12,6 +12,7 @@ and ``phi`` give other positions.
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +49,7 @@ from caloforge.showers.showers import (
     check_same_geometry,
     merged_provenance,
 )
+from caloforge.uninterrupted import uninterrupted
 
 __all__ = [
     "FORMAT",
@@ -315,23 +317,29 @@ class ShowerWriter:
                 history.insert(0, file.provenance)
         self._provenance = to_json(merged_provenance(history))
 
+    @uninterrupted  # until the with statement has begun that closes the file
     def __enter__(self) -> "ShowerWriter":
-        self._output = HDF5Output(self._path, append=self._append)
-        self._file = self._output.__enter__().file
+        with ExitStack() as stack:
+            self._output = stack.enter_context(HDF5Output(self._path, append=self._append))
+            self._begin(self._output.file)
+            stack.pop_all()
+        return self
+
+    def _begin(self, file: h5py.File) -> None:
+        self._file = file
         if not self._append:
-            _create_layout(self._file, self._geometry)
-        elif self._file.attrs["version"] == 1:  # a file has one version, so its older showers are converted
-            _add_position(self._file)
-        self._file.attrs["provenance"] = self._provenance
-        self._file.attrs["checksum"] = checksum(self._file.attrs["geometry"], self._provenance)
+            _create_layout(file, self._geometry)
+        elif file.attrs["version"] == 1:  # a file has one version, so its older showers are converted
+            _add_position(file)
+        file.attrs["provenance"] = self._provenance
+        file.attrs["checksum"] = checksum(file.attrs["geometry"], self._provenance)
         # By name, made at the first write: only then are the columns known.
         self._growing: dict[str, Growing] = {}
         # Cell numbers of as many showers as are made sparse at once: picking from them is faster than a
         # modulo.
         rows = max(1, _SPARSE_VALUES // self._geometry.n_cells)
-        numbers = np.arange(self._geometry.n_cells, dtype=self._file["cells/index"].dtype)
+        numbers = np.arange(self._geometry.n_cells, dtype=file["cells/index"].dtype)
         self._numbers = np.tile(numbers, rows)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
