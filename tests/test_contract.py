@@ -21,6 +21,7 @@ from tests import toys  # noqa: E402
 N = 8
 # Of models whose own size would take long.
 SMALLER = {
+    "caloinn": {"blocks": 2, "width": 16},
     "l2l_flows": {"blocks": 2, "hidden": 16, "energy_blocks": 2, "energy_hidden": 8},
     "caloflow_teacher": {"blocks": 2, "hidden": 16, "energy_blocks": 1, "energy_hidden": 8},
     "caloflow": {"blocks": 2, "hidden": 16, "energy_blocks": 1, "energy_hidden": 8},

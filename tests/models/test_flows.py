@@ -1,9 +1,7 @@
 """Splines and transforms: both ways, their determinants, and what their networks may see."""
 
 import math
-import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -236,32 +234,6 @@ def test_copies_for_generation_do_the_same(kind: str) -> None:
             parameter.zero_()  # they are copies
         torch.testing.assert_close(forward(x, context), y)
         torch.testing.assert_close(backward(y, context), x)
-
-
-@pytest.mark.parametrize("kind", [Forward, Backward])
-def test_graphs_do_the_same_for_any_number_of_vectors(kind: type[Forward | Backward], tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-    torch.manual_seed(1)
-    module = Backward(KINDS["three"]())
-    x, context = vectors()
-    free = torch.export.Dim("vectors", min=2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter causes deprecation warnings itself
-        program = torch.onnx.export(
-            module,
-            (x, context),
-            input_names=["x", "context"],
-            dynamic_shapes=({0: free}, {0: free}),
-            dynamo=True,
-            verbose=False,
-        )
-    program.save(tmp_path / "flow.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "flow.onnx")
-    with torch.no_grad():
-        expected = module(x, context)
-    for n in (1, 7, N):
-        (found,) = session.run(None, {"x": x[:n].numpy(), "context": context[:n].numpy()})
-        torch.testing.assert_close(torch.from_numpy(found), expected[:n], rtol=1e-4, atol=1e-4)
 
 
 def test_what_one_pass_inverts_needs_no_loop() -> None:
