@@ -1,10 +1,12 @@
 """Batches for tests of models, and trainings of them that need no file."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from caloforge.geometry import Calorimeter
+from caloforge.geometry import Axis, Calorimeter, Layer
 from caloforge.incident.incident import Incident
 from caloforge.models.base import Batch, Figures, GenerativeModel
 from caloforge.stages.export.onnx import example
@@ -12,6 +14,20 @@ from caloforge.stages.train.data import SparseShowers, TrainingData
 from caloforge.stages.train.phases import frozen
 
 PDG = (-11, 22, 211)  # of labels 0, 1 and 2
+
+
+def read_out(model: str, geometry: Calorimeter) -> Calorimeter:
+    """Return the read-out of a calorimeter that a model learns in tests."""
+    if model != "conv_l2l_flows":
+        return geometry
+    (layer, *_) = geometry.layers
+    assert isinstance(layer, Layer)
+    axes = {
+        name: Axis.uniform(cells, axis.edges[0], axis.edges[-1])
+        for name, axis, cells in (("eta", layer.eta, 4), ("phi", layer.phi, 2))
+    }
+    layers = tuple(replace(one, **axes) for one in geometry.layers)
+    return replace(geometry, name=f"even_{geometry.name}", layers=layers)
 
 
 def upright(cells: Tensor, energy: Tensor, geometry: Calorimeter, label: Tensor | int = 0) -> Batch:

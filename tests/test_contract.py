@@ -17,10 +17,12 @@ from caloforge.stages.export.onnx import example, export  # noqa: E402
 from caloforge.stages.train.data import SparseShowers, TrainingData  # noqa: E402
 from caloforge.stages.train.fit import Plan, fit  # noqa: E402
 from tests import toys  # noqa: E402
+from tests.batches import read_out  # noqa: E402
 
 N = 8
 # Of models whose own size would take long.
 SMALLER = {
+    "conv_l2l_flows": {"blocks": 1, "channels": [4, 4], "energy_blocks": 2, "energy_hidden": 8},
     "caloinn": {"blocks": 2, "width": 16},
     "l2l_flows": {"blocks": 2, "hidden": 16, "energy_blocks": 2, "energy_hidden": 8},
     "caloflow_teacher": {"blocks": 2, "hidden": 16, "energy_blocks": 1, "energy_hidden": 8},
@@ -39,7 +41,8 @@ def kind(request: pytest.FixtureRequest) -> type[GenerativeModel]:
 
 def build(kind: type[GenerativeModel], geometry: Calorimeter) -> GenerativeModel:
     torch.manual_seed(1)
-    model = kind(kind.Config(**SMALLER.get(kind.__module__.rpartition(".")[2], {})), geometry)
+    name = kind.__module__.rpartition(".")[2]
+    model = kind(kind.Config(**SMALLER.get(name, {})), read_out(name, geometry))
     if kind.parent_model is not None:
         model.inherit(build(catalog.load("models", kind.parent_model), geometry))
     return model

@@ -244,6 +244,10 @@ class Transform(nn.Module, ABC):
     def inverse(self, y: Tensor, context: Tensor) -> Tensor:
         """(N, D) and (N, C) -> (N, D)."""
 
+    def drawing(self) -> "Transform":
+        """Return a copy whose inverse is for generation, as it stands now."""
+        return copy.deepcopy(self)
+
 
 class Permutation(Transform):
     """Numbers in another order: number i of the result is number ``order[i]`` of what comes in.

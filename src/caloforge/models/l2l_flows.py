@@ -61,10 +61,11 @@ rates open. Chosen here:
 
 import copy
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
@@ -74,7 +75,7 @@ from torch.func import functional_call, stack_module_state
 from torch.nn import functional
 
 from caloforge.config import strict_dataclass
-from caloforge.geometry import Calorimeter
+from caloforge.geometry import Calorimeter, Layer, RingLayer
 from caloforge.models import base
 from caloforge.models.base import Batch, Figures, GenerativeModel, ModelConfig, Phase, TrainingShowers
 from caloforge.models.flows import (
@@ -96,10 +97,13 @@ __all__ = [
     "ENTRY",
     "CellNumbers",
     "Config",
+    "Embedding",
+    "L2LConfig",
     "L2LFlows",
     "L2LSampler",
     "LayerFlow",
     "LayerNumbers",
+    "LayerwiseFlows",
     "cells_of",
     "context_sizes",
     "rescaled",
@@ -117,17 +121,17 @@ _ROOM = 2.0  # of the largest share of the incident energy in a layer
 _NARROWEST = 0.01  # deviation of the numbers of a layer
 _SEEN = 1e-3  # MeV, added to energies before the logarithm
 _LAST_RATE = 3e-3  # of the energy flow's first
-_STEEPEST = 100.0  # gradient
 
 
 @strict_dataclass
-class Config(ModelConfig):
-    """A size that one core trains, unless something else is set; see the module for the published one.
+class L2LConfig(ModelConfig):
+    """What all kinds of layer-to-layer flows have.
 
     Attributes
     ----------
     transform
-        What the flows are made of: "coupling" draws in one pass, "autoregressive" is the published kind.
+        What flows of vectors are made of: "coupling" draws in one pass, "autoregressive" is the published
+        kind.
     threshold
         MeV; cells of a shower are empty or hold at least this.
     bins
@@ -136,10 +140,10 @@ class Config(ModelConfig):
         Transforms of the energy flow, and units of their hidden layers.
     energy_rate, energy_epochs
         Of its training (Adam).
-    blocks, hidden
-        Transforms of a causal flow, and units of their hidden layers.
+    blocks
+        Transforms of a causal flow.
     embedded
-        Numbers that the embedding network makes of a causal flow's context.
+        Numbers, or images, that the embedding network makes of a causal flow's context.
     rate, decay, epochs
         Highest rate, weight decay (AdamW) and length of the training of each causal flow.
     """
@@ -153,11 +157,23 @@ class Config(ModelConfig):
     energy_rate: float = Field(default=1e-3, gt=0)
     energy_epochs: int = Field(default=200, gt=0)
     blocks: int = Field(default=4, gt=0)
-    hidden: int = Field(default=64, gt=0)
     embedded: int = Field(default=32, gt=0)
     rate: float = Field(default=2e-3, gt=0)
     decay: float = Field(default=0.1, ge=0)
     epochs: int = Field(default=50, gt=0)
+
+
+@strict_dataclass
+class Config(L2LConfig):
+    """A size that one core trains, unless something else is set; see the module for the published one.
+
+    Attributes
+    ----------
+    hidden
+        Units of the hidden layers of causal flows.
+    """
+
+    hidden: int = Field(default=64, gt=0)
 
 
 def context_sizes(sizes: Sequence[int]) -> list[int]:
@@ -282,7 +298,7 @@ def _seen_incident(energy: Tensor) -> Tensor:
     return (2 * ((energy + _SEEN) / GeV).log10() - 3).unsqueeze(1)
 
 
-def _flow(features: int, context: int, config: Config, blocks: int, hidden: int, bound: float) -> Flow:
+def _flow(features: int, context: int, config: L2LConfig, blocks: int, hidden: int, bound: float) -> Flow:
     """Return a flow of vectors (N, features), given contexts (N, context)."""
     spline = Spline(config.bins, bound)
     transforms: list[Transform] = []
@@ -305,6 +321,35 @@ def _coupling(features: int, context: int, hidden: int, spline: Spline) -> Coupl
     return Coupling(kept, nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), last), spline)
 
 
+class Embedding(nn.Module, ABC):
+    """What a causal flow is told of its context, (N, C) -> (N, embedded)."""
+
+    @abstractmethod
+    def forward(self, context: Tensor) -> Tensor:
+        """(N, C) -> (N, embedded)."""
+
+    @abstractmethod
+    def widened(self, context: int) -> "Embedding":
+        """Return a copy for a longer context, whose further numbers don't matter."""
+
+
+class _FewerNumbers(Embedding):
+    """Two layers with ReLUs."""
+
+    def __init__(self, context: int, hidden: int, embedded: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(context, hidden), nn.Linear(hidden, embedded)
+
+    def forward(self, context: Tensor) -> Tensor:
+        return functional.relu(self.second(functional.relu(self.first(context))))
+
+    def widened(self, context: int) -> Embedding:
+        found = copy.deepcopy(self)
+        more = context - found.first.in_features
+        found.first.weight = nn.Parameter(functional.pad(found.first.weight.detach(), (0, more)))
+        return found
+
+
 class LayerFlow(nn.Module):
     """The causal flow of a layer.
 
@@ -315,18 +360,21 @@ class LayerFlow(nn.Module):
     context
         Numbers of the context, C: the energy of the layer, the incident energy, and the cells of the layers
         in front, nearest first.
-    config
-        Sizes.
+    threshold
+        MeV.
+    embedding
+        What the flow is told of the context.
+    flow
+        Of vectors (N, D).
     """
 
-    def __init__(self, cells: int, context: int, config: Config) -> None:
+    def __init__(
+        self, cells: int, context: int, threshold: float, embedding: "Embedding", flow: Flow
+    ) -> None:
         super().__init__()
         self.cells, self.context = cells, context
-        self.numbers = CellNumbers(config.threshold)
-        self.embedding = nn.Sequential(
-            nn.Linear(context, config.hidden), nn.ReLU(), nn.Linear(config.hidden, config.embedded), nn.ReLU()
-        )
-        self.flow = _flow(cells, config.embedded, config, config.blocks, config.hidden, _CELL_BOUND)
+        self.numbers = CellNumbers(threshold)
+        self.embedding, self.flow = embedding, flow
 
     def log_density(self, numbers: Tensor, context: Tensor) -> Tensor:
         """(N, D) and (N, C) -> ln p, (N,)."""
@@ -339,7 +387,11 @@ class _Inverse(nn.Module):
     def __init__(self, flow: Flow) -> None:
         super().__init__()
         one_by_one = any(isinstance(one, Autoregressive) for one in flow.transforms)
-        self.flow: Flow | Backward = Backward(flow) if one_by_one else copy.deepcopy(flow)
+        self.flow: Flow | Backward
+        if one_by_one:
+            self.flow = Backward(flow)
+        else:
+            self.flow = Flow(one.drawing() for one in flow.transforms)
         self.eval().requires_grad_(False)
 
     def forward(self, noise: Tensor, context: Tensor) -> Tensor:
@@ -363,9 +415,7 @@ class _Drawn(nn.Module):
 
     def __init__(self, flow: LayerFlow, width: int) -> None:
         super().__init__()
-        self.embedding, self.flow = copy.deepcopy(flow.embedding), _Inverse(flow.flow)
-        first = cast(nn.Linear, self.embedding[0])
-        first.weight = nn.Parameter(functional.pad(first.weight.detach(), (0, width - first.in_features)))
+        self.embedding, self.flow = flow.embedding.widened(width), _Inverse(flow.flow)
 
     def forward(self, noise: Tensor, context: Tensor) -> Tensor:
         """(N, D) and (N, width) -> (N, D) numbers."""
@@ -448,14 +498,14 @@ class L2LSampler(base.Sampler):
 
     most: Tensor
 
-    def __init__(self, model: "L2LFlows") -> None:
+    def __init__(self, model: "LayerwiseFlows") -> None:
         super().__init__()
         self.sizes, self.threshold = model.sizes, model.config.threshold
         self.noise_size = len(self.sizes) + sum(self.sizes)
         self.layer_numbers = copy.deepcopy(model.layer_numbers)
         self.energy_flow = _Inverse(model.energy_flow)
         self.register_buffer("most", torch.stack([flow.numbers.most for flow in model.flows]))
-        alike = [list(run) for _, run in groupby(model.flows, lambda flow: flow.cells)]
+        alike = [list(run) for _, run in groupby(model.flows, _structure)]
         self.runs = nn.ModuleList(_Run(run) for run in alike)
 
     def forward(self, noise: Tensor, energy: Tensor) -> Tensor:  # type: ignore[override]
@@ -475,12 +525,25 @@ class L2LSampler(base.Sampler):
         return torch.cat(cells, dim=1)
 
 
-class L2LFlows(GenerativeModel):
-    """The flows; see the module. Their noise has one number for each layer and each cell."""
+def _structure(flow: LayerFlow) -> list[tuple[str, torch.Size]]:
+    """Return what flows must have in common to be drawn in one loop, all but the length of the context."""
+    return [(name, value.shape) for name, value in flow.flow.state_dict().items()]
 
-    def __init__(self, config: Config, geometry: Calorimeter) -> None:
+
+class LayerwiseFlows(GenerativeModel):
+    """An energy flow, and a causal flow for each layer. Noise has one number for each layer and each cell.
+
+    Attributes
+    ----------
+    steepest
+        Norm at which gradients are cut.
+    """
+
+    steepest: ClassVar[float] = 100.0
+
+    def __init__(self, config: L2LConfig, geometry: Calorimeter) -> None:
         super().__init__(config, geometry)
-        self.config: Config = config
+        self.config: L2LConfig = config
         self.sizes = [layer.n_cells for layer in geometry.layers]
         self.layer_numbers = LayerNumbers(len(self.sizes), config.threshold)
         self.energy_flow = _flow(
@@ -488,8 +551,12 @@ class L2LFlows(GenerativeModel):
         )
         contexts = context_sizes(self.sizes)
         self._flows = nn.ModuleList(
-            LayerFlow(size, context, config) for size, context in zip(self.sizes, contexts, strict=True)
+            self.causal_flow(layer, context) for layer, context in zip(geometry.layers, contexts, strict=True)
         )
+
+    @abstractmethod
+    def causal_flow(self, layer: Layer | RingLayer, context: int) -> LayerFlow:
+        """Return the flow of a layer, given so many numbers."""
 
     @property
     def flows(self) -> list[LayerFlow]:
@@ -513,7 +580,7 @@ class L2LFlows(GenerativeModel):
 
         return Phase(
             "energies",
-            _stepper(self.energy_loss, optimizer),
+            self._stepper(self.energy_loss, optimizer),
             {"adam": optimizer},
             falling,
             epochs=config.energy_epochs,
@@ -531,7 +598,7 @@ class L2LFlows(GenerativeModel):
 
         return Phase(
             f"layer_{layer}",
-            _stepper(partial(self.layer_loss, layer=layer), optimizer),
+            self._stepper(partial(self.layer_loss, layer=layer), optimizer),
             {"adamw": optimizer},
             cycle,
             epochs=config.epochs,
@@ -556,12 +623,16 @@ class L2LFlows(GenerativeModel):
     @torch.no_grad()
     def measured(self, held_out: TrainingShowers) -> Figures:
         """Return what the phases lower, for showers that they do not see; the causal flows in one mean."""
+        was_training = self.training
+        self.eval()
         batch = held_out.sample()
         cells = [self.layer_loss(batch, layer) * size for layer, size in enumerate(self.sizes)]
-        return {
+        figures = {
             "energies_held_out": self.energy_loss(batch),
             "cells_held_out": torch.stack(cells).sum() / sum(self.sizes),
         }
+        self.train(was_training)
+        return figures
 
     def _above_threshold(self, batch: Batch, begin: int = 0, end: int | None = None) -> list[Tensor]:
         """Return the cells (N, D) of some layers, with those below the threshold emptied."""
@@ -591,24 +662,36 @@ class L2LFlows(GenerativeModel):
         """Return the energies of layers, (N, layers) in MeV."""
         return torch.stack([cells.sum(dim=1) for cells in self._above_threshold(batch)], dim=1)
 
+    def _stepper(
+        self, loss_of: Callable[[Batch], Tensor], optimizer: torch.optim.Optimizer
+    ) -> Callable[[Batch, float], Figures]:
+        """Return the step that lowers a negative log-likelihood."""
+        (group,) = optimizer.param_groups
 
-def _stepper(
-    loss_of: Callable[[Batch], Tensor], optimizer: torch.optim.Optimizer
-) -> Callable[[Batch, float], Figures]:
-    """Return the step that lowers a negative log-likelihood."""
-    (group,) = optimizer.param_groups
+        def step(batch: Batch, done: float) -> Figures:
+            # Without autocast: a spline of three digits is not monotonic.
+            with torch.autocast(batch.cells.device.type, enabled=False):
+                loss = loss_of(batch)
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(group["params"], self.steepest)
+                optimizer.step()
+            return {"loss": loss.detach()}
 
-    def step(batch: Batch, done: float) -> Figures:
-        # Without autocast: a spline of three digits is not monotonic.
-        with torch.autocast(batch.cells.device.type, enabled=False):
-            loss = loss_of(batch)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(group["params"], _STEEPEST)
-            optimizer.step()
-        return {"loss": loss.detach()}
+        return step
 
-    return step
+
+class L2LFlows(LayerwiseFlows):
+    """Flows of vectors; see the module."""
+
+    config: Config
+
+    def causal_flow(self, layer: Layer | RingLayer, context: int) -> LayerFlow:
+        """Return the flow of a layer, given so many numbers."""
+        config, cells = self.config, layer.n_cells
+        flow = _flow(cells, config.embedded, config, config.blocks, config.hidden, _CELL_BOUND)
+        embedding = _FewerNumbers(context, config.hidden, config.embedded)
+        return LayerFlow(cells, context, config.threshold, embedding, flow)
 
 
 L2LFlows.Config = Config

@@ -20,6 +20,7 @@ from caloforge.showers import Showers
 from caloforge.stages.train.fit import Plan
 from caloforge.stages.train.run import held_out, train
 from tests import toys
+from tests.batches import read_out
 from tests.conftest import MakeShowers
 
 
@@ -183,7 +184,7 @@ def test_an_accelerator_trains_every_model(
 ) -> None:
     for model in catalog.names("models"):
         plan = Plan(epochs=2, held_out=10, batch=16, average=0.5, precision=precision)
-        train(model, [small_file], tmp_path / model, plan, geometry=small, device="cuda")
+        train(model, [small_file], tmp_path / model, plan, geometry=read_out(model, small), device="cuda")
         assert checkpoint.load(tmp_path / model).record["step"] >= 0
 
 
