@@ -53,7 +53,8 @@ DRAW = ("plots", "reports", "cli", "stages.evaluate.report", "stages.benchmark.r
 MODEL_FILES_MAY_IMPORT = {
     *("caloforge.config", "caloforge.errors", "caloforge.units", "caloforge.models.base"),
     *("caloforge.models.flows", "caloforge.models.layers", "caloforge.physics.shower_profile"),
-    "caloforge.models.caloflow_base",  # what a teacher and its student share
+    *("caloforge.models.caloflow_base", "caloforge.models.l2l_base"),  # what models of a family share
+    "caloforge.models.image_flows",
 }
 MODEL_PACKAGES = ("geometry", "incident", "preprocessing")
 

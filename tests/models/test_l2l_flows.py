@@ -19,15 +19,14 @@ from caloforge.incident.incident import Incident  # noqa: E402
 from caloforge.inference.model import TrainedModel  # noqa: E402
 from caloforge.models import checkpoint  # noqa: E402
 from caloforge.models.base import Batch  # noqa: E402
-from caloforge.models.l2l_flows import (  # noqa: E402
+from caloforge.models.l2l_base import (  # noqa: E402
     CellNumbers,
-    Config,
-    L2LFlows,
     LayerNumbers,
     cells_of,
     context_sizes,
     rescaled,
 )
+from caloforge.models.l2l_flows import Config, L2LFlows  # noqa: E402
 from tests.conftest import MakeShowers  # noqa: E402
 
 N = 6

@@ -2,7 +2,7 @@ r"""Convolutional layer-to-layer flows: whole layers of a calorimeter, one after
 
 T. Buss, F. Gaede, G. Kasieczka, C. Krause, D. Shih, *Convolutional L2LFlows: Generating Accurate Showers in
 Highly Granular Calorimeters Using Convolutional Normalizing Flows*, arXiv:2405.20407. As in
-`caloforge.models.l2l_flows`, which has the equations and the numbers of cells and layers, an energy flow
+`caloforge.models.l2l_base`, which has the equations and the numbers of cells and layers, an energy flow
 draws the energies of all layers, and causal flows draw the cells of one layer after the other. Here these
 are flows of images (`caloforge.models.image_flows`), which 30 x 30 cells don't make too large.
 
@@ -37,7 +37,7 @@ from caloforge.errors import GeometryError
 from caloforge.geometry import Calorimeter, Layer, RingLayer
 from caloforge.models.flows import Flow, Permutation, Spline
 from caloforge.models.image_flows import image_block, squeezed
-from caloforge.models.l2l_flows import Embedding, L2LConfig, LayerFlow, LayerwiseFlows
+from caloforge.models.l2l_base import Embedding, L2LConfig, LayerFlow, LayerwiseFlows
 
 __all__ = ["ENTRY", "Config", "ConvL2LFlows", "ImageEmbedding"]
 
