@@ -22,30 +22,40 @@ def wasserstein(pattern: str) -> Choice:
 FOUR = wasserstein(r"(centre|shower_width)_\d_(eta|phi)")
 """The four observables of arXiv:2212.08233 (Eq. 1, 2), in every layer."""
 
-COLUMNS: dict[str, Choice] = {
+DISTANCES: dict[str, Choice] = {
     "W1 of means": wasserstein(r"centre_\d_(eta|phi)"),
     "W1 of widths": wasserstein(r"shower_width_\d_(eta|phi)"),
     "W1 of distances": wasserstein(r"centre_distance_\d_\d"),
     "W1 of layer energies": wasserstein(r"layer_energy_\d"),
     "separation": lambda one: one.metric == "separation",
+}
+CLASSIFIERS: dict[str, Choice] = {
     "AUC, cells": lambda one: one.metric == "low_level_auc",
     "AUC, shapes": lambda one: one.metric == "high_level_auc",
 }
 
 
 def main(reports: Sequence[str], twins: Sequence[str] = ()) -> None:
-    """Print a row for each model and read-out; with twins, also by how much the first is nearer."""
+    """Print tables of distances and of classifiers; with twins, also by how much the first is nearer."""
     every = sorted(map(load, reports), key=_order)
-    known = {name: one for name, one in COLUMNS.items() if any(cell(each, one) for each in every)}
-    header = ["read-out", "model", "showers", *(f"{name} (floor)" for name in known)]
-    print_row(header)
-    print_row(["---"] * len(header))
-    for one in every:
-        measured = [cell(one, chosen) or "not measured" for chosen in known.values()]
-        print_row([one.generated.geometry, one.generated.source, f"{one.generated.showers:,}", *measured])
+    print_table(every, DISTANCES)
+    classified = [one for one in every if any(cell(one, chosen) for chosen in CLASSIFIERS.values())]
+    if classified:
+        print()
+        print_table(classified, CLASSIFIERS)
     if twins:
         print()
         compare(every, *twins)
+
+
+def print_table(every: Sequence[Results], columns: dict[str, Choice]) -> None:
+    """Print a row for each model and read-out."""
+    header = ["read-out", "model", "showers", *(f"{name} (floor)" for name in columns)]
+    print_row(header)
+    print_row(["---"] * len(header))
+    for one in every:
+        measured = [cell(one, chosen) or "not measured" for chosen in columns.values()]
+        print_row([one.generated.geometry, one.generated.source, f"{one.generated.showers:,}", *measured])
 
 
 def compare(every: Sequence[Results], model: str, twin: str) -> None:

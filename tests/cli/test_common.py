@@ -53,3 +53,12 @@ def test_bars_of_a_job_follow_each_other() -> None:
             first(done, 2)
         second(5, 5)
     assert shown.get().index("First") < shown.get().index("Second")
+
+
+def test_a_line_has_no_more_digits_than_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("caloforge.cli.common._LINE_EVERY", 0)
+    with messages.capture() as shown, progress_bar("Classifier", "trainings") as progress:
+        for done in (0.5 + 0.64, 1.0, 6):
+            progress(done, 6)
+    lines = [line.split(" trainings")[0] for line in shown.get().splitlines()]
+    assert lines == ["Classifier: 1.14 of 6", "Classifier: 1.0 of 6", "Classifier: 6 of 6"]

@@ -192,4 +192,5 @@ class _Lines:
         left = f"{rate:.3g} {self._unit}/s, {(total - done) / rate:.0f} s to go" if rate else "waiting"
         left += f", {note}" if note else ""
         state = left if done < total else f"{now - self._born:.1f} s"
-        messages.print(f"{self._title}: {done:,} of {total:,} {self._unit}, {state}", highlight=False)
+        shown = f"{self._title}: {round(done, 2):,} of {total:,} {self._unit}, {state}"
+        messages.print(shown, highlight=False)
