@@ -29,6 +29,11 @@ settings.register_profile(
 settings.load_profile("caloforge")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest file, so that no process waits long for another one at the end."""
+    items.sort(key=lambda item: item.path.name != "test_contract.py")
+
+
 @pytest.fixture(scope="session")
 def calogan() -> Calorimeter:
     return Calorimeter.load("calogan")
