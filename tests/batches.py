@@ -1,11 +1,13 @@
 """Batches for tests of models, and trainings of them that need no file."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from caloforge import catalog
 from caloforge.geometry import Axis, Calorimeter, Layer
 from caloforge.incident.incident import Incident
 from caloforge.models.base import Batch, Figures, GenerativeModel
@@ -28,6 +30,19 @@ def read_out(model: str, geometry: Calorimeter) -> Calorimeter:
     }
     layers = tuple(replace(one, **axes) for one in geometry.layers)
     return replace(geometry, name=f"even_{geometry.name}", layers=layers)
+
+
+def build(model: str, geometry: Calorimeter, smaller: Mapping[str, Mapping[str, object]]) -> GenerativeModel:
+    """Return a model on the read-out that it learns in tests, with a parent if it needs one.
+
+    Settings of models whose own size would take long are given by their names.
+    """
+    torch.manual_seed(1)
+    kind = catalog.load("models", model)
+    found: GenerativeModel = kind(kind.Config(**smaller.get(model, {})), read_out(model, geometry))
+    if kind.parent_model is not None:
+        found.inherit(build(kind.parent_model, geometry, smaller))
+    return found
 
 
 def upright(cells: Tensor, energy: Tensor, geometry: Calorimeter, label: Tensor | int = 0) -> Batch:

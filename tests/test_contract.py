@@ -16,8 +16,7 @@ from caloforge.models.base import CONDITIONS, Batch, GenerativeModel, ModelConfi
 from caloforge.stages.export.onnx import example, export  # noqa: E402
 from caloforge.stages.train.data import SparseShowers, TrainingData  # noqa: E402
 from caloforge.stages.train.fit import Plan, fit  # noqa: E402
-from tests import toys  # noqa: E402
-from tests.batches import read_out  # noqa: E402
+from tests import batches, toys  # noqa: E402
 
 N = 8
 # Of models whose own size would take long.
@@ -40,12 +39,10 @@ def kind(request: pytest.FixtureRequest) -> type[GenerativeModel]:
 
 
 def build(kind: type[GenerativeModel], geometry: Calorimeter) -> GenerativeModel:
-    torch.manual_seed(1)
-    name = kind.__module__.rpartition(".")[2]
-    model = kind(kind.Config(**SMALLER.get(name, {})), read_out(name, geometry))
-    if kind.parent_model is not None:
-        model.inherit(build(catalog.load("models", kind.parent_model), geometry))
-    return model
+    if kind.__name__ in TOYS:
+        torch.manual_seed(1)
+        return kind(kind.Config(), geometry)
+    return batches.build(kind.__module__.rpartition(".")[2], geometry, SMALLER)
 
 
 @pytest.fixture(params=["small", "calogan"])

@@ -10,7 +10,7 @@ from caloforge import catalog  # noqa: E402
 from caloforge.geometry import Calorimeter  # noqa: E402
 from caloforge.models import checkpoint  # noqa: E402
 from caloforge.stages.train.fit import Plan, fit  # noqa: E402
-from tests.batches import read_out, training_data, upright  # noqa: E402
+from tests.batches import build, training_data, upright  # noqa: E402
 
 N = 8
 EXACT = {"copula", "parametrised", "shower_library"}
@@ -22,15 +22,14 @@ Figures = dict[str, float]
 
 def train(name: str, geometry: Calorimeter, precision: str, folder: Path) -> tuple[Figures, Figures]:
     """Return the figures of the first and of the last step that has any."""
-    torch.manual_seed(1)
-    geometry = read_out(name, geometry)
+    model = build(name, geometry, SMALLER)
+    geometry = model.geometry
     share = torch.rand(2 * N, geometry.n_cells) * (torch.rand(2 * N, geometry.n_cells) < 0.5)
     energy = 1e3 + 9.9e4 * torch.rand(2 * N)
     showers = upright(0.9 * energy[:, None] * share / share.sum(dim=1, keepdim=True), energy, geometry)
-    kind = catalog.load("models", name)
     seen: list[Figures] = []
     fit(
-        kind(kind.Config(**SMALLER.get(name, {})), geometry),
+        model,
         training_data(showers),
         Plan(epochs=2, batch=N, precision=precision),
         folder,

@@ -182,9 +182,19 @@ def test_a_device_that_is_not_there_is_refused(tmp_path: Path, small_file: Path,
 def test_an_accelerator_trains_every_model(
     tmp_path: Path, small_file: Path, small: Calorimeter, precision: str
 ) -> None:
-    for model in catalog.names("models"):
-        plan = Plan(epochs=2, held_out=10, batch=16, average=0.5, precision=precision)
-        train(model, [small_file], tmp_path / model, plan, geometry=read_out(model, small), device="cuda")
+    parents = {name: catalog.load("models", name).parent_model for name in catalog.names("models")}
+    plan = Plan(epochs=2, held_out=10, batch=16, average=0.5, precision=precision)
+    for model, parent in sorted(parents.items(), key=lambda each: each[1] is not None):
+        begun = None if parent is None else tmp_path / parent
+        train(
+            model,
+            [small_file],
+            tmp_path / model,
+            plan,
+            geometry=read_out(model, small),
+            device="cuda",
+            parent=begun,
+        )
         assert checkpoint.load(tmp_path / model).record["step"] >= 0
 
 
