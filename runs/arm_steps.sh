@@ -39,20 +39,23 @@ for name in "${unseen[@]}"; do
 done
 learn step_energies $(four learned_energies.h5) "${seen[@]/#/--geometry=}" --held-out 500 --batch 64 --epochs 5 \
     "${next[@]}" --set 'energy_range=[1, 100]'
-compare() { # model, name of the read-out, its file or name, simulated showers
+compare() { # model, name of the read-out, its file or name, simulated showers, prefix of what is written
     [ -e "$4_$2.h5" ] || caloforge rebin "$4.h5" "$3" -o "$4_$2.h5"
-    [ -e "$1_$2.h5" ] ||
-        caloforge generate --model "$1.json" -p gamma --energy "$4_$2.h5" --geometry "$3" --seed 5 -o "$1_$2.h5"
-    [ -e "report_$1_$2/metrics.json" ] || caloforge evaluate "$4_$2.h5" "$1_$2.h5" -o "report_$1_$2" --no-classifiers
+    [ -e "$5_$2.h5" ] ||
+        caloforge generate --model "$1.json" -p gamma --energy "$4_$2.h5" --geometry "$3" --seed 5 -o "$5_$2.h5"
+    [ -e "report_$5_$2/metrics.json" ] || caloforge evaluate "$4_$2.h5" "$5_$2.h5" -o "report_$5_$2" --no-classifiers
 }
-everywhere() { # model, simulated showers
-    compare "$1" arm_48x4_36x48 arm_48x4_36x48 "$2"
-    for name in "${unseen[@]}"; do compare "$1" "arm_$name" "$read_outs/arm_$name.toml" "$2"; done
+everywhere() { # model, simulated showers, prefix of what is written
+    compare "$1" arm_48x4_36x48 arm_48x4_36x48 "$2" "$3"
+    for name in "${unseen[@]}"; do compare "$1" "arm_$name" "$read_outs/arm_$name.toml" "$2" "$3"; done
 }
-for model in published mixture conditional centre cells; do everywhere "step_$model" geant4; done
-everywhere step_energies energies
+for model in published mixture conditional centre cells energies; do everywhere "step_$model" geant4 "step_$model"; done
+everywhere step_energies energies wide
 for name in "${unseen[@]}"; do
-    for model in tuned own; do compare "${model}_$name" "arm_$name" "$read_outs/arm_$name.toml" geant4; done
+    for model in "tuned_$name" "own_$name"; do
+        compare "$model" "arm_$name" "$read_outs/arm_$name.toml" geant4 "$model"
+    done
 done
 python "$runs/arm_table.py" report_{step,tuned,own}_* report_arm_gamma_arm_{48x4_36x48,between_96x24_24x24,beyond_transition} |
     tee steps.md
+python "$runs/arm_table.py" report_wide_* | tee wide.md
