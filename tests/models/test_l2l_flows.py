@@ -20,7 +20,9 @@ from caloforge.inference.model import TrainedModel  # noqa: E402
 from caloforge.models import checkpoint  # noqa: E402
 from caloforge.models.base import Batch  # noqa: E402
 from caloforge.models.l2l_base import (  # noqa: E402
+    CellMap,
     CellNumbers,
+    L2LSampler,
     LayerNumbers,
     cells_of,
     context_sizes,
@@ -151,6 +153,33 @@ def test_numbers_of_layers_lead_back_to_energies(layers: list[float]) -> None:
     assert (found[energies == 0] == 0).all()
 
 
+@given(
+    generated=st.lists(st.floats(0.125, 1e3, width=32), min_size=1, max_size=30),
+    reference=st.lists(st.floats(0.125, 1e3, width=32), min_size=1, max_size=30),
+)
+def test_a_map_of_cells_grows_and_keeps_empty_cells_empty(
+    generated: list[float], reference: list[float]
+) -> None:
+    cell_map = CellMap(THRESHOLD)
+    cell_map.fit(torch.tensor(generated), torch.tensor(reference))
+    energies = torch.logspace(-1, 4, 200)
+    found = cell_map(torch.cat([torch.zeros(1), energies.clamp(min=THRESHOLD)]))
+    assert found[0] == 0
+    assert (found[1:] >= np.float32(THRESHOLD)).all()
+    assert (found[1:].diff() >= -1e-4 * found[1:-1]).all()
+
+
+def test_mapped_cells_have_the_spectrum_of_the_reference() -> None:
+    torch.manual_seed(8)
+    generated, reference = (THRESHOLD * (spread * torch.rand(20_000)).exp() for spread in (5.0, 7.0))
+    cell_map = CellMap(THRESHOLD)
+    assert torch.allclose(cell_map(generated), generated)
+    cell_map.fit(generated, reference)
+    shares = torch.linspace(0.01, 0.99, 50)
+    found, expected = (cells.log().quantile(shares) for cells in (cell_map(generated), reference))
+    torch.testing.assert_close(found, expected, atol=0.05, rtol=0)
+
+
 def test_scales_are_those_of_all_showers() -> None:
     model, whole = L2LFlows(Config(**SMALL), EQUAL), batch_in(EQUAL, 500)
     torch.manual_seed(5)
@@ -250,6 +279,24 @@ def test_the_published_size_makes_a_step() -> None:
     small = Calorimeter("first", "", "", (), ("active",), core.layers[:2])
     model = L2LFlows(Config(transform="autoregressive", **PUBLISHED), small)
     assert math.isfinite(model.phases()[2].step(batch_in(small), 0.0)["loss"])
+
+
+def test_a_correction_is_fitted_last_and_changes_what_is_drawn(
+    make_showers: MakeShowers, tmp_path: Path
+) -> None:
+    cf.write(make_showers(80, EQUAL), tmp_path / "showers.h5")
+    settings = {**SMALL, "corrected": True, "energy_range": (1.0, 100.0)}
+    plan = cf.Plan(epochs=9, batch=16, held_out=16)
+    cf.train("l2l_flows", tmp_path / "showers.h5", tmp_path / "run", plan, geometry=EQUAL, settings=settings)
+    model = checkpoint.load(tmp_path / "run").build_model()
+    assert isinstance(model, L2LFlows)
+    assert model.phases()[-1].name == "map"
+    noise, energy = torch.randn(50, 7 + EQUAL.n_cells), torch.full((50,), 5e4)
+    with torch.no_grad():
+        plain, mapped = (L2LSampler(model, corrected)(noise, energy) for corrected in (False, True))
+        assert torch.equal(model.sampler(EQUAL)(noise, energy), mapped)
+    assert not torch.equal(plain, mapped)
+    assert torch.equal(plain == 0, mapped == 0)
 
 
 @pytest.fixture(scope="module", params=KINDS)

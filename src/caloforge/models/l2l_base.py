@@ -50,6 +50,7 @@ from functools import partial
 from itertools import groupby
 from typing import ClassVar, Literal, cast
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -78,6 +79,7 @@ from caloforge.units import GeV
 
 __all__ = [
     "CELL_BOUND",
+    "CellMap",
     "CellNumbers",
     "Embedding",
     "L2LConfig",
@@ -103,6 +105,9 @@ _LAYER_BOUND = 6.0  # deviations
 _ROOM = 2.0  # of the largest share of the incident energy in a layer
 _NARROWEST = 0.01  # deviation of the numbers of a layer
 _SEEN = 1e-3  # MeV, added to energies before the logarithm
+_MAP_BINS = 128
+_AT_ONCE = 256  # showers
+_MAPPED = 10_000  # showers that fit the map, at most
 _LAST_RATE = 3e-3  # of the energy flow's first
 
 
@@ -129,6 +134,10 @@ class L2LConfig(ModelConfig):
         Numbers, or images, that the embedding network makes of a causal flow's context.
     rate, decay, epochs
         Highest rate, weight decay (AdamW) and length of the training of each causal flow.
+    corrected
+        Whether generated cells get the spectrum of the training's, by a map that is fitted last (`CellMap`).
+        It is a calibration with Geant4's showers: cells of a layer no longer add up exactly to what was drawn
+        for it.
     """
 
     energy_range: tuple[float, float] = (10.0, 100.0)
@@ -144,6 +153,7 @@ class L2LConfig(ModelConfig):
     rate: float = Field(default=2e-3, gt=0)
     decay: float = Field(default=0.1, ge=0)
     epochs: int = Field(default=50, gt=0)
+    corrected: bool = False
 
 
 def context_sizes(sizes: Sequence[int]) -> list[int]:
@@ -291,6 +301,67 @@ def _coupling(features: int, context: int, hidden: int, spline: Spline) -> Coupl
     nn.init.zeros_(last.bias)
     first, second = nn.Linear(kept + context, hidden), nn.Linear(hidden, hidden)
     return Coupling(kept, nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), last), spline)
+
+
+class CellMap(nn.Module):
+    r"""A monotonic map of the energies of cells that changes their spectrum, the identity at first.
+
+    The quantiles of generated cells above the threshold are mapped to those of the reference
+    (post-processing of the code of arXiv:2405.20407: energies sorted, and means in 128 bins of their
+    logarithms). Here it is linear between the means, so that it grows everywhere; there, a cubic spline.
+
+    Parameters
+    ----------
+    threshold
+        MeV.
+
+    Examples
+    --------
+    >>> cells = torch.linspace(1.0, 50.0, 1000)
+    >>> cell_map = CellMap(threshold=1.0)
+    >>> cell_map.fit(cells, 1.0 + 2 * (cells - 1.0))
+    >>> cell_map(torch.tensor([0.0, 1.0, 11.0])).round()
+    tensor([ 0.,  1., 21.])
+    """
+
+    widest: Tensor
+    shift: Tensor
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self.threshold = threshold
+        self.register_buffer("widest", torch.tensor(1.0))
+        self.register_buffer("shift", torch.zeros(_MAP_BINS + 1))
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """Energies of any shape, 0 or from the threshold on, in MeV -> the same shape."""
+        x = (cells.clamp(min=self.threshold) / self.threshold).log()
+        place = (x * (_MAP_BINS / self.widest)).clamp(max=_MAP_BINS - 1e-3)
+        number = place.long()
+        low, high = self.shift[number], self.shift[number + 1]
+        mapped = self.threshold * (x + low + (high - low) * (place - number)).exp()
+        return torch.where(cells > 0, mapped.clamp(min=self.threshold), 0.0)
+
+    @torch.no_grad()
+    def fit(self, generated: Tensor, reference: Tensor) -> None:
+        """Set the map by energies of cells from the threshold on, (N,) and (M,) in MeV."""
+        x, y = ((cells / self.threshold).log().double().sort().values for cells in (generated, reference))
+        # As many quantiles of the reference as there are generated cells.
+        y = torch.from_numpy(np.interp(np.linspace(0, 1, len(x)), np.linspace(0, 1, len(y)), y.cpu().numpy()))
+        x = x.cpu()
+        widest = float(x[-1].clamp(min=1e-3))
+        number = (x * (_MAP_BINS / widest)).long().clamp(max=_MAP_BINS - 1)
+        count = torch.bincount(number, minlength=_MAP_BINS)
+        filled = count.nonzero().flatten()
+        means = [
+            torch.zeros(_MAP_BINS, dtype=x.dtype).index_add(0, number, each)[filled] / count[filled]
+            for each in (x, y)
+        ]
+        # The map begins at the threshold; x + shift grows, as both means do.
+        begin, end = (np.concatenate([[0.0], each.numpy()]) for each in means)
+        nodes = np.linspace(0, widest, _MAP_BINS + 1)
+        self.widest.fill_(widest)
+        self.shift.copy_(torch.from_numpy(np.interp(nodes, begin, end - begin)))
 
 
 class Embedding(nn.Module, ABC):
@@ -449,16 +520,19 @@ class L2LSampler(base.Sampler):
     ----------
     model
         Whose parameters are copied as they stand now.
+    corrected
+        Whether to apply the model's `CellMap`.
     """
 
     most: Tensor
 
-    def __init__(self, model: "LayerwiseFlows") -> None:
+    def __init__(self, model: "LayerwiseFlows", corrected: bool) -> None:
         super().__init__()
         self.sizes, self.threshold = model.sizes, model.config.threshold
         self.noise_size = len(self.sizes) + sum(self.sizes)
         self.layer_numbers = copy.deepcopy(model.layer_numbers)
         self.energy_flow = _Inverse(model.energy_flow)
+        self.cell_map = copy.deepcopy(model.cell_map) if corrected else None
         self.register_buffer("most", torch.stack([flow.numbers.most for flow in model.flows]))
         alike = [list(run) for _, run in groupby(model.flows, _structure)]
         self.runs = nn.ModuleList(_Run(run) for run in alike)
@@ -477,7 +551,12 @@ class L2LSampler(base.Sampler):
             drawn = cells_of(numbers, self.threshold, self.most[begin:end].view(-1, 1, 1))
             cells.append(rescaled(drawn, energies[begin:end], self.threshold).transpose(0, 1).flatten(1))
             begin = end
-        return torch.cat(cells, dim=1)
+        whole = torch.cat(cells, dim=1)
+        return whole if self.cell_map is None else self.cell_map(whole)
+
+
+def _no_step(batch: Batch, done: float) -> Figures:
+    raise AssertionError("this phase has no steps")
 
 
 def _structure(flow: LayerFlow) -> list[tuple[str, torch.Size]]:
@@ -504,6 +583,7 @@ class LayerwiseFlows(GenerativeModel):
         self.energy_flow = vector_flow(
             len(self.sizes), 1, config, config.energy_blocks, config.energy_hidden, _LAYER_BOUND
         )
+        self.cell_map = CellMap(config.threshold) if config.corrected else None
         contexts = context_sizes(self.sizes)
         self._flows = nn.ModuleList(
             self.causal_flow(layer, context) for layer, context in zip(geometry.layers, contexts, strict=True)
@@ -520,11 +600,14 @@ class LayerwiseFlows(GenerativeModel):
 
     def sampler(self, geometry: Calorimeter) -> L2LSampler:
         """Return the map from noise to showers, with the current parameters."""
-        return L2LSampler(self).eval().requires_grad_(False)
+        return L2LSampler(self, self.config.corrected).eval().requires_grad_(False)
 
     def phases(self) -> Sequence[Phase]:
-        """Return a phase for the energy flow, and one for the causal flow of each layer."""
-        return [self._energy_phase(), *(self._layer_phase(layer) for layer in range(len(self.sizes)))]
+        """Return a phase for the energy flow, one for the causal flow of each layer, and one for the map."""
+        phases = [self._energy_phase(), *(self._layer_phase(layer) for layer in range(len(self.sizes)))]
+        if self.cell_map is not None:
+            phases.append(Phase("map", _no_step, steps=0, finish=partial(self._fit, self.cell_map)))
+        return phases
 
     def _energy_phase(self) -> Phase:
         config = self.config
@@ -612,6 +695,22 @@ class LayerwiseFlows(GenerativeModel):
         numbers = torch.cat([scale(self._layer_energies(batch), batch.energy) for batch in showers.batches()])
         scale.mean.copy_(numbers.mean(dim=0))
         scale.deviation.copy_(numbers.std(dim=0).clamp(min=_NARROWEST))
+
+    @torch.no_grad()
+    def _fit(self, cell_map: CellMap, showers: TrainingShowers) -> None:
+        """Compare cells that are drawn for the energies of some showers with the cells of these."""
+        sampler = L2LSampler(self, corrected=False).to(self.layer_numbers.mean.device)
+        pairs, seen = [], 0
+        for batch in showers.batches(_AT_ONCE):
+            noise = torch.randn(len(batch.cells), sampler.noise_size, device=batch.cells.device)
+            drawn = sampler(noise, batch.energy)
+            pairs.append([cells[cells >= self.config.threshold] for cells in (drawn, batch.cells)])
+            seen += len(batch.cells)
+            if seen >= _MAPPED:
+                break
+        generated, reference = (torch.cat(each) for each in zip(*pairs, strict=True))
+        if len(generated) and len(reference):
+            cell_map.fit(generated, reference)
 
     def _layer_energies(self, batch: Batch) -> Tensor:
         """Return the energies of layers, (N, layers) in MeV."""
