@@ -1,6 +1,6 @@
 """Batches for tests of models, and trainings of them that need no file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from caloforge import catalog
-from caloforge.geometry import Axis, Calorimeter, Layer
+from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack
 from caloforge.incident.incident import Incident
 from caloforge.models.base import Batch, Figures, GenerativeModel
 from caloforge.stages.export.onnx import example
@@ -30,6 +30,16 @@ def read_out(model: str, geometry: Calorimeter) -> Calorimeter:
     }
     layers = tuple(replace(one, **axes) for one in geometry.layers)
     return replace(geometry, name=f"even_{geometry.name}", layers=layers)
+
+
+def stack_of(rows: int, columns: Sequence[int]) -> Calorimeter:
+    """Return a calorimeter whose layers have so many rows, and columns of their own."""
+    layers = [
+        Layer((10.0 * i, 10.0 * i + 10), Axis.uniform(n, -20, 20), Axis.uniform(rows, -20, 20))
+        for i, n in enumerate(columns)
+    ]
+    stack = (Stack(len(layers), (Slab("G4_Si", 10.0, "active"),)),)
+    return Calorimeter("stack", "", "", stack, ("active",), tuple(layers))
 
 
 def build(model: str, geometry: Calorimeter, smaller: Mapping[str, Mapping[str, object]]) -> GenerativeModel:

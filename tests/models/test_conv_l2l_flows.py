@@ -8,26 +8,16 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from caloforge.errors import GeometryError  # noqa: E402
-from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack  # noqa: E402
+from caloforge.geometry import Calorimeter  # noqa: E402
 from caloforge.models.conv_l2l_flows import Config, ConvL2LFlows, ImageEmbedding  # noqa: E402
-from tests.batches import upright  # noqa: E402
+from tests.batches import stack_of, upright  # noqa: E402
 
 N = 6
 SMALL = {"blocks": 2, "channels": (4, 6), "embedded": 3, "energy_blocks": 2, "energy_hidden": 8, "bins": 4}
 PUBLISHED = {"blocks": 8, "channels": (32, 64, 128), "rate": 1e-4, "epochs": 200}
 
 
-def stack_of(*columns: int) -> Calorimeter:
-    """Layers of 4 x so many cells."""
-    layers = [
-        Layer((10.0 * i, 10.0 * i + 10), Axis.uniform(n, -20, 20), Axis.uniform(4, -20, 20))
-        for i, n in enumerate(columns)
-    ]
-    stack = (Stack(len(layers), (Slab("G4_Si", 10.0, "active"),)),)
-    return Calorimeter("stack", "", "", stack, ("active",), tuple(layers))
-
-
-SEVEN = stack_of(*[2] * 7)
+SEVEN = stack_of(4, [2] * 7)
 
 
 def showers(geometry: Calorimeter, n: int = N):  # type: ignore[no-untyped-def]
@@ -81,7 +71,7 @@ def test_what_is_drawn_is_what_the_flows_describe(model: ConvL2LFlows) -> None:
 
 
 def test_training_lowers_the_loss() -> None:
-    geometry = stack_of(2, 2)
+    geometry = stack_of(4, [2, 2])
     torch.manual_seed(5)
     model, batch = ConvL2LFlows(Config(**SMALL), geometry), showers(geometry, 64)
     phase = model.phases()[2]
@@ -107,7 +97,9 @@ def test_the_published_size_makes_a_step() -> None:
     assert math.isfinite(model.phases()[2].step(showers(small, 2), 0.0)["loss"])
 
 
-@pytest.mark.parametrize(("geometry", "found"), [(stack_of(2, 4), "4 x 2, 4 x 4"), (stack_of(3, 3), "4 x 3")])
+@pytest.mark.parametrize(
+    ("geometry", "found"), [(stack_of(4, [2, 4]), "4 x 2, 4 x 4"), (stack_of(4, [3, 3]), "4 x 3")]
+)
 def test_layers_that_differ_or_are_odd_are_refused(geometry: Calorimeter, found: str) -> None:
     with pytest.raises(GeometryError, match=f"of stack have {found}. Train l2l_flows"):
         ConvL2LFlows(Config(**SMALL), geometry)

@@ -14,7 +14,7 @@ from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 import caloforge as cf  # noqa: E402
-from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack  # noqa: E402
+from caloforge.geometry import Calorimeter  # noqa: E402
 from caloforge.incident.incident import Incident  # noqa: E402
 from caloforge.inference.model import TrainedModel  # noqa: E402
 from caloforge.models import checkpoint  # noqa: E402
@@ -29,6 +29,7 @@ from caloforge.models.l2l_base import (  # noqa: E402
     rescaled,
 )
 from caloforge.models.l2l_flows import Config, L2LFlows  # noqa: E402
+from tests.batches import stack_of  # noqa: E402
 from tests.conftest import MakeShowers  # noqa: E402
 
 N = 6
@@ -38,18 +39,8 @@ SMALL = {"blocks": 2, "hidden": 8, "embedded": 4, "energy_blocks": 2, "energy_hi
 PUBLISHED = {"blocks": 6, "hidden": 256, "embedded": 128, "rate": 1e-4, "epochs": 200}
 
 
-def stack_of(*columns: int) -> Calorimeter:
-    """Layers of 2 x so many cells."""
-    layers = [
-        Layer((10.0 * i, 10.0 * i + 10), Axis.uniform(n, -20, 20), Axis.uniform(2, -20, 20))
-        for i, n in enumerate(columns)
-    ]
-    stack = (Stack(len(layers), (Slab("G4_Si", 10.0, "active"),)),)
-    return Calorimeter("stack", "", "", stack, ("active",), tuple(layers))
-
-
-EQUAL = stack_of(*[3] * 7)
-MIXED = stack_of(2, 2, 4, 4, 1, 1, 1, 1, 3)
+EQUAL = stack_of(2, [3] * 7)
+MIXED = stack_of(2, [2, 2, 4, 4, 1, 1, 1, 1, 3])
 
 
 def batch_in(geometry: Calorimeter, n: int = N) -> Batch:
