@@ -36,8 +36,8 @@ def command(
     geometry: Annotated[
         list[str] | None,
         typer.Option(
-            help="Read-out to learn: a name or a TOML file (default: calogan). Give several to a model that "
-            "is conditioned on the read-out."
+            help="Read-out to learn: a name or a TOML file (default: that of the data). Give several to a "
+            "model that is conditioned on the read-out."
         ),
     ] = None,
     parent: Annotated[
@@ -94,7 +94,7 @@ def command(
     plan = Plan(epochs, batch, seed, held_out, flips, average, validate_every, precision.value)
     with progress_bar("Reading", "showers") as reading, progress_bar("Training", "steps") as progress:
         train(
-            model, data, output, plan, geometry=geometry or "calogan", parent=parent, device=device.value,
+            model, data, output, plan, geometry=geometry or None, parent=parent, device=device.value,
             settings=_settings(config, settings or []), threads=threads, minutes=minutes,
             reading=reading, progress=progress,
         )  # fmt: skip

@@ -215,6 +215,13 @@ def test_a_small_training_holds_a_tenth_out_and_records_it(
     assert record["plan"]["held_out"] == 9  # of 96
 
 
+def test_the_read_out_of_the_data_is_learned_unless_another_is_named(
+    tmp_path: Path, small_file: Path, small: Calorimeter
+) -> None:
+    train("shower_library", [small_file], tmp_path / "run", Plan(batch=16))
+    assert checkpoint.load(tmp_path / "run").build_model().geometry == small
+
+
 @pytest.mark.parametrize(("asked", "showers", "kept"), [(None, 2, 1), (None, 10**6, 500), (7, 20, 7)])
 def test_how_many_are_held_out(asked: int | None, showers: int, kept: int) -> None:
     assert held_out(asked, showers) == kept

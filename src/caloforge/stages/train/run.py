@@ -12,6 +12,7 @@ from caloforge import catalog, config
 from caloforge.arguments import whole_number
 from caloforge.errors import CheckpointError, ConfigError, InputError
 from caloforge.files import locked
+from caloforge.formats.open import open_any
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
 from caloforge.incident.particles import parse_particle, particle_name
@@ -47,7 +48,7 @@ def train(
     folder: str | Path,
     plan: Plan | None = None,
     *,
-    geometry: Geometries = "calogan",
+    geometry: Geometries | None = None,
     settings: Mapping[str, Any] | None = None,
     parent: str | Path | None = None,
     device: Device = "auto",
@@ -70,7 +71,7 @@ def train(
         What decides the result, with model, data, settings and threads (default: `Plan()`).
     geometry
         The read-out to learn: a name of the catalogue, a TOML file or a `Calorimeter`; several for a model
-        that is conditioned on it.
+        that is conditioned on it. By default that of the first file.
     settings
         Keys of the model's ``Config``, such as ``{"energy_range": [1, 100]}`` in GeV; the particles are those
         of the data, in the order of the labels.
@@ -105,10 +106,10 @@ def train(
     'best'
     """
     data, folder, plan = _paths(data), Path(folder), plan or Plan()
-    geometries = _calorimeters(geometry)
     threads = whole_number(threads, "The number of threads", least=1)
     entry: type[GenerativeModel] = catalog.load("models", model)
     chosen_device = _device(device)
+    geometries = [_read_out(data[0])] if geometry is None else _calorimeters(geometry)
     _check_geometries(entry, model, geometries)
     check_threads(threads)
     room.check(data, geometries, plan.batch, _disk(folder))
@@ -155,6 +156,11 @@ def _paths(given: Paths) -> list[Path]:
     if not paths:
         raise InputError("No files of showers to learn from were given: give at least one.")
     return [Path(path) for path in paths]
+
+
+def _read_out(path: Path) -> Calorimeter:
+    with open_any(path) as showers:
+        return showers.geometry
 
 
 def _calorimeters(given: Geometries) -> list[Calorimeter]:
