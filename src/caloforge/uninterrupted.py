@@ -2,7 +2,7 @@
 
 An exception that a signal's handler raises in a function that a library in C calls back returns to the
 library, which forgets it at best and crashes at worst (HDF5 does). One that is raised while a file is opened
-or closed leaves it open, with nobody to close it.
+or closed leaves it open for good.
 """
 
 from collections.abc import Callable

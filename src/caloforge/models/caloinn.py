@@ -325,7 +325,7 @@ class CaloINN(GenerativeModel):
         ]
 
     def sampler(self, geometry: Calorimeter) -> CaloINNSampler:
-        """Return the way from noise to showers as it stands now."""
+        """Return the map from noise to showers, with the current parameters."""
         return CaloINNSampler(self.flow, self.numbers).eval().requires_grad_(False)
 
 
@@ -337,8 +337,8 @@ def _condition(energy: Tensor) -> Tensor:
 def _one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
     """Return the schedule of a rate that rises to that of the optimizer, then falls to nearly nothing.
 
-    Along half a cosine each, with the numbers of torch's own one-cycle schedule. That one can't go on where a
-    training is made longer, and its moments of Adam are no part of a checkpoint.
+    Both follow half a cosine, with the numbers of torch's own one-cycle schedule. That one fails when a
+    training is extended, and a checkpoint does not hold the moments of Adam that it sets.
     """
 
     def factor(done: int) -> float:

@@ -245,7 +245,7 @@ class Transform(nn.Module, ABC):
         """(N, D) and (N, C) -> (N, D)."""
 
     def drawing(self) -> "Transform":
-        """Return a copy whose inverse is for generation, as it stands now."""
+        """Return a copy of the current state whose inverse is for generation."""
         return copy.deepcopy(self)
 
 

@@ -434,7 +434,7 @@ class _Drawn(nn.Module):
     Parameters
     ----------
     flow
-        What is copied, as it stands now.
+        The flow to copy, with its current parameters.
     width
         Numbers of the context; those behind the flow's own don't matter.
     """
@@ -519,7 +519,7 @@ class L2LSampler(base.Sampler):
     Parameters
     ----------
     model
-        Whose parameters are copied as they stand now.
+        The model whose current parameters are copied.
     corrected
         Whether to apply the model's `CellMap`.
     """
