@@ -164,7 +164,7 @@ class CaloFlow(CaloFlowModel):
 
     def phases(self) -> Sequence[Phase]:
         """Return the distillation."""
-        optimizer = torch.optim.Adam(self.cells.parameters(), lr=self.config.rate)
+        optimizer = torch.optim.Adam(self.cells.parameters(), lr=self.config.rate, fused=True)
 
         def step(batch: Batch, done: float) -> Figures:
             updates = self.config.updates[sum(done >= begin for begin in _STAGES)]

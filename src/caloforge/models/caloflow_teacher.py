@@ -99,8 +99,8 @@ class CaloFlowTeacher(CaloFlowModel):
 
     def phases(self) -> Sequence[Phase]:
         """Return the two flows, which are trained one after the other."""
-        first = torch.optim.Adam(self.energies.parameters(), lr=self.config.rate)
-        second = torch.optim.Adam(self.cells.parameters(), lr=self.config.rate)
+        first = torch.optim.Adam(self.energies.parameters(), lr=self.config.rate, fused=True)
+        second = torch.optim.Adam(self.cells.parameters(), lr=self.config.rate, fused=True)
 
         def learn_energies(batch: Batch, done: float) -> Figures:
             _, layers = self.coding(batch.cells, torch.rand_like(batch.cells))

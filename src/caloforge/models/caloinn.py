@@ -303,7 +303,7 @@ class CaloINN(GenerativeModel):
 
     def phases(self) -> Sequence[Phase]:
         """Return the only phase: maximum likelihood."""
-        adam = torch.optim.Adam(self.flow.parameters(), lr=self.config.rate)
+        adam = torch.optim.Adam(self.flow.parameters(), lr=self.config.rate, fused=True)
 
         def step(batch: Batch, done: float) -> Figures:
             x = self.numbers(batch.cells, batch.energy, self.numbers.draw(batch.cells))

@@ -33,7 +33,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -307,6 +307,36 @@ def _within(sizes: Sequence[int], orders: Sequence[Tensor]) -> Tensor:
     return torch.cat([order + sum(sizes[:number]) for number, order in enumerate(orders)])
 
 
+class _Masked(MaskedLinear):
+    """A linear layer whose weights stay 0 outside of its mask.
+
+    zuko's multiplies weights by the mask in every pass; here only gradients are multiplied, so that a training
+    step of CaloFlow's teacher takes three quarters of the time.
+    """
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__(mask)
+        with torch.no_grad():
+            self.weight.mul_(mask)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(x, _MaskedGradient.apply(self.weight, self.mask), self.bias)
+
+
+class _MaskedGradient(torch.autograd.Function):
+    """Weights as they are; their gradients are 0 outside of the mask."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, mask: Tensor) -> Tensor:
+        ctx.save_for_backward(mask)
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (gradient,), (mask,) = gradients, ctx.saved_tensors
+        return gradient * mask, None
+
+
 class MaskedNetwork(nn.Module):
     """Spline parameters for each number of a vector, from the numbers before it and a context: a MADE.
 
@@ -351,11 +381,11 @@ class MaskedNetwork(nn.Module):
         self.features, self.outputs = features, outputs
         degrees, number = _degrees(features, hidden), torch.arange(features)
         self.register_buffer("degrees", degrees, persistent=False)
-        self.inlet = MaskedLinear(degrees[:, None] > number)
+        self.inlet = _Masked(degrees[:, None] > number)
         self.context = nn.Linear(context, hidden)
-        self.hidden = nn.ModuleList(MaskedLinear(degrees[:, None] >= degrees) for _ in range(layers))
+        self.hidden = nn.ModuleList(_Masked(degrees[:, None] >= degrees) for _ in range(layers))
         # The numbers of a vector are neighbours, so that all of them go through one vector instruction.
-        self.outlet = MaskedLinear((number[:, None] >= degrees).repeat(outputs, 1))
+        self.outlet = _Masked((number[:, None] >= degrees).repeat(outputs, 1))
         self.dropout = nn.Dropout(dropout)
 
     @property
@@ -393,7 +423,10 @@ class FoldedNetwork(nn.Module):
         self.inlet, self.context = _linear(network.inlet), _linear(network.context)
         self.hidden = nn.ModuleList(_linear(layer) for layer in network.masked)
         shape = (network.outputs, network.features)
-        weight, bias = _weight(network.outlet).unflatten(0, shape), network.outlet.bias.detach().view(shape)
+        weight, bias = (
+            network.outlet.weight.detach().unflatten(0, shape),
+            network.outlet.bias.detach().view(shape),
+        )
         self.outlets, self.seen = nn.ModuleList(), []
         for part in torch.arange(network.features).chunk(_GROUPS):
             # Units come in the order of their degrees.
@@ -414,8 +447,7 @@ class FoldedNetwork(nn.Module):
 
 
 def _linear(layer: nn.Linear) -> nn.Linear:
-    weight = _weight(layer) if isinstance(layer, MaskedLinear) else layer.weight.detach()
-    return _affine(weight, layer.bias.detach())
+    return _affine(layer.weight.detach(), layer.bias.detach())
 
 
 def _affine(weight: Tensor, bias: Tensor) -> nn.Linear:
@@ -605,11 +637,11 @@ class _Table(NamedTuple):
         units = _by_degree(network.degrees, network.features)
         context, more = (_rows(each, units).flatten(0, 1) for each in network.context.parameters())
         # In the order of the vector that comes out.
-        weights = [_rows(_weight(network.inlet), units)[:, :, label.argsort()]]
-        weights += [_columns(_rows(_weight(layer), units), units) for layer in network.masked]
+        weights = [_rows(network.inlet.weight.detach(), units)[:, :, label.argsort()]]
+        weights += [_columns(_rows(layer.weight.detach(), units), units) for layer in network.masked]
         biases = [_rows(layer.bias, units) for layer in (network.inlet, *network.masked)]
         shape = (network.outputs, network.features)
-        weights.append(_columns(_weight(network.outlet).unflatten(0, shape).transpose(0, 1), units))
+        weights.append(_columns(network.outlet.weight.detach().unflatten(0, shape).transpose(0, 1), units))
         biases.append(network.outlet.bias.detach().view(shape).T)
         # Contiguous, since each step multiplies with its part.
         weights = [weight.mT.contiguous() for weight in weights]
@@ -629,11 +661,6 @@ def _by_degree(degrees: Tensor, features: int) -> Tensor:
     for degree, (begin, count) in enumerate(zip(first.tolist(), counts.tolist(), strict=True)):
         units[degree, :count] = torch.arange(begin, begin + count)
     return units
-
-
-def _weight(layer: MaskedLinear) -> Tensor:
-    weight: Tensor = (layer.mask * layer.weight).detach()
-    return weight
 
 
 def _rows(values: Tensor, units: Tensor) -> Tensor:

@@ -611,7 +611,7 @@ class LayerwiseFlows(GenerativeModel):
 
     def _energy_phase(self) -> Phase:
         config = self.config
-        optimizer = torch.optim.Adam(self.energy_flow.parameters(), lr=config.energy_rate)
+        optimizer = torch.optim.Adam(self.energy_flow.parameters(), lr=config.energy_rate, fused=True)
 
         def falling(steps: int) -> list[torch.optim.lr_scheduler.LRScheduler]:
             return [torch.optim.lr_scheduler.ExponentialLR(optimizer, _LAST_RATE ** (1 / steps))]
@@ -628,7 +628,7 @@ class LayerwiseFlows(GenerativeModel):
     def _layer_phase(self, layer: int) -> Phase:
         config = self.config
         optimizer = torch.optim.AdamW(
-            self.flows[layer].parameters(), lr=config.rate, weight_decay=config.decay
+            self.flows[layer].parameters(), lr=config.rate, weight_decay=config.decay, fused=True
         )
 
         def cycle(steps: int) -> list[torch.optim.lr_scheduler.LRScheduler]:
