@@ -28,7 +28,6 @@ HOMES = {
     "torch": ("models", "preprocessing", "stages.train", "stages.export", "metrics.classifiers"),
     "sklearn": ("metrics",),
     "safetensors": ("models.checkpoint",),
-    "zuko": ("models.flows",),
     "onnx": ("stages.export",),
     "onnxruntime": ("inference",),
     "isal": ("formats",),

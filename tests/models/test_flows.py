@@ -118,7 +118,8 @@ def test_a_number_sees_only_those_before_it_and_the_context(hidden: int, layers:
     network = MaskedNetwork(D, C, 3, hidden, layers)
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter.copy_(parameter.abs() + 0.1)  # no unit is off, nothing cancels
+            # No unit is off, nothing cancels; what is masked stays 0.
+            parameter.copy_(torch.where(parameter == 0, 0.0, parameter.abs() + 0.1))
     x, context = (value[:1].abs().requires_grad_(True) for value in vectors())
     for number in range(D):
         seen, known = torch.autograd.grad(network(x, context)[0, :, number].sum(), [x, context])
@@ -257,6 +258,19 @@ def test_masks_agree_with_those_of_zuko() -> None:
     ours = autoregressive(hidden=64).eval()
     mine = seen(lambda one: ours(one[None], context[None]).raw[0].sum(dim=0))
     assert torch.equal(mine, seen(lambda one: theirs.meta(context, one).base(x)) & ~torch.eye(D).bool())
+
+
+def test_training_moves_no_weight_outside_of_the_masks() -> None:
+    torch.manual_seed(1)
+    network = MaskedNetwork(D, C, 3, hidden=5)
+    adam = torch.optim.Adam(network.parameters(), lr=0.1)
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    network(*vectors()).square().sum().backward()
+    adam.step()
+    for parameter, old in zip(network.parameters(), before, strict=True):
+        moved = parameter != old
+        assert moved.any()
+        assert not moved[old == 0].any()
 
 
 def test_permutations_stay_within_their_groups() -> None:
