@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from caloforge import catalog
 from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack
 from caloforge.incident.incident import Incident
 from caloforge.models.base import Batch, Figures, GenerativeModel
+from caloforge.models.flows import MaskedLinear
 from caloforge.stages.export.onnx import example
 from caloforge.stages.train.data import SparseShowers, TrainingData
 from caloforge.stages.train.phases import frozen
@@ -53,6 +54,16 @@ def build(model: str, geometry: Calorimeter, smaller: Mapping[str, Mapping[str, 
     if kind.parent_model is not None:
         found.inherit(build(kind.parent_model, geometry, smaller))
     return found
+
+
+def disturb(module: nn.Module, by: float) -> None:
+    """Change all weights at random, as a training does: those that a mask hides stay 0."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += by * torch.randn_like(parameter)
+        for layer in module.modules():
+            if isinstance(layer, MaskedLinear):
+                layer.weight *= layer.mask
 
 
 def upright(cells: Tensor, energy: Tensor, geometry: Calorimeter, label: Tensor | int = 0) -> Batch:

@@ -25,7 +25,7 @@ from caloforge.models import checkpoint  # noqa: E402
 from caloforge.models.base import Batch  # noqa: E402
 from caloforge.models.caloinn import CaloINN, Config, Numbers, _one_cycle  # noqa: E402
 from caloforge.stages.train.fit import Plan  # noqa: E402
-from tests.batches import run, training_data, upright  # noqa: E402
+from tests.batches import disturb, run, training_data, upright  # noqa: E402
 
 N = 64
 SMALL = Config(blocks=3, width=16, bins=4, dropout=0, rate=0.01)
@@ -71,9 +71,7 @@ def model() -> CaloINN:
     torch.manual_seed(5)
     made = CaloINN(SMALL, BOX)
     made.numbers.prepare(training_data(showers()))
-    with torch.no_grad():
-        for parameter in made.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)
+    disturb(made, 0.1)
     return made.eval()
 
 

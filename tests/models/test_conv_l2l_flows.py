@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from caloforge.errors import GeometryError  # noqa: E402
 from caloforge.geometry import Calorimeter  # noqa: E402
 from caloforge.models.conv_l2l_flows import Config, ConvL2LFlows, ImageEmbedding  # noqa: E402
-from tests.batches import stack_of, upright  # noqa: E402
+from tests.batches import disturb, stack_of, upright  # noqa: E402
 
 N = 6
 SMALL = {"blocks": 2, "channels": (4, 6), "embedded": 3, "energy_blocks": 2, "energy_hidden": 8, "bins": 4}
@@ -31,11 +31,9 @@ def model() -> ConvL2LFlows:
     """Return flows that are not the identity, as after a training."""
     torch.manual_seed(1)
     found = ConvL2LFlows(Config(**SMALL), SEVEN)
-    with torch.no_grad():
-        for parameter in found.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)
-        for number, flow in enumerate(found.flows):
-            flow.numbers.most.fill_(20.0 + number)
+    disturb(found, 0.1)
+    for number, flow in enumerate(found.flows):
+        flow.numbers.most.fill_(20.0 + number)
     return found.eval()
 
 

@@ -18,6 +18,7 @@ from caloforge.models.image_flows import (  # noqa: E402
     image_block,
     squeezed,
 )
+from tests.batches import disturb  # noqa: E402
 
 N = 5
 CONTEXT = 3
@@ -27,14 +28,12 @@ SPLINE = Spline(bins=4, bound=5.0)
 def vary(module: nn.Module) -> nn.Module:
     """Give all weights other values, as after a training."""
     torch.manual_seed(1)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter += 0.2 * torch.randn_like(parameter)
-        for name, buffer in module.named_buffers():
-            if "running" in name:
-                buffer += torch.rand_like(buffer)
-            if name.endswith("begun"):
-                buffer.fill_(1.0)
+    disturb(module, 0.2)
+    for name, buffer in module.named_buffers():
+        if "running" in name:
+            buffer += torch.rand_like(buffer)
+        if name.endswith("begun"):
+            buffer.fill_(1.0)
     return module
 
 

@@ -29,7 +29,7 @@ from caloforge.models.l2l_base import (  # noqa: E402
     rescaled,
 )
 from caloforge.models.l2l_flows import Config, L2LFlows  # noqa: E402
-from tests.batches import stack_of  # noqa: E402
+from tests.batches import disturb, stack_of  # noqa: E402
 from tests.conftest import MakeShowers  # noqa: E402
 
 N = 6
@@ -67,11 +67,9 @@ def flows_in(geometry: Calorimeter, kind: str) -> L2LFlows:
     """Flows that are not the identity, as after a training."""
     torch.manual_seed(1)
     model = L2LFlows(Config(transform=kind, **SMALL), geometry)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.2 * torch.randn_like(parameter)
-        for number, flow in enumerate(model.flows):
-            flow.numbers.most.fill_(20.0 + number)
+    disturb(model, 0.2)
+    for number, flow in enumerate(model.flows):
+        flow.numbers.most.fill_(20.0 + number)
     return model.eval()
 
 
