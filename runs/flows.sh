@@ -38,13 +38,14 @@ calogan gamma gamma 4500 12 22
 calogan pi+ piplus 4500 13 23
 simulate ild_ecal gamma 10:100 10000 61 ild_learned --physics em
 simulate ild_ecal gamma 10:100 2000 62 ild_geant4 --physics em
-for name in ild_learned ild_geant4; do
-    [ -e "core_$name.h5" ] || caloforge rebin "$name.h5" ild_ecal_core --crop -o "core_$name.h5"
+for name in ild_learned ild_geant4; do # the models draw cells of at least 0.1 MeV
+    [ -e "whole_$name.h5" ] || caloforge rebin "$name.h5" ild_ecal --threshold 0.1 -o "whole_$name.h5"
+    [ -e "core_$name.h5" ] || caloforge rebin "$name.h5" ild_ecal_core --crop --threshold 0.1 -o "core_$name.h5"
 done
-learn l2l_flows l2l_ild_gamma core_ild_learned.h5 --geometry ild_ecal_core --validate-every 2000
-learn conv_l2l_flows conv_l2l_ild_gamma ild_learned.h5 --geometry ild_ecal --validate-every 10000
+learn l2l_flows l2l_ild_gamma core_ild_learned.h5 --validate-every 2000
+learn conv_l2l_flows conv_l2l_ild_gamma whole_ild_learned.h5 --validate-every 10000
 judge l2l_ild_gamma gamma core_ild_geant4.h5 core_ild_learned.h5
-judge conv_l2l_ild_gamma gamma ild_geant4.h5 ild_learned.h5
+judge conv_l2l_ild_gamma gamma whole_ild_geant4.h5 whole_ild_learned.h5
 [ -e flows_speed/generate.json ] || caloforge benchmark generate -o flows_speed \
     $(printf -- '--model=%s.json ' {caloflow_teacher,caloflow,caloinn}_{eplus,gamma,piplus})
 for particle in eplus gamma piplus; do

@@ -226,7 +226,7 @@ COMMANDS = (
             "--seed": SEED,
         },
     ),
-    Command("rebin", (SHOWERS, GEOMETRY, OUTPUT), {}, {}, ("--crop",)),
+    Command("rebin", (SHOWERS, GEOMETRY, OUTPUT), {}, {"--threshold": FRACTION}, ("--crop",)),
     Command(
         "convert",
         (SHOWERS, OUTPUT),

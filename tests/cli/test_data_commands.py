@@ -86,6 +86,21 @@ def test_rebin_cuts_a_core_out_and_says_what_it_leaves_out(run, make_showers, tm
     assert core.provenance == {**whole.provenance, "cropped_from": "ild_ecal"}
 
 
+def test_rebin_empties_cells_below_a_threshold(run, make_showers, calogan_fine, calogan, tmp_path):
+    fine = make_showers(5, calogan_fine)
+    write(fine, tmp_path / "fine.h5")
+    whole = fine.rebin(calogan)
+    # That of a summed cell, so that one cell is exactly at it.
+    threshold = float(np.median(whole.cells[whole.cells > 0]))
+    code, _, _ = run(
+        "rebin", tmp_path / "fine.h5", "calogan", "--threshold", threshold, "-o", tmp_path / "cut.h5"
+    )
+    cut = read(tmp_path / "cut.h5")
+    assert code == 0
+    assert np.array_equal(cut.cells, whole.cells * (whole.cells >= threshold))
+    assert cut.provenance == {**whole.provenance, "threshold_MeV": threshold}
+
+
 @pytest.mark.parametrize("layout", ["calogan", "calochallenge", "showerdata"])
 def test_convert_there_and_back(run, make_showers, tmp_path, layout):
     showers = make_showers(5)
@@ -145,6 +160,7 @@ def test_mistakes_end_in_a_sentence(run, make_showers, calogan_fine, tmp_path):
         (("info", tmp_path / "text.h5"), "not an HDF5 file"),
         (("rebin", tmp_path / "ours.h5", "calogan_fine", "-o", out), "not an edge of calogan"),
         (("rebin", tmp_path / "fine.h5", "ild_ecal_core", "--crop", "-o", out), "not made of the same slabs"),
+        (("rebin", tmp_path / "fine.h5", "calogan", "--threshold", "0", "-o", out), "a number above 0"),
         (("rebin", tmp_path / "ours.h5", "calogn", "-o", out), "Did you mean 'calogan'"),
         (("rebin", tmp_path / "ours.h5", "calogan", "-o", tmp_path / "none" / "out.h5"), "no such folder"),
         (("convert", tmp_path / "published.h5", out), "--particle e+"),

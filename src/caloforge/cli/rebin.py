@@ -26,6 +26,10 @@ def command(
             "the column 'outside', in MeV.",
         ),
     ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="MeV; empty the new cells that hold less, as zero suppression does."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Sum cells exactly to a coarser read-out whose edges are a subset.
@@ -42,7 +46,8 @@ def command(
     coarse = Calorimeter.load(geometry)
 
     def read_out(showers: "Showers") -> "Showers":
-        return showers.crop(coarse) if crop else showers.rebin(coarse)
+        summed = showers.crop(coarse) if crop else showers.rebin(coarse)
+        return summed if threshold is None else summed.cut(threshold)
 
     with open_any(file) as source:
         start = read_out(source.read(0, 0))  # refuses a grid that does not fit before anything is written

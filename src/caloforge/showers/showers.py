@@ -179,6 +179,30 @@ class Showers:
             {**self.provenance, "cropped_from": self.geometry.name},
         )
 
+    def cut(self, threshold: float) -> "Showers":
+        """Return the same showers without the energy of cells that hold less than a threshold, in MeV.
+
+        Raises
+        ------
+        InputError
+            The threshold is not a number above 0.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Showers("calogan", np.full((1, 504), 0.5), Incident(22, [1e4])).cut(0.6).cells.sum()
+        np.float32(0.0)
+        """
+        if not 0 < threshold < np.inf:
+            raise InputError(f"The threshold is {threshold:g} MeV: give a number above 0.")
+        return Showers(
+            self.geometry,
+            np.where(self.cells < threshold, np.float32(0), self.cells),
+            self.incident,
+            self.columns,
+            {**self.provenance, "threshold_MeV": threshold},
+        )
+
     def layer_energies(self) -> npt.NDArray[np.float64]:
         """Return the energy in each layer, (N, L) in MeV."""
         return self.geometry.layer_energies(self.cells)
