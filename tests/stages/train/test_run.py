@@ -160,8 +160,12 @@ def test_a_student_without_a_teacher_or_with_another_one_is_refused(
     tmp_path: Path, small_file: Path, small: Calorimeter, families: None
 ) -> None:
     plan = Plan(held_out=10, batch=16)
+
+    def no_reading(done: int, total: int) -> None:
+        raise AssertionError("the showers are read before the teacher is asked for")
+
     with pytest.raises(InputError, match="starts from a training of toys: name its folder by --from"):
-        train("student", [small_file], tmp_path / "student", plan, geometry=small)
+        train("student", [small_file], tmp_path / "student", plan, geometry=small, reading=no_reading)
     train("teacher", [small_file], tmp_path / "other", plan, geometry=small)
     record = json.loads((tmp_path / "other" / "checkpoint.json").read_text())
     (tmp_path / "other" / "checkpoint.json").write_text(json.dumps(record | {"model": "calogan"}))

@@ -106,11 +106,13 @@ def train(
     'best'
     """
     data, folder, plan = _paths(data), Path(folder), plan or Plan()
+    parent = None if parent is None else Path(parent)
     threads = whole_number(threads, "The number of threads", least=1)
     entry: type[GenerativeModel] = catalog.load("models", model)
     chosen_device = _device(device)
     geometries = [_read_out(data[0])] if geometry is None else _calorimeters(geometry)
     _check_geometries(entry, model, geometries)
+    _check_parent(entry, model, parent)  # before showers are read, which may take minutes
     check_threads(threads)
     room.check(data, geometries, plan.batch, _disk(folder))
     showers = load(data, geometries, reading, seed=plan.seed, scratch=_disk(folder))
@@ -128,7 +130,7 @@ def train(
     torch.manual_seed(plan.seed)
     with room.enough_memory():
         network = entry(chosen, *geometries)
-    begun_from = _inherit(network, Path(parent) if parent is not None else None)
+    begun_from = None if parent is None else _inherit(network, parent)
     folder.mkdir(parents=True, exist_ok=True)
     busy = CheckpointError(f"Another process is training in {folder}: wait for it or choose another folder.")
     # Two trainings in one folder would overwrite each other's checkpoints.
@@ -229,20 +231,21 @@ def _rounded(bounds: list[list[float]]) -> list[list[float]]:
     return [[round(value, _ROUNDED) + 0.0 for value in pair] for pair in bounds]
 
 
-def _inherit(network: GenerativeModel, parent: Path | None) -> dict[str, Any] | None:
-    """Load the training that a model starts from, and return its identity."""
+def _check_parent(entry: type[GenerativeModel], name: str, parent: Path | None) -> None:
+    """Refuse a missing parent, and a training of another model than the one that is needed."""
+    wanted = entry.parent_model
     if parent is None:
-        if network.parent_model is not None:
-            raise InputError(
-                f"{network.name} starts from a training of {network.parent_model}: name its folder by --from."
-            )
-        return None
+        if wanted is not None:
+            raise InputError(f"{name} starts from a training of {wanted}: name its folder by --from.")
+        return
+    found = checkpoint.load(parent).record["model"]
+    if wanted not in (None, found):
+        raise InputError(f"{name} starts from a training of {wanted}, but {parent} holds one of {found}.")
+
+
+def _inherit(network: GenerativeModel, parent: Path) -> dict[str, Any]:
+    """Load the training that a model starts from, and return its identity."""
     saved = checkpoint.load(parent)
-    if network.parent_model not in (None, saved.record["model"]):
-        raise InputError(
-            f"{network.name} starts from a training of {network.parent_model}, but {parent} holds one of "
-            f"{saved.record['model']}."
-        )
     network.inherit(saved.build_model())
     return {"folder": parent.name, "model": saved.record["model"], "sha256": saved.record["sha256"]}
 
