@@ -19,7 +19,18 @@ MODULES = {
 }
 # The ground comes first; a part may import those that stand before it, and nothing behind.
 ORDER = (
-    *("errors", "arguments", "units", "config", "catalog", "progress", "uninterrupted", "files", "resources"),
+    *(
+        "errors",
+        "arguments",
+        "units",
+        "config",
+        "catalog",
+        "progress",
+        "uninterrupted",
+        "files",
+        "resources",
+        "clusters",
+    ),
     *("geometry", "incident", "showers", "physics", "formats", "observables", "metrics"),
     *("preprocessing", "models", "inference", "plots", "reports", "stages", "cli"),
 )
@@ -37,8 +48,8 @@ HOMES = {
     "pooch": ("inference.adding",),
     "platformdirs": ("inference.zoo",),
     "geant4_pybind": ("stages.simulate.geant4",),
-    "distributed": ("stages.simulate.campaign",),
-    "dask_jobqueue": ("stages.simulate.campaign",),
+    "distributed": ("clusters", "stages.simulate.campaign"),
+    "dask_jobqueue": ("clusters",),
     "matplotlib": ("plots",),
     "awkward": ("showers",),
     "pandas": ("showers",),

@@ -10,6 +10,7 @@
     ├── ShowerFileError              a file that does not hold (only) valid showers
     ├── CheckpointError              weights that are missing, altered or of another model
     ├── SimulationError              Geant4 or its data
+    ├── ClusterError                 a Dask cluster that does not answer, or has no workers
     └── MissingExtra (ImportError)   an optional dependency that is not installed
 
 A message is one or two sentences: what was found, what is allowed, how to fix it.
@@ -19,6 +20,7 @@ __all__ = [
     "CaloforgeError",
     "CatalogError",
     "CheckpointError",
+    "ClusterError",
     "ConfigError",
     "GeometryError",
     "InputError",
@@ -58,6 +60,10 @@ class CheckpointError(CaloforgeError):
 
 class SimulationError(CaloforgeError):
     """Geant4 or its data can't be used, or a simulation failed."""
+
+
+class ClusterError(CaloforgeError):
+    """A Dask cluster does not answer, or has no workers."""
 
 
 class MissingExtra(CaloforgeError, ImportError):

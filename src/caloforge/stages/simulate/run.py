@@ -13,6 +13,7 @@ from typing import SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
+from caloforge import clusters
 from caloforge.arguments import whole_number
 from caloforge.errors import InputError, MissingExtra, SimulationError
 from caloforge.formats.energies import Energies, as_spectrum
@@ -22,7 +23,7 @@ from caloforge.incident.beam import PERPENDICULAR, Beam, Coordinates, as_directi
 from caloforge.incident.particles import parse_particle
 from caloforge.progress import Progress, no_progress
 from caloforge.stages.simulate import limits
-from caloforge.stages.simulate.campaign import cluster as clusters
+from caloforge.stages.simulate.campaign import cluster as campaign_cluster
 from caloforge.stages.simulate.campaign.bookkeeping import Ledger, always_crashes
 from caloforge.stages.simulate.campaign.job import DEFAULT_COMMANDS, Folder, Job, Shard, skipped_in
 from caloforge.stages.simulate.campaign.pool import Effort, Pool, geant4
@@ -144,6 +145,8 @@ def simulate(
         ``out`` exists and is not a file of showers.
     GeometryError
         The calorimeter is one that can't be simulated.
+    ClusterError
+        The cluster does not answer, or it has no workers.
     SimulationError
         Geant4's data are missing, it crashes in every shower or outside showers, or the shards (or the
         showers of a file without shards) are of another job.
@@ -216,7 +219,7 @@ class _Crew:
         self, job: Job, folder: Folder, shards: Sequence[Shard], ledger: Ledger, lock: int
     ) -> Effort:
         if self.cluster is not None:
-            return clusters.simulate(self.cluster, job, folder, shards, self.workers, ledger)
+            return campaign_cluster.simulate(self.cluster, job, folder, shards, self.workers, ledger)
         pool = Pool(geant4(folder.path), self.variables, folder.path, shards, ledger, held=(lock,))
         pool.run(self.workers)
         return pool.effort

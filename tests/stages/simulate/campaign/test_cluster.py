@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caloforge.errors import InputError, SimulationError
+from caloforge import clusters
+from caloforge.errors import ClusterError, InputError, SimulationError
 from caloforge.formats.native import read
 from caloforge.geometry import Calorimeter
 from caloforge.incident.spectrum import Spectrum
-from caloforge.stages.simulate.campaign import cluster as clusters
 from caloforge.stages.simulate.campaign.job import Folder
 from caloforge.stages.simulate.run import Summary, simulate
 
@@ -161,7 +161,7 @@ def test_a_scheduler_that_does_not_answer_ends_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clusters, "_ANSWER", 0.5)
-    with pytest.raises(SimulationError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:1 "):
+    with pytest.raises(ClusterError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:1 "):
         run(tmp_path / "showers.h5", 2, cluster="tcp://127.0.0.1:1")
     assert list(tmp_path.iterdir()) == []
 
@@ -171,7 +171,7 @@ def test_a_connection_that_can_not_be_leaves_nothing_that_waits(
 ) -> None:
     monkeypatch.setattr(clusters, "_ANSWER", 5)
     begin = time.monotonic()
-    with pytest.raises(SimulationError, match=r"tls://127\.0\.0\.1:1 \(TLS expects"):
+    with pytest.raises(ClusterError, match=r"tls://127\.0\.0\.1:1 \(TLS expects"):
         run(tmp_path / "showers.h5", 2, cluster="tls://127.0.0.1:1")
     gc.collect()
     assert time.monotonic() - begin < 3
@@ -185,7 +185,7 @@ def test_a_scheduler_without_workers_ends_in_a_sentence(
     monkeypatch.setattr(clusters, "_PATIENCE", 0.3)
     with (
         distributed.LocalCluster(n_workers=0, processes=False, dashboard_address="localhost:0") as nobody,
-        pytest.raises(SimulationError, match="has had no workers"),
+        pytest.raises(ClusterError, match="has had no workers"),
     ):
         run(tmp_path / "showers.h5", 2, cluster=nobody.scheduler_address)
 
@@ -200,7 +200,7 @@ def test_a_scheduler_that_dies_ends_in_a_sentence(tmp_path: Path, monkeypatch: p
             if done:
                 cluster.close()
 
-        with pytest.raises(SimulationError, match="connection to the Dask scheduler was lost"):
+        with pytest.raises(ClusterError, match="connection to the Dask scheduler was lost"):
             run(tmp_path / "showers.h5", 30, about_10_gev, cluster=cluster.scheduler_address, progress=end)
 
 

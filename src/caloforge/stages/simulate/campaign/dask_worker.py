@@ -4,7 +4,6 @@ It finds Geant4's data where it runs and returns the finished files, so it needs
 process that asked.
 """
 
-import signal
 import socket
 import tempfile
 import time
@@ -16,17 +15,16 @@ from typing import Any
 
 from distributed import get_worker
 
+from caloforge.clusters import stopped
 from caloforge.errors import SimulationError
 from caloforge.stages.simulate.campaign.bookkeeping import GIVE_UP_AFTER, always_crashes
 from caloforge.stages.simulate.campaign.job import Folder, Job, Shard
 from caloforge.stages.simulate.campaign.pool import Effort, Pool, geant4
 from caloforge.stages.simulate.geant4 import data
 
-__all__ = ["LOG", "Made", "Stopped", "dask_setup", "find_data", "make", "stop"]
+__all__ = ["LOG", "Made", "Stopped", "find_data", "make"]
 
 _TELL_EVERY = 1.0  # seconds between reports of what is made
-
-_stopped: set[str] = set()
 
 
 class Stopped(Exception):
@@ -65,16 +63,6 @@ class Made:
 
 
 LOG = "{log}"
-
-
-def dask_setup(worker: object) -> None:
-    """Leave Ctrl-C to the process that asked; Dask calls this where it loads the module before its work."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def stop(campaign: str) -> None:
-    """End this process's shards of a campaign."""
-    _stopped.add(campaign)
 
 
 def make(description: Mapping[str, Any], shard: tuple[int, int], campaign: str) -> Made:
@@ -139,7 +127,7 @@ class _Notes:
         self._told = time.monotonic()
 
     def made(self, number: int, seconds: float) -> None:
-        if self._campaign in _stopped:
+        if stopped(self._campaign):
             raise Stopped
         self.times[number] = seconds
         self._news.append(number)
