@@ -48,7 +48,7 @@ HOMES = {
     "pooch": ("inference.adding",),
     "platformdirs": ("inference.zoo",),
     "geant4_pybind": ("stages.simulate.geant4",),
-    "distributed": ("clusters", "stages.simulate.campaign"),
+    "distributed": ("clusters", "stages.simulate.campaign", "stages.train.dask_worker"),
     "dask_jobqueue": ("clusters",),
     "matplotlib": ("plots",),
     "awkward": ("showers",),

@@ -255,6 +255,8 @@ COMMANDS = (
             "--precision": TEXT,
             "--config": mostly(one_of("words.toml")),
             "--minutes": FRACTION,
+            "--cluster": mostly(one_of("nowhere", "x:1")),
+            "--workers": HUGE,
             "--threads": HUGE,
             "--seed": SEED,
         },

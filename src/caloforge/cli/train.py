@@ -79,6 +79,14 @@ def command(
     config: Annotated[Path | None, typer.Option(help="TOML file with the model's configuration.")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Minutes between checkpoints.")] = 5.0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Dask cluster for phases that can be trained at the same time, such as the layers of "
+            "l2l_flows: local, slurm, htcondor, ... or the address of a scheduler."
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Number of workers to start on the cluster.")] = 1,
     seed: Seed = 1,
 ) -> None:
     """Train a model of the catalogue on showers; if interrupted, rerun the command to resume.
@@ -96,6 +104,7 @@ def command(
         train(
             model, data, output, plan, geometry=geometry or None, parent=parent, device=device.value,
             settings=_settings(config, settings or []), threads=threads, minutes=minutes,
+            cluster=cluster, workers=workers,
             reading=reading, progress=progress,
         )  # fmt: skip
     _say_next(output)

@@ -156,6 +156,9 @@ class Phase:
         of no steps is only prepared and finished.
     frozen
         Modules that it leaves as they are: without gradients, in evaluation mode.
+    alone
+        Modules whose parameters this phase learns, where none of these matters to other phases that name
+        such modules: on a cluster, consecutive ones are trained at the same time. Empty if that is not so.
     prepare
         Called with all showers before the first step: for scales and starting values.
     finish
@@ -198,6 +201,7 @@ class Phase:
     epochs: float | None = None
     steps: int | None = None
     frozen: Sequence[nn.Module] = ()
+    alone: Sequence[nn.Module] = ()
     prepare: Callable[[TrainingShowers], None] | None = None
     finish: Callable[[TrainingShowers], None] | None = None
 

@@ -640,6 +640,7 @@ class LayerwiseFlows(GenerativeModel):
             {"adamw": optimizer},
             cycle,
             epochs=config.epochs,
+            alone=[self.flows[layer]],
         )
 
     def energy_loss(self, batch: Batch) -> Tensor:

@@ -8,7 +8,7 @@ weights (on the same machine, with the same number of threads).
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -24,19 +24,64 @@ from caloforge.stages.train.data import TrainingData
 from caloforge.stages.train.phases import (
     OnDevice,
     frozen,
+    inside,
     lengths,
     load_batches,
     mirrored,
     steps_an_epoch,
 )
 
-__all__ = ["Log", "Plan", "Validate", "describe", "fit"]
+__all__ = ["Elsewhere", "Log", "Piece", "Plan", "State", "Validate", "describe", "fit", "fit_alone"]
 
 Validate = Callable[[int, GenerativeModel], dict[str, float]]
 Log = Callable[[int, dict[str, float]], None]
+State = dict[str, torch.Tensor]
 
 _IDENTITY = ("model", "config", "geometries", "parent", "data")
 _BEGIN, _END = 1, 2  # of a phase, hashed into the seed
+
+
+class Piece(NamedTuple):
+    """A phase that is trained apart from the others.
+
+    Attributes
+    ----------
+    number
+        Of the phase.
+    begin
+        Steps of the training before it.
+    steps
+        Its length.
+    """
+
+    number: int
+    begin: int
+    steps: int
+
+
+class Elsewhere(Protocol):
+    """Trains phases at the same time, in other processes."""
+
+    def __call__(
+        self,
+        pieces: Sequence[Piece],
+        state: State,
+        take: Callable[[Piece, State, dict[str, float]], None],
+        progress: Callable[[int, str], None],
+    ) -> None:
+        """Train phases.
+
+        Parameters
+        ----------
+        pieces
+            The phases.
+        state
+            What they need of the model.
+        take
+            Called with each phase that is done, what it has learned, and its last figures.
+        progress
+            Called with the steps that are done of all phases together, and what is waited for.
+        """
 
 
 @strict_dataclass
@@ -91,6 +136,7 @@ def fit(
     parent: dict[str, Any] | None = None,
     minutes: float = 5.0,
     progress: Progress = no_progress,
+    elsewhere: Elsewhere | None = None,
 ) -> None:
     """Train a model, or resume an interrupted training.
 
@@ -116,6 +162,9 @@ def fit(
         Time between checkpoints.
     progress
         Called with (steps done, steps in all).
+    elsewhere
+        Trains the phases that can be trained at the same time; the result is the same. The last phase stays
+        here, where its validations choose the best step.
 
     Raises
     ------
@@ -125,9 +174,35 @@ def fit(
         There are fewer showers than a batch takes.
     """
     identity = describe(model, plan, data, parent)
-    training = _Training(model.to(device), data, plan, folder, identity, torch.device(device))
+    training = _StoredTraining(model.to(device), data, plan, torch.device(device), folder, identity)
     if training.resume():
-        training.run(validate, log, 60 * minutes, progress)
+        training.run(validate, log, 60 * minutes, progress, elsewhere)
+
+
+def fit_alone(
+    model: GenerativeModel,
+    data: TrainingData,
+    plan: Plan,
+    piece: Piece,
+    *,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int], None],
+) -> tuple[State, dict[str, float]]:
+    """Train one phase as `fit` would, and return what it has learned and its last figures.
+
+    Parameters
+    ----------
+    model, data, plan
+        As for `fit`; the model has the state that the phase needs.
+    piece
+        The phase.
+    device
+        Where the model is trained.
+    progress
+        Called with the number of its steps that are done.
+    """
+    training = _Training(model.to(device), data, plan, torch.device(device))
+    return training.alone(piece, progress)
 
 
 def describe(
@@ -145,19 +220,10 @@ def describe(
 
 
 class _Training:
-    """The state of a training: the phase, its step, and the content of a checkpoint."""
+    """The state of a training: the phase and its step, and how it goes on."""
 
-    def __init__(
-        self,
-        model: GenerativeModel,
-        data: TrainingData,
-        plan: Plan,
-        folder: Path,
-        identity: dict[str, Any],
-        device: torch.device,
-    ) -> None:
-        self.model, self.data, self.plan, self.folder = model, data, plan, folder
-        self.identity, self.device = identity, device
+    def __init__(self, model: GenerativeModel, data: TrainingData, plan: Plan, device: torch.device) -> None:
+        self.model, self.data, self.plan, self.device = model, data, plan, device
         self.phases = model.phases()
         self.lengths = lengths(self.phases, steps_an_epoch(data, plan.batch), plan.epochs)
         self.symmetries = {geometry.name: model.symmetries(geometry) for geometry in data.geometries}
@@ -184,61 +250,17 @@ class _Training:
         """The model as it is validated and exported: averaged, if an average is kept."""
         return self.model if self.average is None else self.average.module  # type: ignore[return-value]
 
-    def resume(self) -> bool:
-        """Restore the state of a checkpoint; False if the training is finished."""
-        if checkpoint.read_record(self.folder) is None:
-            return True
-        saved = checkpoint.load(self.folder)
-        changes = _changes(saved.record, self.identity)
-        if changes:
-            raise CheckpointError(
-                f"{self.folder} holds a training with another {' and '.join(changes)}: "
-                "choose another folder, or call with what it was started with (only --epochs may grow)."
-            )
-        self.number, self.step, self.total = (saved.record[key] for key in ("phase", "phase_step", "step"))
-        self.model.load_state_dict(saved.group("model"))
-        if saved.group("average"):
-            self.average = self._averaged()
-            self.average.load_state_dict(saved.group("average"))
-        # Fresh schedules set the initial rates of the optimizers; the saved state comes after, and replaces
-        # them.
+    def alone(self, piece: Piece, progress: Callable[[int], None]) -> tuple[State, dict[str, float]]:
+        """Train a phase and nothing else; return what it has learned and its last figures."""
+        self.number, self.total = piece.number, piece.begin
         self.schedules = self._schedules()
-        checkpoint.restore_optimizers(self.phase.optimizers, saved)
-        for name, optimizer in self.phase.optimizers.items():
-            for group, rate in zip(optimizer.param_groups, saved.record["rates"][name], strict=True):
-                group["lr"] = rate
-        for schedule, state in zip(self.schedules, saved.record["schedules"], strict=True):
-            schedule.load_state_dict(state)
-        return not self.last or self.left > 0
-
-    def run(self, validate: Validate, log: Log, seconds: float, progress: Progress) -> None:
-        """Train to the end."""
-        whole = self.total + self.left + sum(self.lengths[self.number + 1 :])
-        saved = time.monotonic()
-        progress(self.total, whole)
-        while True:
-            figures: dict[str, float] = {}
-            for figures in self._steps():
-                if not self.left:  # the last step is logged when the phase is finished
-                    continue
-                if self.total % self.plan.validate_every == 0:
-                    figures |= self._validated(validate)
-                log(self.total, figures)
-                if time.monotonic() - saved > seconds:
-                    self.save(figures)
-                    saved = time.monotonic()
-                progress(self.total, whole)
-            ends = self.last
-            self._finish()
-            if ends or self.total % self.plan.validate_every == 0:
-                figures |= self._validated(validate)
-            log(self.total, figures)
-            if not ends:
-                self._next()
-            self.save(figures)
-            progress(self.total, whole)
-            if ends:
-                return
+        last: dict[str, float] = {}
+        for figures in self._steps():
+            last = figures
+            progress(self.step)
+        self._finish()
+        learned = inside(self.model, self.phase.alone)
+        return {name: value for name, value in self.model.state_dict().items() if name in learned}, last
 
     def _steps(self) -> Iterator[dict[str, float]]:
         """Make the steps of the phase that are left, and yield the figures of each."""
@@ -296,6 +318,117 @@ class _Training:
 
         return AveragedModel(self.model, avg_fn=mean, use_buffers=True)
 
+
+class _StoredTraining(_Training):
+    """A training whose checkpoints are in a folder."""
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        data: TrainingData,
+        plan: Plan,
+        device: torch.device,
+        folder: Path,
+        identity: dict[str, Any],
+    ) -> None:
+        super().__init__(model, data, plan, device)
+        self.folder, self.identity = folder, identity
+        self.finished: dict[int, dict[str, float]] = {}  # phases that were trained elsewhere
+
+    def resume(self) -> bool:
+        """Restore the state of a checkpoint; False if the training is finished."""
+        if checkpoint.read_record(self.folder) is None:
+            return True
+        saved = checkpoint.load(self.folder)
+        changes = _changes(saved.record, self.identity)
+        if changes:
+            raise CheckpointError(
+                f"{self.folder} holds a training with another {' and '.join(changes)}: "
+                "choose another folder, or call with what it was started with (only --epochs may grow)."
+            )
+        self.number, self.step, self.total = (saved.record[key] for key in ("phase", "phase_step", "step"))
+        self.finished = {int(number): figures for number, figures in saved.record.get("finished", {}).items()}
+        self.model.load_state_dict(saved.group("model"))
+        if saved.group("average"):
+            self.average = self._averaged()
+            self.average.load_state_dict(saved.group("average"))
+        # Fresh schedules set the initial rates of the optimizers; the saved state comes after, and replaces
+        # them.
+        self.schedules = self._schedules()
+        checkpoint.restore_optimizers(self.phase.optimizers, saved)
+        for name, optimizer in self.phase.optimizers.items():
+            for group, rate in zip(optimizer.param_groups, saved.record["rates"][name], strict=True):
+                group["lr"] = rate
+        for schedule, state in zip(self.schedules, saved.record["schedules"], strict=True):
+            schedule.load_state_dict(state)
+        return not self.last or self.left > 0
+
+    def run(
+        self, validate: Validate, log: Log, seconds: float, progress: Progress, elsewhere: Elsewhere | None
+    ) -> None:
+        """Train to the end."""
+        whole = self.total + self.left + sum(self.lengths[self.number + 1 :])
+        saved = time.monotonic()
+        progress(self.total, whole)
+        while True:
+            if elsewhere is not None and not self.step:
+                self._go_elsewhere(elsewhere, lambda steps, note: progress(self.total + steps, whole, note))
+            self._pass_finished(log)
+            figures: dict[str, float] = {}
+            for figures in self._steps():
+                if not self.left:  # the last step is logged when the phase is finished
+                    continue
+                if self.total % self.plan.validate_every == 0:
+                    figures |= self._validated(validate)
+                log(self.total, figures)
+                if time.monotonic() - saved > seconds:
+                    self.save(figures)
+                    saved = time.monotonic()
+                progress(self.total, whole)
+            ends = self.last
+            self._finish()
+            if ends or self.total % self.plan.validate_every == 0:
+                figures |= self._validated(validate)
+            log(self.total, figures)
+            if not ends:
+                self._next()
+            self.save(figures)
+            progress(self.total, whole)
+            if ends:
+                return
+
+    def _go_elsewhere(self, elsewhere: Elsewhere, progress: Callable[[int, str], None]) -> None:
+        """Have the phases trained elsewhere that begin here and can be; keep each when it is done."""
+        pieces, begin, done = [], self.total, 0
+        for number, phase in enumerate(self.phases[self.number : -1], self.number):
+            if not phase.alone:
+                break
+            if number in self.finished:
+                done += self.lengths[number]
+            else:
+                pieces.append(Piece(number, begin, self.lengths[number]))
+            begin += self.lengths[number]
+        if not pieces:
+            return
+        # The parameters that are learned apart may be many, and begin there as they do here.
+        own = inside(self.model, [module for phase in self.phases for module in phase.alone])
+        own &= {name for name, _ in self.model.named_parameters()}
+        state = {name: value for name, value in self.model.state_dict().items() if name not in own}
+
+        def take(piece: Piece, learned: State, figures: dict[str, float]) -> None:
+            self.model.load_state_dict(learned, strict=False)
+            self.finished[piece.number] = figures
+            self.save({})
+
+        elsewhere(pieces, state, take, lambda steps, note: progress(done + steps, note))
+
+    def _pass_finished(self, log: Log) -> None:
+        """Go to the next phase that was not trained elsewhere."""
+        while self.number in self.finished:
+            self.total += self.lengths[self.number]
+            log(self.total, self.finished[self.number])
+            self._next()
+
     def _validated(self, validate: Validate) -> dict[str, float]:
         """Validate the model, and keep it if it is the best so far of the last phase."""
         figures = validate(self.total, self.learned)
@@ -321,6 +454,7 @@ class _Training:
             "device": str(self.device),
             "phase": self.number,
             "phase_step": self.step,
+            "finished": self.finished,
             "rates": {name: [group["lr"] for group in one.param_groups] for name, one in optimizers.items()},
             "schedules": [schedule.state_dict() for schedule in self.schedules],
             "figures": figures,

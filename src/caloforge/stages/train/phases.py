@@ -2,16 +2,45 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
 
 from caloforge.errors import InputError
 from caloforge.models.base import Batch, GenerativeModel, Phase, Symmetries
 from caloforge.stages.train.data import TrainingData
 
-__all__ = ["EpochBatches", "OnDevice", "frozen", "lengths", "load_batches", "mirrored", "steps_an_epoch"]
+__all__ = [
+    "Device",
+    "EpochBatches",
+    "OnDevice",
+    "device_of",
+    "frozen",
+    "inside",
+    "lengths",
+    "load_batches",
+    "mirrored",
+    "steps_an_epoch",
+]
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def device_of(name: Device) -> torch.device:
+    """Return the device of a name, here: "auto" is an accelerator if there is one.
+
+    Raises
+    ------
+    InputError
+        There is no accelerator.
+    """
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise InputError("torch finds no CUDA device here: choose --device auto or cpu.")
+    return torch.device("cuda" if there and name != "cpu" else "cpu")
 
 
 def lengths(phases: Sequence[Phase], steps_an_epoch: int, epochs: int | None) -> list[int]:
@@ -142,6 +171,12 @@ class OnDevice:
     def sample(self, values: int = 1 << 26) -> Batch:
         """Return the first showers, with at most this many cells in total."""
         return self._data.sample(values).to(self._device)
+
+
+def inside(model: GenerativeModel, modules: Sequence[nn.Module]) -> set[str]:
+    """Return the names of all numbers of some modules of a model, as its state has them."""
+    starts = tuple(f"{name}." for name, one in model.named_modules() if any(one is each for each in modules))
+    return {name for name in model.state_dict() if name.startswith(starts)}
 
 
 @contextmanager

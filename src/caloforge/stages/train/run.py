@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
-from caloforge import catalog, config
+from caloforge import catalog, clusters, config
 from caloforge.arguments import whole_number
 from caloforge.errors import CheckpointError, ConfigError, InputError
 from caloforge.files import locked
@@ -22,17 +22,17 @@ from caloforge.models.base import GenerativeModel
 from caloforge.progress import Progress, no_progress
 from caloforge.resources import check_threads
 from caloforge.stages.train import room
+from caloforge.stages.train.cluster import Cluster
 from caloforge.stages.train.data import TrainingData, load
-from caloforge.stages.train.fit import Plan, fit
+from caloforge.stages.train.fit import Plan, describe, fit
 from caloforge.stages.train.log import RunLog
-from caloforge.stages.train.phases import steps_an_epoch
+from caloforge.stages.train.phases import Device, device_of, steps_an_epoch
 from caloforge.stages.train.report import Pictures
 from caloforge.stages.train.validation import Validation
 from caloforge.units import GeV
 
 __all__ = ["Device", "Geometries", "Paths", "check_conditions", "held_out", "train"]
 
-Device = Literal["auto", "cpu", "cuda"]
 Paths = str | Path | Sequence[str | Path]
 Geometries = str | Path | Calorimeter | Sequence[str | Path | Calorimeter]
 
@@ -54,6 +54,8 @@ def train(
     device: Device = "auto",
     threads: int = 1,
     minutes: float = 5.0,
+    cluster: str | None = None,
+    workers: int = 1,
     reading: Progress = no_progress,
     progress: Progress = no_progress,
 ) -> Path:
@@ -83,6 +85,10 @@ def train(
         CPU threads.
     minutes
         Time between checkpoints.
+    cluster, workers
+        Where phases that do not depend on each other, such as the layers of layer-to-layer flows, are trained
+        at the same time: ``local``, a batch system that dask-jobqueue knows, or the address of a scheduler;
+        and the number of workers to start there. The result does not depend on them.
     reading, progress
         Called with the showers read, and with the steps done.
 
@@ -92,6 +98,8 @@ def train(
 
     Raises
     ------
+    ClusterError
+        The cluster does not answer, has no workers, or one of them can't train.
     InputError, ShowerFileError, CheckpointError
         A name, a setting, the data, or the content of the folder does not fit, or memory or disk space is
         too small.
@@ -109,10 +117,13 @@ def train(
     parent = None if parent is None else Path(parent)
     threads = whole_number(threads, "The number of threads", least=1)
     entry: type[GenerativeModel] = catalog.load("models", model)
-    chosen_device = _device(device)
+    chosen_device = device_of(device)
     geometries = [_read_out(data[0])] if geometry is None else _calorimeters(geometry)
     _check_geometries(entry, model, geometries)
     _check_parent(entry, model, parent)  # before showers are read, which may take minutes
+    if cluster is not None:
+        clusters.check(cluster)
+        workers = whole_number(workers, "The number of workers", least=1)
     check_threads(threads)
     room.check(data, geometries, plan.batch, _disk(folder))
     showers = load(data, geometries, reading, seed=plan.seed, scratch=_disk(folder))
@@ -131,6 +142,13 @@ def train(
     with room.enough_memory():
         network = entry(chosen, *geometries)
     begun_from = None if parent is None else _inherit(network, parent)
+    elsewhere = None
+    if cluster is not None:
+        if not any(phase.alone for phase in network.phases()):
+            raise InputError(f"No parts of {model} can be trained at the same time: leave --cluster out.")
+        paths = [str(path.resolve()) for path in data]
+        training = {**describe(network, plan, known), "paths": paths, "threads": threads, "device": device}
+        elsewhere = Cluster(cluster, workers, training)
     folder.mkdir(parents=True, exist_ok=True)
     busy = CheckpointError(f"Another process is training in {folder}: wait for it or choose another folder.")
     # Two trainings in one folder would overwrite each other's checkpoints.
@@ -148,6 +166,7 @@ def train(
                 parent=begun_from,
                 minutes=minutes,
                 progress=progress,
+                elsewhere=elsewhere,
             )
     return folder / "best"
 
@@ -248,13 +267,6 @@ def _inherit(network: GenerativeModel, parent: Path) -> dict[str, Any]:
     saved = checkpoint.load(parent)
     network.inherit(saved.build_model())
     return {"folder": parent.name, "model": saved.record["model"], "sha256": saved.record["sha256"]}
-
-
-def _device(name: Device) -> torch.device:
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise InputError("torch finds no CUDA device here: choose --device auto or cpu.")
-    return torch.device("cuda" if there and name != "cpu" else "cpu")
 
 
 def _disk(folder: Path) -> Path:
