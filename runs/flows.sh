@@ -24,8 +24,9 @@ calogan() { # particle, name, number that is learned, their seed, seed of those 
     simulate calogan_fine "$1" 1:100 "$3" "$4" "fine_$2"
     simulate calogan "$1" 1:100 4500 "$5" "geant4_$2"
     [ -e "learned_$2.h5" ] || caloforge rebin "fine_$2.h5" calogan -o "learned_$2.h5"
-    local known=(--geometry calogan --set "particles=[\"$1\"]" --held-out 500)
-    learn caloflow_teacher "caloflow_teacher_$2" "learned_$2.h5" "${known[@]}" --batch 200 --validate-every 250
+    local known=(--geometry calogan --set "particles=[\"$1\"]" --held-out 400)
+    learn caloflow_teacher "caloflow_teacher_$2" "learned_$2.h5" "${known[@]}" --batch 128 --validate-every 380 \
+        --set energy_epochs=300 --set epochs=60 --set rate=5e-4
     learn caloflow "caloflow_$2" "learned_$2.h5" "${known[@]}" --batch 175 --validate-every 25 \
         --from "training_caloflow_teacher_$2/best"
     learn caloinn "caloinn_$2" "learned_$2.h5" "${known[@]}" --batch 256 --validate-every 100 --precision bfloat16
