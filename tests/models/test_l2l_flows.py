@@ -70,6 +70,8 @@ def flows_in(geometry: Calorimeter, kind: str) -> L2LFlows:
     disturb(model, 0.2)
     for number, flow in enumerate(model.flows):
         flow.numbers.most.fill_(20.0 + number)
+        flow.numbers.mean.copy_(torch.linspace(-2, 1, flow.cells))
+        flow.numbers.deviation.copy_(torch.linspace(0.5, 1.5, flow.cells))
     return model.eval()
 
 
@@ -119,7 +121,7 @@ def test_as_many_cells_as_possible_are_kept_and_these_are_the_largest(
 
 @given(cells=st.lists(st.one_of(st.just(0.0), st.floats(0.125, 99, width=32)), min_size=1, max_size=20))
 def test_numbers_of_cells_lead_back_to_energies(cells: list[float]) -> None:
-    numbers, energies = CellNumbers(THRESHOLD), torch.tensor([cells])
+    numbers, energies = CellNumbers(len(cells), THRESHOLD), torch.tensor([cells])
     numbers.most.fill_(100.0)
     found = cells_of(numbers(energies), THRESHOLD, numbers.most)
     noise = found - energies
@@ -176,6 +178,10 @@ def test_scales_are_those_of_all_showers() -> None:
     numbers = model.layer_numbers(whole.cells.view(-1, 7, 6).sum(dim=2), whole.energy)
     torch.testing.assert_close(numbers.mean(dim=0), torch.zeros(7), atol=0.05, rtol=0)
     torch.testing.assert_close(numbers.std(dim=0), torch.ones(7), atol=0.05, rtol=0)
+    for flow, cells in zip(model.flows, whole.cells.split(6, dim=1), strict=True):
+        numbers = flow.numbers(cells)
+        torch.testing.assert_close(numbers.mean(dim=0), torch.zeros(6), atol=0.05, rtol=0)
+        torch.testing.assert_close(numbers.std(dim=0), torch.ones(6), atol=0.05, rtol=0)
     most = [float(flow.numbers.most) for flow in model.flows]
     assert most == pytest.approx(whole.cells.view(-1, 7, 6).amax(dim=(0, 2)).tolist())
 
@@ -243,7 +249,8 @@ def test_the_loop_draws_what_the_flows_of_the_layers_describe(model: L2LFlows) -
             context = torch.cat([seen, incident, *before[:5]], dim=1)
             numbers = flow.flow.inverse(own, flow.embedding(context))
             before.insert(0, numbers)
-            cells.append(rescaled(cells_of(numbers, THRESHOLD, flow.numbers.most), total, THRESHOLD))
+            logits = numbers * flow.numbers.deviation + flow.numbers.mean
+            cells.append(rescaled(cells_of(logits, THRESHOLD, flow.numbers.most), total, THRESHOLD))
         torch.testing.assert_close(
             sampler(noise, energy), torch.cat(cells, dim=1), rtol=1e-3, atol=1e-3 * float(energies.max())
         )

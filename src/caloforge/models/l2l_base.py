@@ -25,7 +25,9 @@ x = \frac{\log_{10}(E / E_\mathrm{least})}{\log_{10}(E_\mathrm{most} / E_\mathrm
 v = \ln\frac{u}{1 - u}, \quad u = \alpha + (1 - 2 \alpha)\,x
 ```
 
-(there, x counts seven decades below the largest cell; here, from a thousandth of the threshold, which is the
+The flows of `caloforge.models.l2l_flows` see these numbers with mean 0 and deviation 1 for each cell.
+
+(There, x counts seven decades below the largest cell; here, from a thousandth of the threshold, which is the
 same for a largest cell of 1 GeV.) The layers in front enter as these numbers too, the energies as
 log10(E_i) + 1 and 2 log10(E_inc) - 3 in GeV, with 1 keV added.
 
@@ -202,21 +204,29 @@ class CellNumbers(nn.Module):
 
     Examples
     --------
-    >>> numbers = CellNumbers(threshold=0.1)
+    >>> numbers = CellNumbers(cells=3, threshold=0.1)
     >>> cells = torch.tensor([[0.0, 0.1, 10.0]])
     >>> (cells_of(numbers(cells), 0.1, numbers.most) >= 0.1).tolist()
     [[False, True, True]]
     """
 
     most: Tensor
+    mean: Tensor
+    deviation: Tensor
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self, cells: int, threshold: float) -> None:
         super().__init__()
         self.threshold = threshold
         self.register_buffer("most", torch.tensor(100 * threshold))
+        self.register_buffer("mean", torch.zeros(cells))
+        self.register_buffer("deviation", torch.ones(cells))
 
     def forward(self, cells: Tensor) -> Tensor:
         """(N, D) MeV, with noise that is drawn anew -> (N, D)."""
+        return (self.logits(cells) - self.mean) / self.deviation
+
+    def logits(self, cells: Tensor) -> Tensor:
+        """(N, D) MeV, with noise that is drawn anew -> (N, D) before the mean and deviation are taken out."""
         filled = _FILLED * 10 ** (_DECADES * torch.randn_like(cells))
         share = torch.where(cells > 0, cells / self.threshold, filled.clamp(max=1))
         share = share + _FILLED * torch.rand_like(cells)
@@ -224,9 +234,9 @@ class CellNumbers(nn.Module):
         return to_logits(x.clamp(0, 1), _CELLS)
 
 
-def cells_of(numbers: Tensor, threshold: float, most: Tensor) -> Tensor:
-    """Return the energies of cells, in MeV and above 0, that `CellNumbers` made such numbers of."""
-    decades = from_logits(numbers, _CELLS) * _decades(most, threshold)
+def cells_of(logits: Tensor, threshold: float, most: Tensor) -> Tensor:
+    """Return the energies of cells, in MeV and above 0, that `CellNumbers` made such logits of."""
+    decades = from_logits(logits, _CELLS) * _decades(most, threshold)
     return threshold * _LEAST * (math.log(10) * decades).exp()
 
 
@@ -399,7 +409,7 @@ class LayerFlow(nn.Module):
     ) -> None:
         super().__init__()
         self.cells, self.context = cells, context
-        self.numbers = CellNumbers(threshold)
+        self.numbers = CellNumbers(cells, threshold)
         self.embedding, self.flow = embedding, flow
 
     def log_density(self, numbers: Tensor, context: Tensor) -> Tensor:
@@ -463,6 +473,9 @@ class _Run(nn.Module):
         self.names = [*weights, *buffers]
         for number, value in enumerate([*weights.values(), *buffers.values()]):
             self.register_buffer(f"stacked_{number}", value.detach())
+        for name in ("mean", "deviation"):
+            values = torch.stack([getattr(flow.numbers, name) for flow in flows])
+            self.register_buffer(name, values.unsqueeze(1))  # (layers, 1, D)
         self.one = drawn[0]  # whose structure is used, with the weights of each layer
 
     @property
@@ -548,7 +561,8 @@ class L2LSampler(base.Sampler):
             end = begin + run.layers
             numbers = run(torch.stack(others[begin:end]), seen[begin:end], incident, before)
             before = torch.cat([*numbers[-_PREVIOUS:].flip(0), before], dim=1)
-            drawn = cells_of(numbers, self.threshold, self.most[begin:end].view(-1, 1, 1))
+            logits = numbers * run.deviation + run.mean
+            drawn = cells_of(logits, self.threshold, self.most[begin:end].view(-1, 1, 1))
             cells.append(rescaled(drawn, energies[begin:end], self.threshold).transpose(0, 1).flatten(1))
             begin = end
         whole = torch.cat(cells, dim=1)
@@ -571,9 +585,12 @@ class LayerwiseFlows(GenerativeModel):
     ----------
     steepest
         Norm at which gradients are cut.
+    standardised
+        Whether the numbers of each cell have mean 0 and deviation 1 in training.
     """
 
     steepest: ClassVar[float] = 100.0
+    standardised: ClassVar[bool] = False
 
     def __init__(self, config: L2LConfig, geometry: Calorimeter) -> None:
         super().__init__(config, geometry)
@@ -689,6 +706,8 @@ class LayerwiseFlows(GenerativeModel):
             layers.append(self._layer_energies(batch) / batch.energy.unsqueeze(1))
         for flow, most in zip(self.flows, cells, strict=True):
             flow.numbers.most.fill_(most)
+        if self.standardised:
+            self._standardise(showers)
         scale = self.layer_numbers
         scale.most.fill_(max(float(shares.max()) for shares in layers) or 1.0)
         scale.mean.zero_()
@@ -696,6 +715,21 @@ class LayerwiseFlows(GenerativeModel):
         numbers = torch.cat([scale(self._layer_energies(batch), batch.energy) for batch in showers.batches()])
         scale.mean.copy_(numbers.mean(dim=0))
         scale.deviation.copy_(numbers.std(dim=0).clamp(min=_NARROWEST))
+
+    def _standardise(self, showers: TrainingShowers) -> None:
+        """Take mean and deviation of the logits of each cell from all showers."""
+        sums = torch.zeros(3, sum(self.sizes), dtype=torch.float64)
+        for batch in showers.batches():
+            cells = zip(self.flows, self._above_threshold(batch), strict=True)
+            logits = torch.cat([flow.numbers.logits(part) for flow, part in cells], dim=1).double().cpu()
+            sums += torch.stack([torch.ones_like(logits), logits, logits.square()]).sum(dim=1)
+        count, first, second = sums
+        mean = first / count
+        deviation = (second / count - mean.square()).clamp(min=0).sqrt().clamp(min=_NARROWEST)
+        parts = zip(self.flows, mean.split(self.sizes), deviation.split(self.sizes), strict=True)
+        for flow, middle, width in parts:
+            flow.numbers.mean.copy_(middle)
+            flow.numbers.deviation.copy_(width)
 
     @torch.no_grad()
     def _fit(self, cell_map: CellMap, showers: TrainingShowers) -> None:

@@ -12,10 +12,14 @@ The source leaves sizes, embedding and rates of the causal flows open. Chosen he
   epochs=200`` is of the published kind and order of magnitude.
 - **Splines** bend up to 4.6, -ln(alpha), where the numbers of cells end.
 - **Embedding.** Two layers, the first as wide as those of the flow.
+- **Numbers** of each cell have mean 0 and deviation 1 in training. The logarithm of the hottest cell of a
+  layer varies by a fiftieth of the range of all cells, which splines with equal bins resolve badly: after 500
+  steps on 5,600 photons its share of the energy of layer 12 varies by 0.039, as Geant4's; by 0.044 without.
 - **Gradients** are cut at a norm of 100 (800 in arXiv:2405.20407, where they are sums over more cells).
 """
 
 import copy
+from typing import ClassVar
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -62,6 +66,7 @@ class L2LFlows(LayerwiseFlows):
     """Flows of vectors; see the module."""
 
     config: Config
+    standardised: ClassVar[bool] = True
 
     def causal_flow(self, layer: Layer | RingLayer, context: int) -> LayerFlow:
         """Return the flow of a layer, given so many numbers."""
