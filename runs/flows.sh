@@ -27,7 +27,7 @@ calogan() { # particle, name, number that is learned, their seed, seed of those 
     local known=(--geometry calogan --set "particles=[\"$1\"]" --held-out 400)
     learn caloflow_teacher "caloflow_teacher_$2" "learned_$2.h5" "${known[@]}" --batch 128 --validate-every 380 \
         --set energy_epochs=300 --set epochs=60 --set rate=5e-4
-    learn caloflow "caloflow_$2" "learned_$2.h5" "${known[@]}" --batch 175 --validate-every 25 \
+    learn caloflow "caloflow_$2" "learned_$2.h5" "${known[@]}" --batch 1024 --validate-every 10 \
         --from "training_caloflow_teacher_$2/best"
     learn caloinn "caloinn_$2" "learned_$2.h5" "${known[@]}" --batch 256 --validate-every 100 --precision bfloat16
     for model in caloflow_teacher caloflow caloinn; do
