@@ -110,7 +110,14 @@ def test_an_export_is_done_again_as_it_was_done(
     asked = export.make_context("export", words).params
     assert (program, stage, asked["output"]) == ("caloforge", "export", Path("a.onnx"))
     assert asked["folder"] == Path("FOLDER" if chosen == "last" else "FOLDER/best")
-    assert (asked["quality"], asked["preferred"]) == (quality, preferred)
+    assert (asked["quality"], asked["preferred"], asked["precision"]) == (quality, preferred, "int8")
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32", "int8-weights"])
+def test_a_graph_is_exported_again_in_its_precision(precision: str) -> None:
+    words = shlex.split(export_command({"graph": "a.onnx", "precision": precision}))[2:]
+    export = get_command(app).commands["export"]  # type: ignore[attr-defined]
+    assert export.make_context("export", words).params["precision"] == precision
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,9 @@ def export_command(record: Mapping[str, Any]) -> str:
     folder = "FOLDER/best" if record.get("chosen", "best") == "best" else "FOLDER"
     quality = f" --quality {record['quality']}" if record.get("quality") else ""
     preferred = " --preferred" if record.get("preferred") else ""
-    return f"caloforge export {folder} -o {record['graph']}{quality}{preferred}"
+    asked = record.get("precision", "int8")
+    precision = "" if asked == "int8" else f" --precision {asked}"
+    return f"caloforge export {folder} -o {record['graph']}{precision}{quality}{preferred}"
 
 
 def training_command(record: Mapping[str, Any]) -> str:
