@@ -115,3 +115,8 @@ def test_an_unknown_cluster_is_refused_before_showers_are_read(tmp_path: Path, s
     with pytest.raises(InputError, match="Did you mean 'slurm'"):
         train("l2l_flows", showers, tmp_path / "run", PLAN, cluster="slrum", reading=no_reading)
     assert [path.name for path in tmp_path.iterdir()] == ["showers.h5"]
+
+
+def test_workers_without_a_cluster_are_refused(tmp_path: Path, showers: Path) -> None:
+    with pytest.raises(InputError, match="add --cluster local"):
+        train("l2l_flows", showers, tmp_path / "run", PLAN, workers=2)

@@ -42,7 +42,7 @@ Scores = Callable[[Floats], NDArray[np.float64]]
 SPLIT = (0.6, 0.2, 0.2)
 """Shares of both samples for training, validation and test."""
 
-TRIALS = 3
+TRIALS = 5
 LEAST = 1000
 
 

@@ -121,9 +121,14 @@ def train(
     geometries = [_read_out(data[0])] if geometry is None else _calorimeters(geometry)
     _check_geometries(entry, model, geometries)
     _check_parent(entry, model, parent)  # before showers are read, which may take minutes
+    workers = whole_number(workers, "The number of workers", least=1)
     if cluster is not None:
         clusters.check(cluster)
-        workers = whole_number(workers, "The number of workers", least=1)
+    elif workers > 1:
+        raise InputError(
+            f"{workers} workers were asked for without a cluster to start them on: add --cluster local for "
+            "this computer, or leave --workers out."
+        )
     check_threads(threads)
     room.check(data, geometries, plan.batch, _disk(folder))
     showers = load(data, geometries, reading, seed=plan.seed, scratch=_disk(folder))
