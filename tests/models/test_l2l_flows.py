@@ -271,7 +271,7 @@ def test_the_published_size_makes_a_step() -> None:
     core = Calorimeter.load("ild_ecal_core")
     with torch.device("meta"):
         whole = L2LFlows(Config(transform="autoregressive", **PUBLISHED), core)
-    assert sum(parameter.numel() for parameter in whole.parameters()) > 1e8
+    assert sum(parameter.numel() for parameter in whole.parameters()) > 8e7
     small = Calorimeter("first", "", "", (), ("active",), core.layers[:2])
     model = L2LFlows(Config(transform="autoregressive", **PUBLISHED), small)
     assert math.isfinite(model.phases()[2].step(batch_in(small), 0.0)["loss"])

@@ -32,7 +32,8 @@ others.
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -46,7 +47,6 @@ __all__ = [
     "Backward",
     "Coupling",
     "Flow",
-    "FoldedNetwork",
     "Forward",
     "MaskedLinear",
     "MaskedNetwork",
@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 _SMALLEST = 1e-30  # of a discriminant: its root keeps a finite gradient
-_GROUPS = 8  # of numbers whose parameters one product of a `FoldedNetwork` makes
+_GROUPS = 8  # of numbers whose parameters one product makes
 
 
 @dataclass(frozen=True)
@@ -331,7 +331,9 @@ class MaskedLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs) -> (N, outputs)."""
-        weight: Tensor = _MaskedGradient.apply(self.weight, self.mask)  # type: ignore[no-untyped-call]
+        weight: Tensor = self.weight
+        if weight.requires_grad:
+            weight = _MaskedGradient.apply(weight, self.mask)  # type: ignore[no-untyped-call]
         return functional.linear(x, weight, self.bias)
 
 
@@ -346,7 +348,8 @@ class _MaskedGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (gradient,), (mask,) = gradients, ctx.saved_tensors
-        return gradient * mask, None
+        # In its place: nobody else has it, and new memory takes longer than the product.
+        return gradient.mul_(mask), None
 
 
 class MaskedNetwork(nn.Module):
@@ -359,6 +362,8 @@ class MaskedNetwork(nn.Module):
     unseen if there are fewer units than numbers, and the first number without the context.
 
     As in nflows the context enters by a linear layer with a ReLU of its own, added to the first masked layer.
+    The last layer, by far the largest, is several products, each with the hidden units alone that its numbers
+    may see: half of the work, of the memory, and of the file.
 
     Parameters
     ----------
@@ -391,13 +396,24 @@ class MaskedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.features, self.outputs = features, outputs
-        degrees, number = _degrees(features, hidden), torch.arange(features)
+        known, number = _degrees(features, hidden), torch.arange(features)
+        degrees = torch.tensor(known)
         self.register_buffer("degrees", degrees, persistent=False)
         self.inlet = MaskedLinear(degrees[:, None] > number)
         self.context = nn.Linear(context, hidden)
         self.hidden = nn.ModuleList(MaskedLinear(degrees[:, None] >= degrees) for _ in range(layers))
-        # The numbers of a vector are neighbours, so that all of them go through one vector instruction.
-        self.outlet = MaskedLinear((number[:, None] >= degrees).repeat(outputs, 1))
+        self.outlets, self.seen = nn.ModuleList(), []
+        size = -(-features // _GROUPS)
+        for begin in range(0, features, size):
+            part = number[begin : begin + size]
+            self.seen.append(bisect_left(known, begin + len(part)))
+            # The numbers of a vector are neighbours, so that all of them go through one vector instruction.
+            mask = part[:, None] >= degrees[: self.seen[-1]]
+            self.outlets.append(MaskedLinear(mask.repeat(outputs, 1)))
+        with torch.no_grad():
+            for layer, seen in zip(self.outlets, self.seen, strict=True):
+                for parameter in layer.parameters():  # as small as those of one product of all units
+                    parameter.mul_(math.sqrt(seen / hidden))
         self.dropout = nn.Dropout(dropout)
 
     @property
@@ -410,56 +426,21 @@ class MaskedNetwork(nn.Module):
         hidden = functional.relu(self.inlet(x) + functional.relu(self.context(context)))
         for layer in self.hidden:
             hidden = self.dropout(functional.relu(layer(hidden)))
-        # In mixed precision products have 8 bits, which are too few for edges of bins.
-        out: Tensor = self.outlet(hidden).to(x.dtype).unflatten(1, (self.outputs, self.features))
-        return out
-
-
-class FoldedNetwork(nn.Module):
-    """A copy of a `MaskedNetwork` for generation: masks multiplied in, dropout left out.
-
-    The last layer becomes several products, each with the hidden units alone that its numbers may see: half
-    of the work, and half of the file.
-
-    Examples
-    --------
-    >>> network = MaskedNetwork(3, context=1, outputs=2, hidden=8)
-    >>> x, context = torch.randn(4, 3), torch.randn(4, 1)
-    >>> torch.allclose(FoldedNetwork(network)(x, context), network(x, context), atol=1e-6)
-    True
-    """
-
-    def __init__(self, network: MaskedNetwork) -> None:
-        super().__init__()
-        self.outputs = network.outputs
-        self.inlet, self.context = _linear(network.inlet), _linear(network.context)
-        self.hidden = nn.ModuleList(_linear(layer) for layer in network.masked)
-        shape = (network.outputs, network.features)
-        weight, bias = (
-            network.outlet.weight.detach().unflatten(0, shape),
-            network.outlet.bias.detach().view(shape),
-        )
-        self.outlets, self.seen = nn.ModuleList(), []
-        for part in torch.arange(network.features).chunk(_GROUPS):
-            # Units come in the order of their degrees.
-            self.seen.append(int((network.degrees <= part[-1]).sum()))
-            rows, number = weight[:, part, : self.seen[-1]], bias[:, part]
-            self.outlets.append(_affine(rows.flatten(0, 1), number.flatten()))
-
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        """(N, D) and (N, C) -> (N, outputs, D)."""
-        hidden = functional.relu(self.inlet(x) + functional.relu(self.context(context)))
-        for layer in self.hidden:
-            hidden = functional.relu(layer(hidden))
         parts = [
             outlet(hidden[:, :seen]).unflatten(1, (self.outputs, -1))
             for outlet, seen in zip(self.outlets, self.seen, strict=True)
         ]
-        return torch.cat(parts, dim=2)
+        # In mixed precision products have 8 bits, which are too few for edges of bins.
+        return torch.cat(parts, dim=2).to(x.dtype)
 
-
-def _linear(layer: nn.Linear) -> nn.Linear:
-    return _affine(layer.weight.detach(), layer.bias.detach())
+    def outlet(self) -> tuple[Tensor, Tensor]:
+        """Return weights (outputs, D, hidden) and biases (outputs, D) of the last layer as one product."""
+        weights, biases = [], []
+        for layer in cast(Iterable[MaskedLinear], self.outlets):
+            weight = functional.pad(layer.weight.detach(), (0, len(self.degrees) - layer.in_features))
+            weights.append(weight.unflatten(0, (self.outputs, -1)))
+            biases.append(layer.bias.detach().view(self.outputs, -1))
+        return torch.cat(weights, dim=1), torch.cat(biases, dim=1)
 
 
 def _affine(weight: Tensor, bias: Tensor) -> nn.Linear:
@@ -472,11 +453,11 @@ def _affine(weight: Tensor, bias: Tensor) -> nn.Linear:
     return layer
 
 
-def _degrees(features: int, hidden: int) -> Tensor:
+def _degrees(features: int, hidden: int) -> list[int]:
     """Return the degrees of hidden units, ascending."""
     if hidden >= features:
-        return torch.arange(hidden) * features // hidden
-    return torch.arange(hidden) * (features - 1) // max(hidden - 1, 1)
+        return [unit * features // hidden for unit in range(hidden)]
+    return [unit * (features - 1) // max(hidden - 1, 1) for unit in range(hidden)]
 
 
 class Autoregressive(Transform):
@@ -496,7 +477,7 @@ class Autoregressive(Transform):
     True
     """
 
-    def __init__(self, network: MaskedNetwork | FoldedNetwork, spline: Spline) -> None:
+    def __init__(self, network: MaskedNetwork, spline: Spline) -> None:
         super().__init__()
         self.network, self.spline = network, spline
 
@@ -599,7 +580,7 @@ def _labels(transforms: Sequence[Transform]) -> list[Tensor]:
 
     There is one for what enters each transform, and one for what leaves the last.
     """
-    networks = [_masked(one) for one in transforms if isinstance(one, Autoregressive)]
+    networks = [one.network for one in transforms if isinstance(one, Autoregressive)]
     labels = [torch.arange(networks[0].features, device=networks[0].degrees.device)]
     for one in transforms:
         labels.append(labels[-1][one.order] if isinstance(one, Permutation) else labels[-1])
@@ -645,24 +626,19 @@ class _Table(NamedTuple):
     @classmethod
     def of(cls, transform: Autoregressive, label: Tensor) -> "_Table":
         """Return that of a transform whose numbers stand where the labels say."""
-        network = _masked(transform)
+        network = transform.network
         units = _by_degree(network.degrees, network.features)
         context, more = (_rows(each, units).flatten(0, 1) for each in network.context.parameters())
         # In the order of the vector that comes out.
         weights = [_rows(network.inlet.weight.detach(), units)[:, :, label.argsort()]]
         weights += [_columns(_rows(layer.weight.detach(), units), units) for layer in network.masked]
         biases = [_rows(layer.bias, units) for layer in (network.inlet, *network.masked)]
-        shape = (network.outputs, network.features)
-        weights.append(_columns(network.outlet.weight.detach().unflatten(0, shape).transpose(0, 1), units))
-        biases.append(network.outlet.bias.detach().view(shape).T)
+        weight, bias = network.outlet()
+        weights.append(_columns(weight.transpose(0, 1), units))
+        biases.append(bias.T)
         # Contiguous, since each step multiplies with its part.
         weights = [weight.mT.contiguous() for weight in weights]
         return cls(transform.spline, label, units, (context, more), weights, biases)
-
-
-def _masked(transform: Autoregressive) -> MaskedNetwork:
-    assert isinstance(transform.network, MaskedNetwork)  # folded ones are not copied again
-    return transform.network
 
 
 def _by_degree(degrees: Tensor, features: int) -> Tensor:
@@ -804,12 +780,7 @@ class Forward(nn.ModuleList):
     """A copy of a `Flow` for generation, as it stands now: (N, D) and (N, C) -> (N, D)."""
 
     def __init__(self, flow: Flow) -> None:
-        super().__init__()
-        for transform in flow.transforms:
-            if isinstance(transform, Autoregressive):
-                self.append(Autoregressive(FoldedNetwork(_masked(transform)), transform.spline))
-            else:
-                self.append(copy.deepcopy(transform))
+        super().__init__(copy.deepcopy(transform) for transform in flow.transforms)
         self.eval().requires_grad_(False)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
