@@ -57,6 +57,41 @@ def test_each_output_has_a_scale_of_its_own(kind: str) -> None:
     assert (np.abs(run(model, x) - expected) <= np.abs(x).sum() * sizes / 127 / 2 * 1.01).all()
 
 
+def loop(weights: Weights, biases: Weights) -> onnx.ModelProto:
+    """Return a graph that multiplies x with one matrix (steps, n, n) after the other, and adds vectors."""
+    n = weights.shape[1]
+
+    def value(name: str, *shape: int) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    step = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["before", "weight"], ["product"]),
+            helper.make_node("Add", ["product", "bias"], ["after"]),
+        ],
+        "step",
+        [value("before", 1, n), value("weight", n, n), value("bias", n)],
+        [value("after", 1, n)],
+    )
+    scan = helper.make_node("Scan", ["x", "weights", "biases"], ["y"], body=step, num_scan_inputs=2)
+    stored = [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(biases, "biases")]
+    graph = helper.make_graph([scan], "loop", [value("x", 1, n)], [value("y", 1, n)], stored)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def test_matrices_of_a_loop_are_stored_as_bytes_and_vectors_are_not() -> None:
+    random = np.random.default_rng(2)
+    weights = (random.standard_normal((10, 64, 64)) / 16).astype(np.float32)
+    biases = random.standard_normal((10, 64)).astype(np.float32)
+    x, model = random.standard_normal(64).astype(np.float32), loop(weights, biases)
+    expected, before = run(model, x), model.ByteSize()
+    store_bytes(model.graph)
+    onnx.checker.check_model(model)
+    assert model.ByteSize() < 0.35 * before
+    assert [list(item.dims) for item in model.graph.initializer if item.name == "biases"] == [[10, 64]]
+    assert 0 < np.abs(run(model, x) - expected).max() < 0.05 * np.abs(expected).max()
+
+
 def test_small_products_stay_as_they_are() -> None:
     model = product("MatMul", np.ones((128, 64), np.float32))
     before = model.SerializeToString()
