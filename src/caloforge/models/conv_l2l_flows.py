@@ -17,8 +17,6 @@ epochs, gradients cut at a norm of 800. This is
 By default the model is smaller, so that a core trains it within some hours. Chosen here, where the source
 leaves it open or one core asks for it:
 
-- The energy flow is made of coupling blocks unless ``transform="autoregressive"``, which is the published
-  kind.
 - A kernel of a U-Net is never larger than its image, and odd sizes are padded on the way back.
 - Layers have the same number of cells, even along both axes: images are squeezed by two, and are the context
   of those behind.
