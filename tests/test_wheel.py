@@ -22,6 +22,6 @@ def test_the_wheel_is_below_40_megabytes() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "zoo").glob("*.json")), ids=lambda path: path.stem)
-def test_models_of_the_zoo_are_below_35_megabytes(path: Path) -> None:
+def test_models_of_the_zoo_are_below_15_megabytes(path: Path) -> None:
     files = sizes(ROOT / "zoo")
-    assert 0 < sum(size for file, size in files.items() if file.stem == path.stem) < 35 * MEGABYTE
+    assert 0 < sum(size for file, size in files.items() if file.stem == path.stem) < 15 * MEGABYTE

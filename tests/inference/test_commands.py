@@ -12,7 +12,6 @@ from caloforge.incident.particles import parse_particle
 from caloforge.inference import zoo
 from caloforge.inference.commands import export_command, incidence, recipe, training_command
 from caloforge.inference.model import TrainedModel
-from caloforge.stages.export import model_card as card
 
 
 def record(pdg: int, geometry: str = "calogan", quality: str | None = None) -> dict[str, Any]:
@@ -65,7 +64,7 @@ def test_the_commands_exist_and_follow_each_other(pdg: int) -> None:
 @pytest.mark.parametrize("name", zoo.names())
 def test_the_command_of_a_card_is_one(name: str) -> None:
     record = TrainedModel.load(name).record
-    words = shlex.split(card.training_command(record))
+    words = shlex.split(training_command(record))
     train = get_command(app).commands["train"]  # type: ignore[attr-defined]
     context = train.make_context("train", words[2:])
     assert context.params["batch"] == record["plan"]["batch"]

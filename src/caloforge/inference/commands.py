@@ -9,7 +9,7 @@ from caloforge.incident.particles import particle_name
 from caloforge.incident.text import direction_text, position_text
 from caloforge.inference.record import STRAIGHT
 
-__all__ = ["Record", "export_command", "incidence", "recipe", "training_command"]
+__all__ = ["Record", "export_command", "incidence", "recipe", "training_command", "training_commands"]
 
 Record = Mapping[str, Any]
 
@@ -69,8 +69,8 @@ def export_command(record: Mapping[str, Any]) -> str:
     return f"caloforge export {folder} -o {record['graph']}{precision}{quality}{preferred}"
 
 
-def training_command(record: Mapping[str, Any]) -> str:
-    """Return the command that trains a model again.
+def training_command(record: Mapping[str, Any], folder: str = "FOLDER") -> str:
+    """Return the command that trains a model again, into a folder.
 
     Examples
     --------
@@ -84,9 +84,9 @@ def training_command(record: Mapping[str, Any]) -> str:
     flips = plan.pop("flips")
     words = ["caloforge", "train", record["model"]]
     words += [word for item in record["data"] for word in ("--data", item["file"])]
-    learned = record.get("learned", [record["geometry"]["name"]])
+    learned = record.get("learned") or [record["geometry"]["name"]]
     words += [word for name in learned for word in ("--geometry", name)]
-    words += ["--output", "FOLDER"]
+    words += ["--output", folder]
     words += ["--from", record["parent"]["folder"]] if record.get("parent") else []
     words += [word for key, value in plan.items() for word in (f"--{key}", str(value))]
     words += ["--flips" if flips else "--no-flips", "--threads", str(record["surroundings"]["threads"])]
@@ -97,6 +97,24 @@ def training_command(record: Mapping[str, Any]) -> str:
         for word in ("--set", f"{key}={json.dumps(value)}")
     ]
     return shlex.join(words)
+
+
+def training_commands(record: Mapping[str, Any]) -> list[str]:
+    """Return the commands that train a model again, those of the trainings that it started from first.
+
+    Examples
+    --------
+    >>> from caloforge.inference import zoo
+    >>> from caloforge.inference.record import read_record
+    >>> len(training_commands(read_record(zoo.locate("fast_eplus"))))
+    1
+    """
+    commands, folder, now = [], "FOLDER", record
+    while now and "plan" in now:
+        commands.append(training_command(now, folder))
+        now = now.get("parent") or {}
+        folder = now.get("folder", "").removesuffix("/best")
+    return commands[::-1]
 
 
 def incidence(record: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ NAMES = [*catalog.names("weights"), *sorted(path.stem for path in ZOO.glob("*.js
 def test_every_shipped_model_has_a_card(name: str) -> None:
     model = TrainedModel.load(name)
     text = zoo.locate(name).with_suffix(".md").read_text(encoding="utf-8")
-    for part in (model.record["sha256"], card.training_command(model.record), "Geant4", "layer 2"):
+    for part in (model.record["sha256"], *card.training_commands(model.record), "Geant4", "layer 2"):
         assert part in text
 
 
@@ -38,3 +38,15 @@ def test_a_card_shows_the_figures_of_both_samples(tmp_path: Path) -> None:
     assert f"{response:.3f}" in text
     assert f"| 50 GeV | {(fixed.cells.sum(axis=1, dtype=float) / fixed.energy).mean():.4f} |" in text
     assert "Trained only between 1 and 100 GeV" in text
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ({}, "validation by mean separation power"),
+        ({"chosen_by": "kl"}, "validation by the figure kl of its log"),
+        ({"chosen": "last", "chosen_by": "kl"}, "The last step"),
+    ],
+)
+def test_a_card_says_how_parameters_were_chosen(record: dict[str, str], words: str) -> None:
+    assert words in card._chosen(record)

@@ -14,7 +14,7 @@ from caloforge.errors import CheckpointError, ConfigError, InputError
 from caloforge.formats.native import write
 from caloforge.geometry import Calorimeter
 from caloforge.incident.incident import Incident
-from caloforge.inference.commands import training_command
+from caloforge.inference.commands import training_commands
 from caloforge.models import checkpoint
 from caloforge.showers import Showers
 from caloforge.stages.train.fit import Plan
@@ -145,15 +145,26 @@ def test_a_student_starts_from_its_teacher_and_its_record_says_which(
     teacher = checkpoint.load(tmp_path / "teacher")
     train("student", [small_file], tmp_path / "student", plan, parent=tmp_path / "teacher", **more)
     student = checkpoint.load(tmp_path / "student")
-    assert student.record["parent"] == {
-        "folder": "teacher",
-        "model": "toys",
-        "sha256": teacher.record["sha256"],
-    }
+    parent = student.record["parent"]
+    assert [parent[key] for key in ("folder", "model", "learned")] == ["teacher", "toys", ["small"]]
+    assert all(parent[key] == teacher.record[key] for key in ("sha256", "config", "plan", "data"))
     assert torch.equal(student.tensors["model.share"], teacher.tensors["model.share"])
-    assert "--from teacher" in training_command(
-        {**student.record, "geometry": small.to_dict(), "plan": {**student.record["plan"]}}
-    )
+    first, last = training_commands({**student.record, "geometry": small.to_dict()})
+    assert "--output teacher " in first
+    assert "--from teacher " in last
+    assert "--output FOLDER " in last
+
+
+def test_the_best_parameters_of_a_parent_are_named_with_its_folder(
+    tmp_path: Path, small_file: Path, small: Calorimeter, families: None
+) -> None:
+    plan = Plan(held_out=10, batch=16)
+    best = train("teacher", [small_file], tmp_path / "teacher", plan, geometry=small)
+    train("student", [small_file], tmp_path / "student", plan, parent=best, geometry=small)
+    record = {**checkpoint.load(tmp_path / "student").record, "geometry": small.to_dict()}
+    first, last = training_commands(record)
+    assert "--output teacher " in first
+    assert "--from teacher/best " in last
 
 
 def test_a_student_without_a_teacher_or_with_another_one_is_refused(

@@ -9,7 +9,7 @@ from typing import Any
 
 from caloforge.files import written_aside
 from caloforge.incident.particles import particle_name
-from caloforge.inference.commands import export_command, incidence, training_command
+from caloforge.inference.commands import export_command, incidence, training_commands
 from caloforge.inference.model import TrainedModel
 from caloforge.observables.response import Response
 from caloforge.reports.comparison import comparison
@@ -18,11 +18,6 @@ from caloforge.showers import Showers
 from caloforge.units import GeV
 
 __all__ = ["write"]
-
-_CHOSEN = {
-    "best": "The best validation by mean separation power within the steps of this command.",
-    "last": "The last step of this command.",
-}
 
 
 def write(
@@ -69,8 +64,8 @@ def write(
         markdown(_responses(fixed)),
         f"Reference: {len(reference):,} showers; {_plain(reference.provenance)}.",
         "## Made by",
-        f"```\n{training_command(record)}\n{export_command(record)}\n```",
-        f"{_CHOSEN[record.get('chosen', 'best')]} Data:",
+        "\n".join(["```", *training_commands(record), export_command(record), "```"]),
+        f"{_chosen(record)} Data:",
         "\n".join(_data(item) for item in record["data"]),
         f"Surroundings: {_plain(record['surroundings'])}. Checkpoint sha256 `{record['checkpoint_sha256']}`, "
         f"graph sha256 `{record['sha256']}`, verified at load.",
@@ -79,6 +74,15 @@ def write(
     ]
     with written_aside(path) as aside:
         aside.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+
+
+def _chosen(record: Mapping[str, Any]) -> str:
+    """Say which of the parameters that a training passed are the model's."""
+    if record.get("chosen") == "last":
+        return "The last step of this command."
+    figure = record.get("chosen_by", "separation")
+    name = "mean separation power" if figure == "separation" else f"the figure {figure} of its log"
+    return f"The best validation by {name} within the steps of this command."
 
 
 def _bounds(low: float, high: float) -> str:

@@ -98,6 +98,7 @@ def export(
         "noise_size": sampler.noise_size if rotation is None else len(rotation),
         **(_of_any_read_out(model, sampler) if sampler.read_out else {}),
         "chosen": "best" if folder.name == "best" else "last",
+        "chosen_by": model.chosen_by,
         "quality": quality,
         "preferred": preferred,
     }

@@ -268,10 +268,17 @@ def _check_parent(entry: type[GenerativeModel], name: str, parent: Path | None) 
 
 
 def _inherit(network: GenerativeModel, parent: Path) -> dict[str, Any]:
-    """Load the training that a model starts from, and return its identity."""
+    """Load the training that a model starts from, and return what it is, with what its command needs."""
     saved = checkpoint.load(parent)
     network.inherit(saved.build_model())
-    return {"folder": parent.name, "model": saved.record["model"], "sha256": saved.record["sha256"]}
+    # Its own folder, whose "best" it may be, without where that is on this computer.
+    names = parent.absolute().parts[-2 if parent.name == "best" else -1 :]
+    keys = ("model", "config", "plan", "parent", "data", "surroundings", "sha256")
+    return {
+        "folder": "/".join(names),
+        "learned": [geometry["name"] for geometry in saved.record["geometries"]],
+        **{key: saved.record[key] for key in keys if key in saved.record},
+    }
 
 
 def _disk(folder: Path) -> Path:
