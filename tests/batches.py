@@ -11,7 +11,7 @@ from caloforge import catalog
 from caloforge.geometry import Axis, Calorimeter, Layer, Slab, Stack
 from caloforge.incident.incident import Incident
 from caloforge.models.base import Batch, Figures, GenerativeModel
-from caloforge.models.flows import MaskedLinear
+from caloforge.models.flows import MaskedLinear, MaskedNetwork
 from caloforge.stages.export.onnx import example
 from caloforge.stages.train.data import SparseShowers, TrainingData
 from caloforge.stages.train.phases import frozen
@@ -104,3 +104,11 @@ def run(model: GenerativeModel, showers: Batch, steps: int, size: int = 256, pha
     if chosen.finish is not None:
         chosen.finish(training_data(showers))
     return figures
+
+
+def parameters_of(model: nn.Module) -> int:
+    """Count parameters as published: with those that masks make 0, which are left out of the last layers."""
+    networks = [one for one in model.modules() if isinstance(one, MaskedNetwork)]
+    stored = sum(one.numel() for network in networks for one in network.outlets.parameters())
+    whole = sum(part.numel() for network in networks for part in network.outlet())
+    return sum(one.numel() for one in model.parameters()) - stored + whole

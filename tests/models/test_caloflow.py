@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import Tensor, nn  # noqa: E402
+from torch import Tensor  # noqa: E402
 
 import caloforge as cf  # noqa: E402
 from caloforge.errors import InputError  # noqa: E402
@@ -16,8 +16,8 @@ from caloforge.geometry import Calorimeter  # noqa: E402
 from caloforge.models import caloflow, caloflow_teacher, checkpoint  # noqa: E402
 from caloforge.models.base import Batch  # noqa: E402
 from caloforge.models.caloflow_base import CaloFlowConfig, CellCoding, energy_context  # noqa: E402
-from caloforge.models.flows import MaskedNetwork, Permutation  # noqa: E402
-from tests.batches import run, training_data, upright  # noqa: E402
+from caloforge.models.flows import Permutation  # noqa: E402
+from tests.batches import parameters_of, run, training_data, upright  # noqa: E402
 from tests.conftest import MakeShowers  # noqa: E402
 
 SMALL = {"blocks": 2, "energy_blocks": 2, "energy_hidden": 16}
@@ -106,21 +106,13 @@ def test_conditions_are_those_of_the_paper(calogan: Calorimeter) -> None:
     torch.testing.assert_close(known[0], torch.tensor([-1.0, -1.0, 2.0, -6.0]), rtol=0, atol=1e-4)
 
 
-def dense(flow: nn.Module) -> int:
-    """Count parameters as published: with those that masks make 0, which are left out of the last layers."""
-    networks = [one for one in flow.modules() if isinstance(one, MaskedNetwork)]
-    stored = sum(one.numel() for network in networks for one in network.outlets.parameters())
-    whole = sum(part.numel() for network in networks for part in network.outlet())
-    return sum(one.numel() for one in flow.parameters()) - stored + whole
-
-
 def test_the_parameters_are_as_many_as_published(calogan: Calorimeter) -> None:
     with torch.device("meta"):
         models = (
             caloflow_teacher.CaloFlowTeacher(caloflow_teacher.Config(), calogan),
             caloflow.CaloFlow(caloflow.Config(), calogan),
         )
-    flow_I, flow_II, learned = map(dense, (models[0].energies, models[0].cells, models[1].cells))
+    flow_I, flow_II, learned = map(parameters_of, (models[0].energies, models[0].cells, models[1].cells))
     assert flow_I == 79_134
     assert round(flow_II / 1e6, 1) == 37.8
     assert round(learned / 1e6, 1) == 50.9

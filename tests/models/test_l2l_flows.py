@@ -30,7 +30,7 @@ from caloforge.models.l2l_base import (  # noqa: E402
     rescaled,
 )
 from caloforge.models.l2l_flows import Config, L2LFlows  # noqa: E402
-from tests.batches import disturb, stack_of  # noqa: E402
+from tests.batches import disturb, parameters_of, stack_of  # noqa: E402
 from tests.conftest import MakeShowers  # noqa: E402
 
 N = 6
@@ -288,7 +288,7 @@ def test_the_published_size_makes_a_step() -> None:
     core = Calorimeter.load("ild_ecal_core")
     with torch.device("meta"):
         whole = L2LFlows(Config(transform="autoregressive", **PUBLISHED), core)
-    assert sum(parameter.numel() for parameter in whole.parameters()) > 8e7
+    assert parameters_of(whole) > 1e8
     small = Calorimeter("first", "", "", (), ("active",), core.layers[:2])
     model = L2LFlows(Config(transform="autoregressive", **PUBLISHED), small)
     assert math.isfinite(model.phases()[2].step(batch_in(small), 0.0)["loss"])

@@ -48,7 +48,7 @@ def command(
         Precision,
         typer.Option(
             help="Precision of large matrix products. int8 is smaller and faster where noise enters by such "
-            "a product; int8-weights makes any file smaller, and computes in float32."
+            "a product; int8-weights makes the file of any large model smaller, and computes in float32."
         ),
     ] = Precision.int8,
     quality: Annotated[

@@ -349,7 +349,7 @@ class _MaskedGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (gradient,), (mask,) = gradients, ctx.saved_tensors
-        # In its place: nobody else has it, and new memory takes longer than the product.
+        # In place: nothing else uses this gradient, and allocating another takes longer than multiplying.
         return gradient.mul_(mask), None
 
 

@@ -13,9 +13,8 @@ The source leaves sizes, embedding and rates of the causal flows open. Chosen he
 - **Splines** bend up to 4.6, -ln(alpha), where the numbers of cells end.
 - **Embedding.** Two layers, the first as wide as those of the flow.
 - **Numbers** of each cell have mean 0 and fourth moment 1 in training. The logarithm of the hottest cell of a
-  layer varies by a fiftieth of the range of all cells, which splines with equal bins resolve badly: after 500
-  steps on 5,600 photons its share of the energy of layer 12 varies by 0.039, as Geant4's; by 0.044 without.
-  With deviation 1 instead, hits of cells that are rarely hit lie beyond the splines.
+  layer varies by a fiftieth of the range of all cells, which splines with equal bins resolve badly. With
+  deviation 1 instead, hits of cells that are rarely hit lie beyond the splines.
 - **Gradients** are cut at a norm of 100 (800 in arXiv:2405.20407, where they are sums over more cells).
 """
 

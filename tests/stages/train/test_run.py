@@ -136,35 +136,24 @@ def families(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.parametrize("folder", ["teacher", "teacher/best"])
 def test_a_student_starts_from_its_teacher_and_its_record_says_which(
-    tmp_path: Path, small_file: Path, small: Calorimeter, families: None
+    tmp_path: Path, small_file: Path, small: Calorimeter, families: None, folder: str
 ) -> None:
     plan = Plan(held_out=10, batch=16)
     more: dict[str, Any] = {"geometry": small}
     train("teacher", [small_file], tmp_path / "teacher", plan, **more)
-    teacher = checkpoint.load(tmp_path / "teacher")
-    train("student", [small_file], tmp_path / "student", plan, parent=tmp_path / "teacher", **more)
+    teacher = checkpoint.load(tmp_path / folder)
+    train("student", [small_file], tmp_path / "student", plan, parent=tmp_path / folder, **more)
     student = checkpoint.load(tmp_path / "student")
     parent = student.record["parent"]
-    assert [parent[key] for key in ("folder", "model", "learned")] == ["teacher", "toys", ["small"]]
+    assert [parent[key] for key in ("folder", "model", "learned")] == [folder, "toys", ["small"]]
     assert all(parent[key] == teacher.record[key] for key in ("sha256", "config", "plan", "data"))
     assert torch.equal(student.tensors["model.share"], teacher.tensors["model.share"])
     first, last = training_commands({**student.record, "geometry": small.to_dict()})
     assert "--output teacher " in first
-    assert "--from teacher " in last
+    assert f"--from {folder} " in last
     assert "--output FOLDER " in last
-
-
-def test_the_best_parameters_of_a_parent_are_named_with_its_folder(
-    tmp_path: Path, small_file: Path, small: Calorimeter, families: None
-) -> None:
-    plan = Plan(held_out=10, batch=16)
-    best = train("teacher", [small_file], tmp_path / "teacher", plan, geometry=small)
-    train("student", [small_file], tmp_path / "student", plan, parent=best, geometry=small)
-    record = {**checkpoint.load(tmp_path / "student").record, "geometry": small.to_dict()}
-    first, last = training_commands(record)
-    assert "--output teacher " in first
-    assert "--from teacher/best " in last
 
 
 def test_a_student_without_a_teacher_or_with_another_one_is_refused(

@@ -17,10 +17,14 @@ _LARGE = 1 << 14  # number of weights from which their scales are small beside t
 _SECOND = ("Conv", "Gemm", "MatMul")  # the second input are weights
 
 
-def store_bytes(graph: onnx.GraphProto) -> None:
+def store_bytes(graph: onnx.GraphProto) -> bool:
     """Replace the weights of large products and convolutions by bytes, with a scale for each output.
 
     So are those that a loop takes one by one, a matrix for each step.
+
+    Returns
+    -------
+    Whether there are any.
     """
     uses = Counter(name for node in graph.node for name in node.input)
     weights = {item.name: item for item in graph.initializer if item.data_type == onnx.TensorProto.FLOAT}
@@ -36,6 +40,7 @@ def store_bytes(graph: onnx.GraphProto) -> None:
     rest = list(graph.node)
     del graph.node[:]
     graph.node.extend(nodes + rest)
+    return bool(nodes)
 
 
 def _is_large(item: onnx.TensorProto, least: int) -> bool:

@@ -64,7 +64,8 @@ def export(
         Of the large products: "int8"; "float32" as trained; or "int8-weights", computed in float32 from
         weights that the file holds in 8 bits, for a quarter of its size. With "int8", where noise enters
         otherwise than by a large product with constant weights (several particles, a small model) all stays
-        in float32, with normal numbers for noise, and the record says so.
+        in float32, with normal numbers for noise, and the record says so; as with "int8-weights" where no
+        product is large.
     quality
         Quality by which users choose the model: "fast", "precise" or None.
     preferred
@@ -86,14 +87,13 @@ def export(
     sampler = model.sampler(read_out)
     graph = _trace(sampler, model.inputs)
     rotation = take_bytes(graph.graph, sampler.noise_size) if precision == "int8" else None
-    if precision == "int8-weights":
-        store_bytes(graph.graph)
+    changed = store_bytes(graph.graph) if precision == "int8-weights" else rotation is not None
     with written_aside(path) as aside:
         onnx.save(graph, aside)
     record = {
         **_record(saved, model, path),
         "geometry": read_out.to_dict(),
-        "precision": "float32" if precision == "int8" and rotation is None else precision,
+        "precision": precision if changed else "float32",
         "noise": "normal" if rotation is None else "bytes",
         "noise_size": sampler.noise_size if rotation is None else len(rotation),
         **(_of_any_read_out(model, sampler) if sampler.read_out else {}),

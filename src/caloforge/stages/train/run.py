@@ -122,13 +122,7 @@ def train(
     _check_geometries(entry, model, geometries)
     _check_parent(entry, model, parent)  # before showers are read, which may take minutes
     workers = whole_number(workers, "The number of workers", least=1)
-    if cluster is not None:
-        clusters.check(cluster)
-    elif workers > 1:
-        raise InputError(
-            f"{workers} workers were asked for without a cluster to start them on: add --cluster local for "
-            "this computer, or leave --workers out."
-        )
+    _check_cluster(cluster, workers)
     check_threads(threads)
     room.check(data, geometries, plan.batch, _disk(folder))
     showers = load(data, geometries, reading, seed=plan.seed, scratch=_disk(folder))
@@ -253,6 +247,17 @@ def _configured(
 def _rounded(bounds: list[list[float]]) -> list[list[float]]:
     # Adding 0.0 turns -0.0 into 0.0.
     return [[round(value, _ROUNDED) + 0.0 for value in pair] for pair in bounds]
+
+
+def _check_cluster(cluster: str | None, workers: int) -> None:
+    """Refuse an unknown cluster, and workers without one."""
+    if cluster is not None:
+        clusters.check(cluster)
+    elif workers > 1:
+        raise InputError(
+            f"{workers} workers were asked for without a cluster to start them on: add --cluster local for "
+            "this computer, or leave --workers out."
+        )
 
 
 def _check_parent(entry: type[GenerativeModel], name: str, parent: Path | None) -> None:
