@@ -60,12 +60,24 @@ class Checkpoint:
         return {name[len(start) :]: value for name, value in self.tensors.items() if name.startswith(start)}
 
     def build_model(self) -> GenerativeModel:
-        """Rebuild the model with its trained parameters (averaged ones, where training kept an average)."""
+        """Rebuild the model with its trained parameters (averaged ones, where training kept an average).
+
+        Raises
+        ------
+        CheckpointError
+            The model has other parameters in this version of caloforge.
+        """
         entry = catalog.load("models", self.record["model"])
         geometries = [Calorimeter.from_dict(content) for content in self.record["geometries"]]
         model: GenerativeModel = entry(config.load(entry.Config, self.record["config"]), *geometries)
         # An empty group is false: the average is taken where there is one.
-        model.load_state_dict(self.group("average.module") or self.group("model"))
+        try:
+            model.load_state_dict(self.group("average.module") or self.group("model"))
+        except RuntimeError:
+            raise CheckpointError(
+                f"The checkpoint holds other parameters than {self.record['model']} has in this version of "
+                "caloforge: train the model again, or export it with the version that trained it."
+            ) from None
         return model
 
 
